@@ -1,0 +1,64 @@
+import Synchronization
+
+/// A row of 64-bit words, all zero at first, each changed atomically. The only raw memory of the
+/// dirty table: everything above it is safe Swift.
+///
+/// Sendable because nothing but atomics is reachable through it.
+@safe
+struct AtomicWords: ~Copyable, @unchecked Sendable {
+    let count: Int
+    private let words: UnsafeMutablePointer<Atomic<UInt64>>
+
+    init(count: Int, filledWith value: UInt64 = 0) {
+        self.count = count
+        unsafe words = .allocate(capacity: count)
+        for index in 0..<count { unsafe (words + index).initialize(to: Atomic(value)) }
+    }
+
+    deinit {
+        unsafe words.deinitialize(count: count)
+        unsafe words.deallocate()
+    }
+
+    @inline(__always)
+    func load(_ index: Int) -> UInt64 {
+        precondition(index < count)
+        return unsafe words[index].load(ordering: .sequentiallyConsistent)
+    }
+
+    @inline(__always)
+    func store(_ value: UInt64, _ index: Int) {
+        precondition(index < count)
+        unsafe words[index].store(value, ordering: .sequentiallyConsistent)
+    }
+
+    /// Sets bits; returns the word as it was before.
+    @inline(__always)
+    func set(_ bits: UInt64, _ index: Int) -> UInt64 {
+        precondition(index < count)
+        return unsafe words[index].bitwiseOr(bits, ordering: .sequentiallyConsistent).oldValue
+    }
+
+    /// Clears bits; returns the word as it was before.
+    @inline(__always)
+    func clear(_ bits: UInt64, _ index: Int) -> UInt64 {
+        precondition(index < count)
+        return unsafe words[index].bitwiseAnd(~bits, ordering: .sequentiallyConsistent).oldValue
+    }
+
+    /// Adds, wrapping.
+    @inline(__always)
+    func add(_ value: UInt64, _ index: Int) {
+        precondition(index < count)
+        unsafe words[index].wrappingAdd(value, ordering: .sequentiallyConsistent)
+    }
+
+    /// Replaces `expected` by `value`; says whether it did, and what was there.
+    @inline(__always)
+    func replace(_ expected: UInt64, with value: UInt64, _ index: Int) -> (Bool, UInt64) {
+        precondition(index < count)
+        let (done, original) = unsafe words[index].compareExchange(
+            expected: expected, desired: value, ordering: .sequentiallyConsistent)
+        return (done, original)
+    }
+}

@@ -1,0 +1,133 @@
+/// What a mount says of itself: the content of `.mirror/status.json`, and what `status` and
+/// `metrics` are rendered from. Sizes are bytes, times seconds unless the name says otherwise.
+/// The keys are QEMU's where it has one; they are stable.
+public struct StatusReport: Codable, Sendable {
+    public var version: String
+    public var source: String
+    public var mountpoint: String
+    /// Seconds since the mount became usable.
+    public var uptime: Int
+    /// Counts the workers that have served this mount.
+    public var generation: Int
+    public var keeperPID: Int?
+    public var workerPID: Int
+    public var jobs: [JobReport]
+
+    public init(
+        version: String, source: String, mountpoint: String, uptime: Int, generation: Int,
+        keeperPID: Int?, workerPID: Int, jobs: [JobReport]
+    ) {
+        self.version = version
+        self.source = source
+        self.mountpoint = mountpoint
+        self.uptime = uptime
+        self.generation = generation
+        self.keeperPID = keeperPID
+        self.workerPID = workerPID
+        self.jobs = jobs
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case version, source, mountpoint, uptime, generation
+        case keeperPID = "keeper-pid"
+        case workerPID = "worker-pid"
+        case jobs
+    }
+}
+
+/// One job in a `StatusReport`.
+public struct JobReport: Codable, Sendable {
+    public var id: String
+    public var images: [String]
+    public var target: String
+    /// `source` or `target`: which file serves the image in the mount.
+    public var serving: String
+    /// `bulk`, `ready`, …: our word for the phase (`JobPhase`).
+    public var phase: String
+    /// QEMU's JobStatus word for the same: `running`, `ready`, `paused`, `standby`, `concluded` …
+    public var status: String
+    public var sync: String
+    public var copyMode: String
+    public var granularity: Int
+    /// QEMU's progress pair: `offset` of `len` bytes are done; equal only when in sync.
+    public var len: Int
+    public var offset: Int
+    /// Bytes that the bulk phase set out to copy (data extents of the image).
+    public var totalBytes: Int
+    /// Bytes written to the target so far, recopied ones counted again.
+    public var copiedBytes: Int
+    /// Bytes that differ, or may differ, and wait for the copier.
+    public var dirtyBytes: Int
+    /// Bytes that the copier has taken and not finished.
+    public var inFlightBytes: Int
+    public var skippedZeroBytes: Int
+    /// How many times the copier has gone through the dirty extents.
+    public var passes: Int
+    /// Ceiling in bytes a second; 0 is none.
+    public var speed: Int
+    /// Bytes a second copied lately.
+    public var rate: Int
+    /// Bytes a second dirtied lately.
+    public var dirtyRate: Int
+    /// Seconds until in sync; null where not known or not converging.
+    public var eta: Int?
+    public var converging: Bool
+    public var ready: Bool
+    public var activelySynced: Bool
+    /// `inconsistent`, `partial`, `consistent`, `synced`, `outdated`: what the twin is worth now.
+    public var targetState: String
+    /// `ok`, `failed`, `nospace` (QEMU's BlockDeviceIoStatus).
+    public var ioStatus: String
+    public var paused: Bool
+    /// What is wrong and what to do, or how an ended job failed; null where all is well.
+    public var error: String?
+    public var errorsSource: Int
+    public var errorsTarget: Int
+    /// How long the last cut held guest writes, microseconds.
+    public var lastPauseUs: Int?
+    /// How long a cut would hold guest writes now, microseconds.
+    public var expectedPauseUs: Int?
+    /// Open handles of the image in the mount.
+    public var opens: Int
+    /// `no`, `clean`, `crash`, `compare`: how the job came back after a restart.
+    public var resumed: String
+    /// When the twin was cut, seconds since 1970; null while the job lives.
+    public var cutTime: Int?
+    /// Generation of the twin that the cut made; null while the job lives.
+    public var cutGeneration: Int?
+
+    public init(id: String, images: [String], target: String) {
+        self.id = id
+        self.images = images
+        self.target = target
+        (serving, phase, status, sync) = ("source", "created", "created", "full")
+        (copyMode, granularity, len, offset) = ("background", 4096, 0, 0)
+        (totalBytes, copiedBytes, dirtyBytes, inFlightBytes) = (0, 0, 0, 0)
+        (skippedZeroBytes, passes, speed, rate, dirtyRate) = (0, 0, 0, 0, 0)
+        (eta, converging, ready, activelySynced) = (nil, true, false, false)
+        (targetState, ioStatus, paused, error) = ("inconsistent", "ok", false, nil)
+        (errorsSource, errorsTarget, lastPauseUs, expectedPauseUs) = (0, 0, nil, nil)
+        (opens, resumed, cutTime, cutGeneration) = (0, "no", nil, nil)
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case id, images, target, serving, phase, status, sync, granularity, len, offset, passes
+        case speed, rate, eta, converging, ready, paused, error, opens, resumed
+        case copyMode = "copy-mode"
+        case totalBytes = "total-bytes"
+        case copiedBytes = "copied-bytes"
+        case dirtyBytes = "dirty-bytes"
+        case inFlightBytes = "in-flight-bytes"
+        case skippedZeroBytes = "skipped-zero-bytes"
+        case dirtyRate = "dirty-rate"
+        case activelySynced = "actively-synced"
+        case targetState = "target-state"
+        case ioStatus = "io-status"
+        case errorsSource = "errors-source"
+        case errorsTarget = "errors-target"
+        case lastPauseUs = "last-pause-us"
+        case expectedPauseUs = "expected-pause-us"
+        case cutTime = "cut-time"
+        case cutGeneration = "cut-generation"
+    }
+}

@@ -1,0 +1,49 @@
+import MirrorCore
+public import MirrorSystem
+import Synchronization
+public import SystemPackage
+
+/// A regular file under the source directory that somebody has open in the mount, or that a job mirrors.
+///
+/// Guests' changes come in through `write`, `truncate` and `allocate` (in `Intercept/`); jobs attach a
+/// `Tracker` each. One object per file, whatever its names: identity is device and inode.
+public final class Image: Sendable {
+    public let identity: FileIdentity
+
+    let gate = Gate()
+    /// What every change is marked in. Changed only while the gate is held and idle.
+    let trackers = TrackerList()
+    /// End of the file as far as changes through the mount have moved it; a change past it grows the image.
+    let knownSize = Atomic<UInt64>(0)
+    /// The first failure of a flush, kept until the last handle is closed; 0 is none.
+    let flushFailure = Atomic<Int32>(0)
+
+    /// Protects names and counts. Leaf lock: nothing is called under it, no system call but `fcntl`
+    /// for the lock on the backing file.
+    let state: Mutex<ImageState>
+
+    init(identity: FileIdentity, path: FilePath) {
+        self.identity = identity
+        state = Mutex(ImageState(path: path))
+    }
+
+    /// Its path relative to the source directory, as last seen; renames follow.
+    public var path: FilePath { state.withLock { $0.path } }
+
+    /// Open handles in the mount.
+    public var opens: Int { state.withLock { $0.readers + $0.writers } }
+}
+
+struct ImageState: ~Copyable {
+    var path: FilePath
+    var readers = 0
+    var writers = 0
+    /// Read-only opens that the kernel serves past us. While there are any, no job starts.
+    var pins = 0
+    var jobs = 0
+    var isDeleted = false
+    /// Carries the exclusive lock on the backing file while somebody writes or a job lives.
+    var lock: FileDescriptor?
+
+    init(path: FilePath) { self.path = path }
+}

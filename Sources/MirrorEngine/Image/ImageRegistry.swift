@@ -1,0 +1,39 @@
+public import MirrorSystem
+import Synchronization
+public import SystemPackage
+
+/// All images that somebody has open or that a job mirrors, by identity.
+public final class ImageRegistry: Sendable {
+    /// Protects the dictionary. No call out, no system call under it; taken before `Image.state`.
+    private let images = Mutex<[FileIdentity: Image]>([:])
+
+    init() {}
+
+    /// The image with this identity; made, and known as `path` (relative to the source), where it is new.
+    public func image(_ identity: FileIdentity, path: FilePath) -> Image {
+        images.withLock { images in
+            if let known = images[identity] { return known }
+            let image = Image(identity: identity, path: path)
+            images[identity] = image
+            return image
+        }
+    }
+
+    /// Every image there is, in no order.
+    var all: [Image] { images.withLock { Array($0.values) } }
+
+    /// A file was renamed in the mount, alone or with a directory above it: `old` and `new` are
+    /// relative to the source. Jobs follow.
+    public func renamed(from old: FilePath, to new: FilePath) {
+        for image in all {
+            image.state.withLock { state in
+                guard state.path.starts(with: old) else { return }
+                var path = new
+                for component in state.path.components.dropFirst(old.components.count) {
+                    path.append(component)
+                }
+                state.path = path
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+import MirrorCore
+public import MirrorSystem
+import Synchronization
+public import SystemPackage
+
+/// The shim: every change of an image's bytes goes through here, and nowhere else.
+///
+/// 1. `gate.enter`: counted as under way, or parked while a job cuts.
+/// 2. (write-intent: a later issue)
+/// 3. the source is changed, whatever comes of it
+/// 4. every granule that the change may have touched is marked, also when it failed (R1, R4)
+/// 5. `gate.leave`; the copiers that slept are woken; only then the caller replies.
+extension Image {
+    /// What became of a change.
+    public enum Outcome: Sendable {
+        /// Bytes written; 0 for changes that do not count bytes.
+        case done(Int)
+        case failed(Errno)
+        /// A cut holds the image: nothing was done. Keep the request, and pass its retry to `whenLifted`.
+        case held
+    }
+
+    /// Writes `data` at `offset` of the source through the handle's own descriptor, which carries its
+    /// O_SYNC or O_DSYNC. Corresponds to `pwrite(2)`.
+    public func write(
+        _ data: UnsafeRawBufferPointer, at offset: UInt64, through descriptor: FileDescriptor
+    ) -> Outcome {
+        let range = ByteRange(at: offset, count: UInt64(data.count))
+        guard gate.enter(range) else { return .held }
+        let outcome: Outcome
+        do throws(Errno) {
+            outcome = .done(try descriptor.writeSome(data, at: offset))
+        } catch {
+            outcome = .failed(error)
+        }
+        mark(range)
+        if case .done(let count) = outcome {
+            noteGrowth(to: offset + UInt64(count), known: true)
+        } else {
+            noteGrowth(to: range.upperBound, known: false)
+        }
+        gate.leave(range)
+        return outcome
+    }
+
+    /// Sets the image's size. What is cut off is marked, and so is the size itself. Growth needs no mark
+    /// of its bytes: past its end a twin reads as zero. Corresponds to `ftruncate(2)`.
+    public func truncate(to size: UInt64, through descriptor: FileDescriptor) -> Outcome {
+        let everything = ByteRange(0, UInt64(Int64.max))
+        guard gate.enter(everything) else { return .held }
+        let old = knownSize.load(ordering: .sequentiallyConsistent)
+        let outcome: Outcome
+        do throws(Errno) {
+            try descriptor.setSize(size)
+            knownSize.store(size, ordering: .sequentiallyConsistent)
+            outcome = .done(0)
+        } catch {
+            outcome = .failed(error)
+        }
+        if size < old { mark(ByteRange(size, old)) }
+        markLength()
+        gate.leave(everything)
+        return outcome
+    }
+
+    /// Allocates, punches or zeroes a range. Corresponds to `fallocate(2)`.
+    public func allocate(
+        _ mode: AllocationMode, at offset: UInt64, count: UInt64, through descriptor: FileDescriptor
+    ) -> Outcome {
+        let range = ByteRange(at: offset, count: count)
+        guard gate.enter(range) else { return .held }
+        let outcome: Outcome
+        do throws(Errno) {
+            try descriptor.allocate(mode, at: offset, count: count)
+            outcome = .done(0)
+        } catch {
+            outcome = .failed(error)
+        }
+        // Plain allocation changes no byte below the end of the file.
+        if mode.contains(.punchHole) || mode.contains(.zeroRange) { mark(range) }
+        if !mode.contains(.keepSize) {
+            if case .done = outcome {
+                noteGrowth(to: range.upperBound, known: true)
+            } else {
+                noteGrowth(to: range.upperBound, known: false)
+            }
+        }
+        gate.leave(range)
+        return outcome
+    }
+
+    /// Runs `retry` when the hold that answered `.held` is over; at once where it is already.
+    public func whenLifted(_ retry: @escaping @Sendable () -> Void) { gate.park(retry) }
+
+    /// Makes the source durable. A failure sticks until the last handle is closed: filesystems report
+    /// it once and then pretend. Corresponds to `fsync(2)` and `fdatasync(2)`.
+    public func flush(dataOnly: Bool, through descriptor: FileDescriptor) throws(Errno) {
+        let earlier = flushFailure.load(ordering: .acquiring)
+        if earlier != 0 { throw Errno(rawValue: earlier) }
+        do throws(Errno) {
+            try descriptor.synchronize(dataOnly: dataOnly)
+        } catch {
+            flushFailure.store(error.rawValue, ordering: .releasing)
+            throw error
+        }
+    }
+}
+
+extension Image {
+    /// R1: after the data is in the source, before the reply. R4: whatever came of the write.
+    @inline(__always)
+    private func mark(_ range: ByteRange) {
+        trackers.forEach { tracker in
+            if tracker.table.mark(range) { tracker.wake() }
+        }
+    }
+
+    /// A size is marked like a granule: after the change, before the reply. `known` is false where the
+    /// change failed half way and the end of the file may be anywhere.
+    @inline(__always)
+    private func noteGrowth(to end: UInt64, known: Bool) {
+        guard end > knownSize.load(ordering: .relaxed) else { return }
+        if known { _ = knownSize.max(end, ordering: .sequentiallyConsistent) }
+        markLength()
+    }
+
+    private func markLength() {
+        trackers.forEach { tracker in
+            if tracker.table.markLength() { tracker.wake() }
+        }
+    }
+}

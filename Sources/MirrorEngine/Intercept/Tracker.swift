@@ -1,0 +1,43 @@
+import MirrorCore
+
+/// Where one job's marks go, and whom to wake when there is something to copy again.
+final class Tracker: Sendable {
+    let table: DirtyTable
+    /// Tells the job's queue to look; idempotent, never blocks.
+    let wake: @Sendable () -> Void
+
+    init(table: DirtyTable, wake: @escaping @Sendable () -> Void) {
+        self.table = table
+        self.wake = wake
+    }
+}
+
+/// The trackers of one image, read by every change without a lock or a retain.
+///
+/// `nonisolated(unsafe)`: the buffer is replaced only while the gate is held and its gauge idle, so no
+/// reader is between `enter` and `leave`; the gate's atomics order the replacement before later readers.
+final class TrackerList: Sendable {
+    private nonisolated(unsafe) var trackers: UnsafeMutableBufferPointer<Unmanaged<Tracker>> =
+        .init(
+            start: nil, count: 0)
+
+    deinit { replace(with: []) }
+
+    var isEmpty: Bool { trackers.isEmpty }
+
+    /// Only between a held, idle gate and its lift.
+    func replace(with new: [Tracker]) {
+        for tracker in trackers { tracker.release() }
+        trackers.deallocate()
+        trackers = .allocate(capacity: new.count)
+        _ = trackers.initialize(from: new.map { Unmanaged.passRetained($0) })
+    }
+
+    /// Only between the gate's `enter` and `leave`.
+    @inline(__always)
+    func forEach(_ body: (Tracker) -> Void) {
+        for tracker in trackers { tracker._withUnsafeGuaranteedRef { body($0) } }
+    }
+
+    var all: [Tracker] { trackers.map { $0.takeUnretainedValue() } }
+}

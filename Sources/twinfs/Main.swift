@@ -1,0 +1,5 @@
+import ArgumentParser
+import MirrorFuse
+
+@main
+struct Twinfs: ParsableCommand {}
