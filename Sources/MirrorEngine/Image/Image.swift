@@ -1,3 +1,4 @@
+import Dispatch
 import MirrorCore
 public import MirrorSystem
 import Synchronization
@@ -17,6 +18,9 @@ public final class Image: Sendable {
     let knownSize = Atomic<UInt64>(0)
     /// The first failure of a flush, kept until the last handle is closed; 0 is none.
     let flushFailure = Atomic<Int32>(0)
+
+    /// Where changes that a hold had parked are run again, one after the other.
+    let replay = DispatchQueue(label: "twinfs.replay")
 
     /// Protects names and counts. Leaf lock: nothing is called under it, no system call but `fcntl`
     /// for the lock on the backing file.
