@@ -71,6 +71,15 @@ extension Job {
         perform(machine.handle(.end(.now)))
     }
 
+    /// The mount ends: agreement where the twin was in sync once and nothing is wrong, else the end.
+    func shutDown(_ done: @escaping @Sendable () -> Void) {
+        whenEnded = done
+        if machine.isOver { return retired() }
+        let isSound = machine.wasReady && !machine.isPaused && !isDelta
+        if !isSound { counts.error = counts.error ?? "the mount ended before the twin was in sync" }
+        perform(machine.handle(.end(isSound ? .soft : .now)))
+    }
+
     private func refuseWhenOver(_ verb: String) throws(CommandError) {
         guard machine.isOver else { return }
         throw CommandError(

@@ -19,7 +19,9 @@ extension Job {
     }
 
     /// Nothing is being copied and nothing else is under way that will call `advance`.
-    private var isAtRest: Bool { busyLanes == 0 && !isClerkBusy && !isThrottled }
+    private var isAtRest: Bool {
+        busyLanes == 0 && !isClerkBusy && (!isThrottled || machine.isHolding)
+    }
 
     private func observe() -> JobMachine.Observation {
         // R5: the gauge before the table, and nothing taken in between, because we are the taker.
@@ -43,11 +45,16 @@ extension Job {
     }
 
     private func fillLanes() {
-        while machine.mayCopy, !idleLanes.isEmpty, mayUseAnotherLane() {
-            if isThrottledNow() { return dropUnusedPermit() }
+        while machine.mayCopy, !idleLanes.isEmpty, !isThrottledNow() {
+            // The first lane is free; each further one needs one of the mount's permits.
+            let needsPermit = busyLanes > 0
+            if needsPermit, !services.permits.take() { return }
             let batch = takeBatch()
-            if batch.isEmpty { return dropUnusedPermit() }
-            start(batch, on: idleLanes.removeLast())
+            if batch.isEmpty {
+                if needsPermit { services.permits.giveBack() }
+                return
+            }
+            start(batch, on: idleLanes.removeLast(), hasPermit: needsPermit)
         }
     }
 }
@@ -58,25 +65,6 @@ extension Job {
     /// Extents that one lane copies before it reports, so that scattered small ones cost one hop together.
     private static let batchExtents = 32
     private static let batchBytes = Lane.largestPiece
-
-    /// The first lane is free; each further one needs one of the mount's permits.
-    private func mayUseAnotherLane() -> Bool {
-        if busyLanes <= permits { return busyLanes == 0 || takePermit() }
-        return true
-    }
-
-    private func takePermit() -> Bool {
-        guard services.permits.take() else { return false }
-        permits += 1
-        return true
-    }
-
-    private func dropUnusedPermit() {
-        while permits > 0, permits >= max(busyLanes, 1) {
-            permits -= 1
-            services.permits.giveBack()
-        }
-    }
 
     private func isThrottledNow() -> Bool {
         // A hold ends the sooner the better: it is not throttled.
@@ -91,12 +79,13 @@ extension Job {
         return true
     }
 
-    private func start(_ batch: [Range<Int>], on lane: Lane) {
+    private func start(_ batch: [Range<Int>], on lane: Lane, hasPermit: Bool) {
         busyLanes += 1
         let ranges = batch.map(table.granularity.bytes(of:))
         limit.spend(ranges.reduce(0) { $0 + Int($1.count) })
         lane.queue.async { [self] in
             let results = lane.copy(ranges, batch, from: source, to: twin)
+            if hasPermit { services.permits.giveBack() }
             queue.async { [self] in finished(results, on: lane) }
         }
     }
@@ -104,9 +93,7 @@ extension Job {
     private func finished(_ results: [CopyResult], on lane: Lane) {
         busyLanes -= 1
         idleLanes.append(lane)
-        dropUnusedPermit()
         for result in results { finished(result) }
-        if machine.isOver { return retire() }
         if bytesSinceFlush >= Self.flushInterval, !isFlushing { flush(settles: false) }
         advance()
     }

@@ -90,7 +90,7 @@ extension Job {
         } else if settles {
             perform(machine.handle(.flushed))
         }
-        if machine.isOver { retire() } else { advance() }
+        advance()
     }
 
     private func publish() {
@@ -105,7 +105,7 @@ extension Job {
                     perform(machine.handle(.published))
                     cursor = 0
                 }
-                if machine.isOver { retire() } else { advance() }
+                advance()
             }
         }
     }
@@ -166,6 +166,7 @@ extension Job {
     /// The machine is in a final phase: no more marks, no more holds.
     private func finish() {
         lift()
+        markEnded()
         if machine.phase == .completed { counts.targetState = isDelta ? "partial" : "consistent" }
         if machine.phase == .completed { counts.error = nil }
         publishReport()
@@ -173,20 +174,23 @@ extension Job {
         retire()
     }
 
-    /// Takes the job off its image once nothing of it is under way. A lane that hangs on a dead target
-    /// keeps only itself waiting: the tracker goes at once.
-    func retire() {
+    /// Takes the job off its image. A lane that hangs on a dead target keeps only itself waiting, and the
+    /// twin open and locked.
+    private func retire() {
         guard !isRetired else { return }
         isRetired = true
-        while permits > 0 {
-            permits -= 1
-            services.permits.giveBack()
-        }
         image.quiesce(on: queue) { [self] in
             image.trackers.replace(with: image.trackers.all.filter { $0.table !== table })
             image.endJob()
             publishReport()
             services.ended(self)
+            retired()
         }
+    }
+
+    /// Tells whoever waits for the end of the mount.
+    func retired() {
+        whenEnded?()
+        whenEnded = nil
     }
 }

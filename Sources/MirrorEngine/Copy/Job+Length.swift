@@ -1,4 +1,6 @@
+import Dispatch
 import MirrorCore
+import MirrorSystem
 import Synchronization
 import SystemPackage
 
@@ -20,7 +22,7 @@ extension Job {
                     _ = table.markLength()
                     fail(failure.side, failure.error)
                 }
-                if machine.isOver { retire() } else { advance() }
+                advance()
             }
         }
     }

@@ -27,8 +27,8 @@ extension Job {
         let isInSync = isSynced && report.ready
         // Never all done before it is in sync.
         let left = isInSync ? 0 : max(remaining, table.granularity.bytes)
-        report.len = max(report.totalBytes, report.copiedBytes) + left
-        report.offset = report.len - left
+        report.len = report.copiedBytes + left
+        report.offset = report.copiedBytes
         if isInSync, !isDelta { report.targetState = "synced" }
     }
 

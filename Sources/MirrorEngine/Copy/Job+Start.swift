@@ -1,6 +1,7 @@
 import Dispatch
 import MirrorCore
 import MirrorSystem
+import Synchronization
 import SystemPackage
 
 /// What a job is made of once everything that can be refused has been looked at.
@@ -25,7 +26,12 @@ extension JobParts {
             let status = try Self.status(source, path)
             if parameters.sync == .full { try Self.refuseReferences(source, path) }
             let image = engine.images.image(status.identity, path: path)
-            try image.beginJob(backing: source.procPath)
+            do throws(CommandError) {
+                try image.beginJob(backing: source.procPath)
+            } catch {
+                engine.images.release(image)
+                throw error
+            }
             do throws(CommandError) {
                 let place = try TargetPlace(
                     FilePath(bytes: target), .init(
@@ -37,6 +43,7 @@ extension JobParts {
                     parameters: parameters)
             } catch {
                 image.endJob()
+                engine.images.release(image)
                 throw error
             }
         } catch {
@@ -70,13 +77,8 @@ extension JobParts {
     private static func refuseReferences(
         _ source: FileDescriptor, _ path: FilePath
     ) throws(CommandError) {
-        let start = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
-        defer { start.deallocate() }
-        guard let count = try? source.readFully(into: start, at: 0) else {
-            throw CommandError(.io, "image \(shown(path)): its header cannot be read; look at the disk")
-        }
-        let header = [UInt8](start[..<count])
-        guard case .refersTo(let what) = ImageHeader.references(in: header) else { return }
+        let header = ImageHeader { offset, count in source.bytes(at: offset, count: count) }
+        guard case .refersTo(let what) = header else { return }
         throw CommandError(
             .notSupported,
             "image \(shown(path)): \(what), and sync=full of several files is not built yet:"
@@ -94,6 +96,7 @@ extension Job {
         wakeSource.activate()
         let tracker = Tracker(table: table) { [weak self] in self?.wake() }
         image.quiesce(on: queue) { [self] in
+            if machine.isOver { return }
             let size = (try? source.status().size) ?? knownLength
             image.knownSize.store(size, ordering: .sequentiallyConsistent)
             image.trackers.replace(with: image.trackers.all + [tracker])

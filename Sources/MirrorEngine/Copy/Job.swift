@@ -48,7 +48,6 @@ final class Job: @unchecked Sendable {
 
     var idleLanes: [Lane]
     var busyLanes = 0
-    var permits = 0
     /// The clerk sets the size or scans: nothing is taken meanwhile.
     var isClerkBusy = false
     /// Waiting for the speed limit.
@@ -66,6 +65,10 @@ final class Job: @unchecked Sendable {
     var isTicking = false
     var hasToldReady = false
     var isRetired = false
+    /// Called once the job is off its image.
+    var whenEnded: (@Sendable () -> Void)?
+    /// The same as `machine.isOver`, for other threads.
+    private let ended = Atomic<Bool>(false)
 
     var counts = Counts()
     let snapshot: Mutex<JobReport>
@@ -98,9 +101,8 @@ final class Job: @unchecked Sendable {
         queue = DispatchQueue(label: "twinfs.job.\(name)")
         clerk = DispatchQueue(label: "twinfs.clerk.\(name)")
         let lanes = max(1, min(Self.mostLanes, parameters.bufferSize / Lane.largestPiece))
-        idleLanes = (0..<lanes).map {
-            Lane(label: "twinfs.lane\($0).\(name)", bufferSize: parameters.bufferSize)
-        }
+        let size = parameters.bufferSize
+        idleLanes = (0..<lanes).map { Lane(label: "twinfs.lane\($0).\(name)", bufferSize: size) }
         snapshot = Mutex(JobReport(id: name, images: [shown(parts.path)], target: shown(parts.twin.place.path)))
     }
 
@@ -116,6 +118,10 @@ final class Job: @unchecked Sendable {
     var isDelta: Bool { parameters.sync == .none }
     /// Bytes that wait for the copier or are with it.
     var remaining: Int { table.dirtyBytes + table.claimedBytes }
+
+    /// Any thread: whether the job is over.
+    var hasEnded: Bool { ended.load(ordering: .acquiring) }
+    func markEnded() { ended.store(true, ordering: .releasing) }
 
     /// Any thread: makes the queue look at the table. Many wakes are one.
     func wake() { wakeSource.add(data: 1) }

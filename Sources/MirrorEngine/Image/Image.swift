@@ -40,6 +40,8 @@ public final class Image: Sendable {
 
 struct ImageState: ~Copyable {
     var path: FilePath
+    /// Uses of the object: handles and jobs, and whoever is about to become one.
+    var users = 0
     var readers = 0
     var writers = 0
     /// Read-only opens that the kernel serves past us. While there are any, no job starts.
