@@ -4,13 +4,28 @@ extension DirtyTable {
     /// Bytes of claimed granules.
     public var claimedBytes: Int { counters.claimed * granularity.bytes }
 
-    /// Whether nothing is dirty, nothing claimed, and the size not changed. With an idle gauge read
-    /// *before*, on the job's queue, this is R5: see `WriteGauge.isIdle`.
+    /// Whether nothing is dirty, nothing claimed, and the size not changed. Says nothing of changes under
+    /// way: R5 is this only where the gate is held and its gauge was idle before, else `isInSync`.
     ///
     /// Claims are read before dirt: a lane that gives an extent back marks it before it releases it.
     public var isClean: Bool {
-        counters.claimed == 0 && counters.dirty == 0 && !counters.isLengthDirty
+        counters.claimed == 0 && isUnmarked
     }
+
+    /// R5 without holding anything back: whether there was an instant, at or after the call, at which
+    /// nothing was dirty, claimed, or between its source write and its mark. Only on the job's queue,
+    /// which alone takes extents; a size that was taken (`takeLength`) is the caller's to account for.
+    ///
+    /// The order is the proof. No claim: there is none from here on, because only our caller makes them.
+    /// Then the gauge, read idle from an instant T on (`WriteGauge.isIdle`). Then no mark: marks are not
+    /// cleared meanwhile, so there was none at T, and no change that had its mark still to come. With
+    /// the gauge read first, an extent could be copied after T while a change not yet marked was
+    /// already in the source: no claim later, no change at T, and no one instant with neither.
+    public var isInSync: Bool {
+        counters.claimed == 0 && !counters.hasOwnMarks && gauge.isIdle && isUnmarked
+    }
+
+    private var isUnmarked: Bool { counters.dirty == 0 && !counters.isLengthDirty }
 
     public var isLengthDirty: Bool { counters.isLengthDirty }
 
