@@ -35,21 +35,36 @@ extension DirtyTable {
     /// The next mark answers that the copier must be woken. Look at the table once more after this.
     public func fallAsleep() { counters.fallAsleep() }
 
-    /// Up to `limit` dirty extents in ascending order, as bytes; a report, not a claim: marks that come or
-    /// go meanwhile may be missing or stay. All-dirty shards count whole.
+    /// Up to `limit` dirty extents in ascending order, as bytes, each as long as it is dirty; a report,
+    /// not a claim: marks that come or go meanwhile may be missing or stay. All-dirty shards count whole.
     public func dirtyExtents(limit: Int) -> [ByteRange] {
         var extents: [ByteRange] = []
         var start = 0
-        while extents.count < limit, let run = nextRun(from: start) {
+        while let run = nextRun(from: start) {
             let bytes = granularity.bytes(of: run)
             if let last = extents.last, last.upperBound == bytes.lowerBound {
                 extents[extents.count - 1] = ByteRange(last.lowerBound, bytes.upperBound)
-            } else {
+            } else if extents.count < limit {
                 extents.append(bytes)
+            } else {
+                break
             }
             start = run.upperBound
         }
         return extents
+    }
+
+    /// Shards that have a page of bits. O(shards of the regions in use); for tests and reports.
+    var pageCount: Int {
+        var count = 0
+        var start = 0
+        while let index = firstRegion(from: start) {
+            if let region = unsafe region(index) {
+                count += unsafe region._withUnsafeGuaranteedRef { $0.pageCount }
+            }
+            start = index + 1
+        }
+        return count
     }
 
     /// The first run of dirty granules at or after `start`, inside one shard.

@@ -54,14 +54,16 @@ extension DirtyTable {
         }
     }
 
+    /// The first shard at or after `shard` that may be dirty.
     func firstNotedShard(from shard: Int) -> Int? {
-        var (index, inner) = shard.quotientAndRemainder(dividingBy: DirtyRegion.shards)
-        while index < Self.regionCount {
+        var (start, inner) = shard.quotientAndRemainder(dividingBy: DirtyRegion.shards)
+        while let index = firstRegion(from: start) {
+            if index > start { inner = 0 }
             if let region = unsafe region(index) {
                 let noted = unsafe region._withUnsafeGuaranteedRef { $0.firstNoted(from: inner) }
                 if let noted { return index * DirtyRegion.shards + noted }
             }
-            (index, inner) = (index + 1, 0)
+            (start, inner) = (index + 1, 0)
         }
         return nil
     }

@@ -32,6 +32,8 @@ public final class DirtyTable: Sendable {
 
     /// Regions as unmanaged references, 0 where there is none. Never freed before the table.
     private let regions = AtomicWords(count: regionCount)
+    /// A bit for each region, set before the region is: what has a region has its bit.
+    private let regionSummary = AtomicWords(count: regionCount / 64)
     let gauge: WriteGauge
     let claims = ClaimLocks()
     let counters = Counters()
@@ -137,11 +139,23 @@ extension DirtyTable {
         return unsafe .fromOpaque(raw)
     }
 
+    /// The first region at or after `index` that may exist. O(128) at most.
+    func firstRegion(from index: Int) -> Int? {
+        var index = index
+        while index < Self.regionCount {
+            let made = regionSummary.load(index / 64) & (.max << UInt64(index % 64))
+            if made != 0 { return index / 64 * 64 + made.trailingZeroBitCount }
+            index = (index / 64 + 1) * 64
+        }
+        return nil
+    }
+
     /// The region, made where it does not exist yet.
     @inline(__always)
     @unsafe
     private func regionMade(_ index: Int) -> Unmanaged<DirtyRegion> {
         if let region = unsafe region(index) { return unsafe region }
+        _ = regionSummary.set(1 << UInt64(index % 64), index / 64)
         let new = unsafe Unmanaged.passRetained(DirtyRegion())
         let word = UInt64(UInt(bitPattern: unsafe new.toOpaque()))
         if !regions.replace(0, with: word, index).0 { unsafe new.release() }
