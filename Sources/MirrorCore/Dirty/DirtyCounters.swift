@@ -5,8 +5,9 @@ extension DirtyTable {
         private static let claimed = 8
         private static let length = 16
         private static let asleep = 24
+        private static let ownMarks = 32
         /// Each word on a cache line of its own.
-        private let words = AtomicWords(count: 32)
+        private let words = AtomicWords(count: 40)
 
         init() {}
 
@@ -22,6 +23,13 @@ extension DirtyTable {
         var isLengthDirty: Bool { words.load(Self.length) != 0 }
         func setLengthDirty() { words.store(1, Self.length) }
         func clearLengthDirty() { words.store(0, Self.length) }
+
+        /// Marks of the job itself under way. Not counted in the image's gauge: another job that holds the
+        /// gate waits for that one to be idle, and nobody would tell it when ours is done.
+        var hasOwnMarks: Bool { words.load(Self.ownMarks) != 0 }
+        func addOwnMarks(_ count: Int) {
+            words.add(UInt64(bitPattern: Int64(count)), Self.ownMarks)
+        }
 
         /// The copier says that it will sleep; it looks at the table once more afterwards.
         func fallAsleep() { words.store(1, Self.asleep) }

@@ -67,6 +67,10 @@ final class DirtyRegion: Sendable {
         return nil
     }
 
+    var pageCount: Int {
+        (0..<Self.shards).count { states.load($0) > Self.fullWord }
+    }
+
     private static func page(_ word: UInt64) -> Unmanaged<DirtyPage> {
         unsafe .fromOpaque(UnsafeRawPointer(bitPattern: UInt(word))!)
     }

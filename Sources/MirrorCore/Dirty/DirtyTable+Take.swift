@@ -10,9 +10,11 @@ extension DirtyTable {
     ///
     /// - Parameter givesPagesBack: whether a shard that becomes clean gives its page back; right for a
     ///   pass that will not come again, wasteful where the guest goes on writing.
+    /// - Precondition: `limit` is at least 1.
     /// - Returns: the granules, or nil where nothing that may be taken is left.
     public func takeExtent(from start: Int, limit: Int, givesPagesBack: Bool = false) -> Range<Int>?
     {
+        precondition(limit > 0, "an extent of no granules")
         var start = start
         while let shard = firstNotedShard(from: start / granulesPerShard) {
             let first = max(start, shard * granulesPerShard)
@@ -38,7 +40,8 @@ extension DirtyTable {
         counters.addClaimed(-extent.count)
     }
 
-    /// Ends a claim whose copy failed: dirty again before it is free again (R4).
+    /// Ends a claim whose copy failed: dirty again before it is free again (R4). Wakes nobody, as
+    /// `release` does not; the lane tells the job's queue that it has finished.
     public func giveBack(_ extent: Range<Int>) {
         markUncounted(granularity.bytes(of: extent))
         release(extent)
@@ -51,14 +54,16 @@ extension DirtyTable {
         }
     }
 
+    /// The first shard at or after `shard` that may be dirty.
     func firstNotedShard(from shard: Int) -> Int? {
-        var (index, inner) = shard.quotientAndRemainder(dividingBy: DirtyRegion.shards)
-        while index < Self.regionCount {
+        var (start, inner) = shard.quotientAndRemainder(dividingBy: DirtyRegion.shards)
+        while let index = firstRegion(from: start) {
+            if index > start { inner = 0 }
             if let region = unsafe region(index) {
                 let noted = unsafe region._withUnsafeGuaranteedRef { $0.firstNoted(from: inner) }
                 if let noted { return index * DirtyRegion.shards + noted }
             }
-            (index, inner) = (index + 1, 0)
+            (start, inner) = (index + 1, 0)
         }
         return nil
     }

@@ -18,7 +18,8 @@ import Synchronization
 /// claimed (R3). `release` ends a claim; `giveBack` marks first (R4).
 ///
 /// Pages are given back when a shard becomes clean and no change is under way near it: a marker counts
-/// in the gauge while it uses a page, so an idle gauge after the page was unhooked proves nobody has it.
+/// in the gauge (the job's own in `Counters.ownMarks`) while it uses a page, so an idle gauge after the
+/// page was unhooked proves nobody has it.
 @safe
 public final class DirtyTable: Sendable {
     public let granularity: Granularity
@@ -31,7 +32,9 @@ public final class DirtyTable: Sendable {
 
     /// Regions as unmanaged references, 0 where there is none. Never freed before the table.
     private let regions = AtomicWords(count: regionCount)
-    private let gauge: WriteGauge
+    /// A bit for each region, set before the region is: what has a region has its bit.
+    private let regionSummary = AtomicWords(count: regionCount / 64)
+    let gauge: WriteGauge
     let claims = ClaimLocks()
     let counters = Counters()
 
@@ -64,11 +67,12 @@ public final class DirtyTable: Sendable {
         return counters.shouldWake()
     }
 
-    /// `mark` for callers who are not counted in the gauge: the job itself.
+    /// `mark` for callers who are not counted in the gauge: the job itself, on its queue or on a lane. It
+    /// wakes nobody, so a lane must make the job's queue look at the table afterwards.
     public func markUncounted(_ range: ByteRange) {
-        gauge.enter(range)
+        counters.addOwnMarks(1)
         markGranules(granularity.granules(touching: range.clamped(below: Self.limit)))
-        gauge.leave(range)
+        counters.addOwnMarks(-1)
     }
 
     private func markGranules(_ granules: Range<Int>) {
@@ -135,11 +139,23 @@ extension DirtyTable {
         return unsafe .fromOpaque(raw)
     }
 
+    /// The first region at or after `index` that may exist. O(128) at most.
+    func firstRegion(from index: Int) -> Int? {
+        var index = index
+        while index < Self.regionCount {
+            let made = regionSummary.load(index / 64) & (.max << UInt64(index % 64))
+            if made != 0 { return index / 64 * 64 + made.trailingZeroBitCount }
+            index = (index / 64 + 1) * 64
+        }
+        return nil
+    }
+
     /// The region, made where it does not exist yet.
     @inline(__always)
     @unsafe
     private func regionMade(_ index: Int) -> Unmanaged<DirtyRegion> {
         if let region = unsafe region(index) { return unsafe region }
+        _ = regionSummary.set(1 << UInt64(index % 64), index / 64)
         let new = unsafe Unmanaged.passRetained(DirtyRegion())
         let word = UInt64(UInt(bitPattern: unsafe new.toOpaque()))
         if !regions.replace(0, with: word, index).0 { unsafe new.release() }
@@ -154,7 +170,7 @@ extension DirtyTable {
         guard case .page(let page) = unsafe region.state(index) else { return }
         region.makeClean(index)
         let isUnused =
-            unsafe gauge.isIdle(ShardIndex(shard))
+            unsafe gauge.isIdle(ShardIndex(shard)) && !counters.hasOwnMarks
             && page._withUnsafeGuaranteedRef { $0.hasNoBits }
         if isUnused { unsafe page.release() } else { unsafe region.put(page, index) }
     }

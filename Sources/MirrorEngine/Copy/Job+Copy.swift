@@ -24,9 +24,8 @@ extension Job {
     }
 
     private func observe() -> JobMachine.Observation {
-        // R5: the gauge before the table, and nothing taken in between, because we are the taker.
-        let isIdle = image.gate.gauge.isIdle
-        let agrees = busyLanes == 0 && !isClerkBusy && isIdle && table.isClean
+        // R5. A size that was taken is with the clerk.
+        let agrees = busyLanes == 0 && !isClerkBusy && table.isInSync
         let estimate = progress.microsecondsToCopy(remaining)
         return .init(
             agrees: agrees, passDone: passes > 0,

@@ -1,7 +1,6 @@
 import Dispatch
 import MirrorCore
 import MirrorSystem
-import Synchronization
 import SystemPackage
 
 /// What a job is made of once everything that can be refused has been looked at.
@@ -98,7 +97,7 @@ extension Job {
         image.quiesce(on: queue) { [self] in
             if machine.isOver { return }
             let size = (try? source.status().size) ?? knownLength
-            image.knownSize.store(size, ordering: .sequentiallyConsistent)
+            _ = image.end.mayHaveGrown(to: size, since: image.end.begin(size), isCertain: true)
             image.trackers.replace(with: image.trackers.all + [tracker])
             _ = table.markLength()
             publishReport()

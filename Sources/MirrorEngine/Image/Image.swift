@@ -14,8 +14,8 @@ public final class Image: Sendable {
     let gate = Gate()
     /// What every change is marked in. Changed only while the gate is held and idle.
     let trackers = TrackerList()
-    /// End of the file as far as changes through the mount have moved it; a change past it grows the image.
-    let knownSize = Atomic<UInt64>(0)
+    /// Where the file ends: which changes move it, and what a cut takes away.
+    let end = EndOfFile()
     /// The first failure of a flush, kept until the last handle is closed; 0 is none.
     let flushFailure = Atomic<Int32>(0)
 
