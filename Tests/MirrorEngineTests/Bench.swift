@@ -17,7 +17,7 @@ final class Bench: Sendable {
     let engine: Engine
     private let directory: FileDescriptor
 
-    init(_ root: String? = nil) throws {
+    init(_ root: String? = nil, faults: FaultPlan? = nil) throws {
         let base = root ?? NSTemporaryDirectory()
         let name = "twinfs-bench-\(ThisProcess.id)-\(UInt32.random(in: 0...UInt32.max))"
         self.root = FilePath(base).appending(name)
@@ -25,8 +25,16 @@ final class Bench: Sendable {
         target = self.root.appending("target")
         for path in [self.root, source, target] { _ = try path.makeDirectory() }
         directory = try FileDescriptor.openBacking(source, .readOnly, .directory)
-        let configuration = MountConfiguration(source: source, mountpoint: self.root.appending("mount"))
-        engine = Engine(configuration: configuration, source: directory, log: Logger(label: "bench"))
+        let configuration = MountConfiguration(
+            source: source, mountpoint: self.root.appending("mount"))
+        engine = Engine(
+            configuration: configuration, source: directory, log: Self.log, faults: faults)
+    }
+
+    private static var log: Logger {
+        var log = Logger(label: "bench")
+        log.logLevel = .critical
+        return log
     }
 
     deinit {
@@ -36,8 +44,9 @@ final class Bench: Sendable {
 
     /// Makes a file of random bytes in the source directory, before anybody watches.
     func makeFile(_ name: String, bytes: Int) throws {
-        try Data((0..<bytes).map { _ in UInt8.random(in: 1...255) }).write(
-            to: URL(fileURLWithPath: source.appending(name).string))
+        let words = (0..<(bytes + 7) / 8).map { _ in UInt64.random(in: 1...UInt64.max) }
+        let data = words.withUnsafeBytes { Data($0.prefix(bytes)) }
+        try data.write(to: URL(fileURLWithPath: source.appending(name).string))
     }
 
     /// The image as a guest has it open.
@@ -78,9 +87,10 @@ final class Bench: Sendable {
     }
 
     var events: [String] {
-        String(decoding: engine.events.lines(after: 0).text, as: UTF8.self).split(separator: "\n").map {
-            String($0)
-        }
+        String(decoding: engine.events.lines(after: 0).text, as: UTF8.self).split(separator: "\n")
+            .map {
+                String($0)
+            }
     }
 }
 

@@ -58,7 +58,10 @@ import Testing
             case 1: guest.allocate([.punchHole, .keepSize], at: offset, count: count)
             case 2: guest.allocate([.zeroRange], at: offset, count: count)
             case 3: guest.allocate([], at: offset, count: count)
-            default: guest.write([UInt8](repeating: UInt8(random.next(below: 256)), count: Int(count)), at: offset)
+            default:
+                guest.write(
+                    [UInt8](repeating: UInt8(random.next(below: 256)), count: Int(count)),
+                    at: offset)
             }
         }
         #expect(bench.wait("vm.img") { $0.phase == "ready" }, "seed \(seed)")
@@ -77,7 +80,9 @@ import Testing
         #expect(bench.job("vm.img")?.targetState == "inconsistent")
         #expect((try? bench.target.appending("vm.img").status()) == nil)
         #expect((try? bench.target.appending("vm.img.partial").status()) != nil)
-        #expect(bench.events.last { $0.contains("BLOCK_JOB_") }?.contains("BLOCK_JOB_CANCELLED") == true)
+        #expect(
+            bench.events.last { $0.contains("BLOCK_JOB_") }?.contains("BLOCK_JOB_CANCELLED") == true
+        )
     }
 
     @Test func `a full image at a low speed can be paused, sped up and finished`() throws {
@@ -102,7 +107,8 @@ import Testing
         #expect(bench.command("complete vm.img switch=off").errno == .notSupported)
         #expect(bench.command("cancel vm.img").errno == nil)
         #expect(bench.wait("vm.img") { $0.phase == "completed" && $0.targetState == "partial" })
-        let delta = try Data(contentsOf: URL(fileURLWithPath: bench.target.appending("vm.img.delta").string))
+        let delta = try Data(
+            contentsOf: URL(fileURLWithPath: bench.target.appending("vm.img.delta").string))
         #expect(delta.count == 1 << 20)
         #expect(delta[8192..<12288].allSatisfy { $0 == 7 })
         #expect(delta[..<8192].allSatisfy { $0 == 0 })
