@@ -1,3 +1,4 @@
+import Dispatch
 import MirrorCore
 public import MirrorSystem
 import Synchronization
@@ -18,6 +19,9 @@ public final class Image: Sendable {
     /// The first failure of a flush, kept until the last handle is closed; 0 is none.
     let flushFailure = Atomic<Int32>(0)
 
+    /// Where changes that a hold had parked are run again, one after the other.
+    let replay = DispatchQueue(label: "twinfs.replay")
+
     /// Protects names and counts. Leaf lock: nothing is called under it, no system call but `fcntl`
     /// for the lock on the backing file.
     let state: Mutex<ImageState>
@@ -36,6 +40,8 @@ public final class Image: Sendable {
 
 struct ImageState: ~Copyable {
     var path: FilePath
+    /// Uses of the object: handles and jobs, and whoever is about to become one.
+    var users = 0
     var readers = 0
     var writers = 0
     /// Read-only opens that the kernel serves past us. While there are any, no job starts.

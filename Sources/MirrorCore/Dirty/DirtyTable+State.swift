@@ -35,6 +35,12 @@ extension DirtyTable {
     /// The next mark answers that the copier must be woken. Look at the table once more after this.
     public func fallAsleep() { counters.fallAsleep() }
 
+    /// The copier works: marks need not wake it.
+    public func stayAwake() { counters.stayAwake() }
+
+    /// Whether the copier has slept since it last found the table clean: nothing was marked or taken since.
+    public var isAsleep: Bool { counters.isAsleep }
+
     /// Up to `limit` dirty extents in ascending order, as bytes, each as long as it is dirty; a report,
     /// not a claim: marks that come or go meanwhile may be missing or stay. All-dirty shards count whole.
     public func dirtyExtents(limit: Int) -> [ByteRange] {

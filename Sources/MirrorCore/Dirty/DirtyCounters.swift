@@ -34,6 +34,9 @@ extension DirtyTable {
         /// The copier says that it will sleep; it looks at the table once more afterwards.
         func fallAsleep() { words.store(1, Self.asleep) }
 
+        func stayAwake() { words.store(0, Self.asleep) }
+        var isAsleep: Bool { words.load(Self.asleep) != 0 }
+
         /// Whether the copier slept; true for one caller each time it does. A marker asks after its marks,
         /// the copier looks after `fallAsleep`, both in one total order: one of them sees the other.
         @inline(__always)
