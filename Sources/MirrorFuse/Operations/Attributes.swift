@@ -15,7 +15,9 @@ struct AttributeChange: Sendable {
     /// The time of the last status change, which newer kernels send too, cannot be set.
     init(_ raw: stat, _ fields: Int32) {
         let values = FileAttributes(raw)
-        func chosen<Value>(_ bit: Int32, _ value: Value) -> Value? { fields & bit != 0 ? value : nil }
+        func chosen<Value>(_ bit: Int32, _ value: Value) -> Value? {
+            fields & bit != 0 ? value : nil
+        }
         permissions = chosen(FUSE_SET_ATTR_MODE, values.permissions)
         owner = chosen(FUSE_SET_ATTR_UID, values.owner)
         group = chosen(FUSE_SET_ATTR_GID, values.group)
