@@ -57,12 +57,14 @@ let package = Package(
             ],
             cSettings: linux,
             swiftSettings: house),
+        .target(name: "CSanitizedMutex", path: "Tests/CSanitizedMutex", cSettings: linux),
         .testTarget(
-            name: "MirrorCoreTests", dependencies: ["MirrorCore"], cSettings: linux,
+            name: "MirrorCoreTests", dependencies: ["MirrorCore", "CSanitizedMutex"],
+            cSettings: linux,
             swiftSettings: house),
         .testTarget(
             name: "MirrorEngineTests",
-            dependencies: ["MirrorEngine", "MirrorCore", "MirrorSystem", system],
+            dependencies: ["MirrorEngine", "MirrorCore", "MirrorSystem", system, logging],
             cSettings: linux,
             swiftSettings: house),
         .testTarget(

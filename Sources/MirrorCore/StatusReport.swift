@@ -27,7 +27,7 @@ public struct StatusReport: Codable, Sendable {
         self.jobs = jobs
     }
 
-    private enum CodingKeys: String, CodingKey {
+    fileprivate enum CodingKeys: String, CodingKey {
         case version, source, mountpoint, uptime, generation
         case keeperPID = "keeper-pid"
         case workerPID = "worker-pid"
@@ -110,7 +110,7 @@ public struct JobReport: Codable, Sendable {
         (opens, resumed, cutTime, cutGeneration) = (0, "no", nil, nil)
     }
 
-    private enum CodingKeys: String, CodingKey {
+    fileprivate enum CodingKeys: String, CodingKey {
         case id, images, target, serving, phase, status, sync, granularity, len, offset, passes
         case speed, rate, eta, converging, ready, paused, error, opens, resumed
         case copyMode = "copy-mode"
@@ -129,5 +129,23 @@ public struct JobReport: Codable, Sendable {
         case expectedPauseUs = "expected-pause-us"
         case cutTime = "cut-time"
         case cutGeneration = "cut-generation"
+    }
+}
+
+// What is not known is written as `null`, not left out: these overloads are what the synthesized
+// `encode(to:)` of the reports calls for their optional members.
+
+extension KeyedEncodingContainer where Key == JobReport.CodingKeys {
+    fileprivate mutating func encodeIfPresent(_ value: Int?, forKey key: Key) throws {
+        try encode(value, forKey: key)
+    }
+    fileprivate mutating func encodeIfPresent(_ value: String?, forKey key: Key) throws {
+        try encode(value, forKey: key)
+    }
+}
+
+extension KeyedEncodingContainer where Key == StatusReport.CodingKeys {
+    fileprivate mutating func encodeIfPresent(_ value: Int?, forKey key: Key) throws {
+        try encode(value, forKey: key)
     }
 }

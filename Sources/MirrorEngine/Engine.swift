@@ -1,7 +1,60 @@
+import Dispatch
 public import Logging
 public import MirrorCore
-public import MirrorSystem
+import MirrorSystem
+import Synchronization
 public import SystemPackage
+
+/// One mount's images and jobs. Everything that FUSE and the command line ask for begins here.
+public final class Engine: Sendable {
+    public static let version = "0.1.0"
+
+    public let configuration: MountConfiguration
+    public let images = ImageRegistry()
+    public let events = EventLog()
+    let jobs = JobRegistry()
+    let permits = LanePermits(16)
+    let log: Logger
+    /// The source directory, opened before the mount may hide it.
+    let source: FileDescriptor
+    /// Which calls on targets fail; for tests.
+    let faults: FaultPlan?
+    private let started = ContinuousClock.now
+
+    /// - Parameter source: the source directory, O_PATH or readable; stays the caller's to close.
+    public convenience init(configuration: MountConfiguration, source: FileDescriptor, log: Logger)
+    {
+        self.init(configuration: configuration, source: source, log: log, faults: nil)
+    }
+
+    init(
+        configuration: MountConfiguration, source: FileDescriptor, log: Logger, faults: FaultPlan?
+    ) {
+        self.configuration = configuration
+        self.faults = faults
+        self.source = source
+        self.log = log
+    }
+
+    /// The state of the mount and its jobs. Never waits for an image or a target (design, section 10).
+    public func report() -> StatusReport {
+        StatusReport(
+            version: Self.version, source: shown(configuration.source),
+            mountpoint: shown(configuration.mountpoint),
+            uptime: Int((ContinuousClock.now - started) / .seconds(1)), generation: 1,
+            keeperPID: nil,
+            workerPID: ThisProcess.id, jobs: jobs.all.map { $0.report() })
+    }
+
+    func tell(_ event: EventLog.Name, _ job: JobReport) {
+        events.append(event, job)
+        log.info(
+            "\(event.word)",
+            metadata: [
+                "job": "\(job.id)", "status": "\(job.status)", "error": "\(job.error ?? "none")",
+            ])
+    }
+}
 
 /// How a mount was asked for, as far as the engine needs to know.
 public struct MountConfiguration: Sendable {
@@ -18,70 +71,11 @@ public struct MountConfiguration: Sendable {
     public var auto = false
     /// Group that may write `.mirror/control` beside the owner.
     public var controlGroup: UInt32?
-    /// Parameters for the jobs that `target=` starts, as `key=value`.
-    public var jobOptions: [String] = []
+    /// What `mirror` takes for parameters that are not given, and what the jobs of `target=` run with.
+    public var defaults = JobParameters()
 
     public init(source: FilePath, mountpoint: FilePath) {
         self.source = source
         self.mountpoint = mountpoint
     }
-}
-
-/// What a command line written to `.mirror/control` came to.
-public struct CommandResult: Sendable {
-    /// The errno that the write(2) fails with; nil where it succeeded.
-    public let errno: Errno?
-    /// One line without its newline, `ok …` or `error …`: what reading the same handle gives.
-    public let text: String
-
-    public init(errno: Errno?, text: String) {
-        self.errno = errno
-        self.text = text
-    }
-}
-
-/// One mount's images and jobs. Everything that FUSE and the command line ask for begins here.
-public final class Engine: Sendable {
-    public let configuration: MountConfiguration
-    public let images = ImageRegistry()
-    public let events: EventLog
-    let log: Logger
-    /// The source directory, opened O_PATH before the mount may hide it.
-    let source: FileDescriptor
-
-    public init(configuration: MountConfiguration, source: FileDescriptor, log: Logger) {
-        self.configuration = configuration
-        self.source = source
-        self.log = log
-        events = EventLog()
-    }
-
-    /// The mount is usable: starts the jobs that `target=` asks for.
-    public func mounted() {}
-
-    /// The mount ends: stops the copiers, says in each twin's attributes what it is worth.
-    public func shutDown() {}
-
-    /// Runs one line of `.mirror/control`. Returns at once; `reply` is called once, on any thread, when
-    /// the command has taken effect or was refused.
-    public func execute(_ line: [UInt8], reply: @escaping @Sendable (CommandResult) -> Void) {
-        reply(CommandResult(errno: .notSupported, text: "error not built yet"))
-    }
-
-    /// The state of the mount and its jobs. Never waits for an image or a target (design, section 10).
-    public func report() -> StatusReport {
-        StatusReport(
-            version: "0.1.0", source: configuration.source.string,
-            mountpoint: configuration.mountpoint.string, uptime: 0, generation: 1, keeperPID: nil,
-            workerPID: 0, jobs: [])
-    }
-
-    /// A file was created, linked or renamed into place in the mount (`auto=on` may start a job for it).
-    public func created(_ identity: FileIdentity, at path: FilePath) {}
-
-    /// The last name of a file went away in the mount: its jobs end as `cancelled`, with that reason.
-    public func deleted(_ identity: FileIdentity) {}
-
-    /// A name was given to a file or directory in the mount; both are relative to the source.
-    public func renamed(from old: FilePath, to new: FilePath) { images.renamed(from: old, to: new) }
 }

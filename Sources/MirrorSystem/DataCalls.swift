@@ -44,6 +44,13 @@ extension FileDescriptor {
         return done
     }
 
+    /// Up to `count` bytes from `offset`; fewer at the end of the file, none where it cannot be read.
+    public func bytes(at offset: UInt64, count: Int) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            filled = (try? readFully(into: UnsafeMutableRawBufferPointer(buffer), at: offset)) ?? 0
+        }
+    }
+
     /// Writes all of `data` at `offset`.
     public func writeFully(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
         var done = 0

@@ -39,9 +39,53 @@ extension Image {
     }
 
     public func unpin() { state.withLock { $0.pins -= 1 } }
+
+    /// Counts a job in, and takes the lock on the backing file for as long as it lives.
+    ///
+    /// - Throws: `imageBusy` while the kernel serves readers past us, or another process has the backing
+    ///   file locked; `badState` where the image has a job.
+    func beginJob(backing: FilePath) throws(CommandError) {
+        let refusal = state.withLock { $0.beginJob(backing) }
+        if let refusal { throw refusal }
+    }
+
+    func endJob() {
+        state.withLock { state in
+            state.jobs -= 1
+            state.dropLockIfUnused()
+        }
+    }
 }
 
 extension ImageState {
+    fileprivate mutating func beginJob(_ backing: FilePath) -> CommandError? {
+        guard jobs == 0 else {
+            return CommandError(
+                .badState,
+                "image \(shown(path)): has a job already, and several jobs on one image are not built yet:"
+                    + " cancel or complete that one first")
+        }
+        guard pins == 0 else {
+            return CommandError(
+                .imageBusy,
+                "image \(shown(path)): \(pins) readers have it open past the daemon (passthrough), so a"
+                    + " later writer might not be tracked; close them first, or start the job before they open"
+            )
+        }
+        do throws(Errno) {
+            try takeLock(backing)
+        } catch .readOnlyFileSystem, .permissionDenied, .notPermitted, .textFileBusy {
+            // Nobody can write the backing file, so nobody has to be kept from it.
+        } catch {
+            return CommandError(
+                .imageBusy,
+                "image \(shown(path)): another process has its file open and locked behind the mount;"
+                    + " end that process first")
+        }
+        jobs += 1
+        return nil
+    }
+
     mutating func takeLock(_ backing: FilePath) throws(Errno) {
         if lock != nil { return }
         let descriptor = try FileDescriptor.openBacking(backing, .readWrite)

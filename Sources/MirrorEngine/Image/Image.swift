@@ -1,3 +1,4 @@
+import Dispatch
 import MirrorCore
 public import MirrorSystem
 import Synchronization
@@ -13,10 +14,13 @@ public final class Image: Sendable {
     let gate = Gate()
     /// What every change is marked in. Changed only while the gate is held and idle.
     let trackers = TrackerList()
-    /// End of the file as far as changes through the mount have moved it; a change past it grows the image.
-    let knownSize = Atomic<UInt64>(0)
+    /// Where the file ends: which changes move it, and what a cut takes away.
+    let end = EndOfFile()
     /// The first failure of a flush, kept until the last handle is closed; 0 is none.
     let flushFailure = Atomic<Int32>(0)
+
+    /// Where changes that a hold had parked are run again, one after the other.
+    let replay = DispatchQueue(label: "twinfs.replay")
 
     /// Protects names and counts. Leaf lock: nothing is called under it, no system call but `fcntl`
     /// for the lock on the backing file.
@@ -36,6 +40,8 @@ public final class Image: Sendable {
 
 struct ImageState: ~Copyable {
     var path: FilePath
+    /// Uses of the object: handles and jobs, and whoever is about to become one.
+    var users = 0
     var readers = 0
     var writers = 0
     /// Read-only opens that the kernel serves past us. While there are any, no job starts.

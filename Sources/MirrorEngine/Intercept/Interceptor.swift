@@ -27,6 +27,7 @@ extension Image {
     ) -> Outcome {
         let range = ByteRange(at: offset, count: UInt64(data.count))
         guard gate.enter(range) else { return .held }
+        let cuts = end.begin(range.upperBound)
         let outcome: Outcome
         do throws(Errno) {
             outcome = .done(try descriptor.writeSome(data, at: offset))
@@ -35,28 +36,30 @@ extension Image {
         }
         mark(range)
         if case .done(let count) = outcome {
-            noteGrowth(to: offset + UInt64(count), known: true)
+            markGrowth(to: offset + UInt64(count), since: cuts, isCertain: true)
         } else {
-            noteGrowth(to: range.upperBound, known: false)
+            markGrowth(to: range.upperBound, since: cuts, isCertain: false)
         }
         gate.leave(range)
         return outcome
     }
 
-    /// Sets the image's size. What is cut off is marked, and so is the size itself. Growth needs no mark
-    /// of its bytes: past its end a twin reads as zero. Corresponds to `ftruncate(2)`.
+    /// Sets the image's size. What may be cut off is marked, and so is the size itself. Growth needs no
+    /// mark of its bytes: past its end a twin reads as zero. Corresponds to `ftruncate(2)`.
     public func truncate(to size: UInt64, through descriptor: FileDescriptor) -> Outcome {
         let everything = ByteRange(0, UInt64(Int64.max))
         guard gate.enter(everything) else { return .held }
-        let old = knownSize.load(ordering: .sequentiallyConsistent)
         let outcome: Outcome
+        var old: UInt64 = 0
         do throws(Errno) {
+            old = try descriptor.status().size
             try descriptor.setSize(size)
-            knownSize.store(size, ordering: .sequentiallyConsistent)
             outcome = .done(0)
         } catch {
             outcome = .failed(error)
         }
+        // A write may have grown the file between the two calls, and been copied: `reach` knows of it.
+        old = max(old, end.cut())
         if size < old { mark(ByteRange(size, old)) }
         markLength()
         gate.leave(everything)
@@ -69,6 +72,7 @@ extension Image {
     ) -> Outcome {
         let range = ByteRange(at: offset, count: count)
         guard gate.enter(range) else { return .held }
+        let cuts = end.begin(range.upperBound)
         let outcome: Outcome
         do throws(Errno) {
             try descriptor.allocate(mode, at: offset, count: count)
@@ -80,9 +84,9 @@ extension Image {
         if mode.contains(.punchHole) || mode.contains(.zeroRange) { mark(range) }
         if !mode.contains(.keepSize) {
             if case .done = outcome {
-                noteGrowth(to: range.upperBound, known: true)
+                markGrowth(to: range.upperBound, since: cuts, isCertain: true)
             } else {
-                noteGrowth(to: range.upperBound, known: false)
+                markGrowth(to: range.upperBound, since: cuts, isCertain: false)
             }
         }
         gate.leave(range)
@@ -110,22 +114,19 @@ extension Image {
     /// R1: after the data is in the source, before the reply. R4: whatever came of the write.
     @inline(__always)
     private func mark(_ range: ByteRange) {
-        trackers.forEach { tracker in
+        trackers.withEach { tracker in
             if tracker.table.mark(range) { tracker.wake() }
         }
     }
 
-    /// A size is marked like a granule: after the change, before the reply. `known` is false where the
-    /// change failed half way and the end of the file may be anywhere.
+    /// A size is marked like a granule: after the change, before the reply.
     @inline(__always)
-    private func noteGrowth(to end: UInt64, known: Bool) {
-        guard end > knownSize.load(ordering: .relaxed) else { return }
-        if known { _ = knownSize.max(end, ordering: .sequentiallyConsistent) }
-        markLength()
+    private func markGrowth(to size: UInt64, since cuts: UInt64, isCertain: Bool) {
+        if end.mayHaveGrown(to: size, since: cuts, isCertain: isCertain) { markLength() }
     }
 
     private func markLength() {
-        trackers.forEach { tracker in
+        trackers.withEach { tracker in
             if tracker.table.markLength() { tracker.wake() }
         }
     }

@@ -35,7 +35,7 @@ final class TrackerList: Sendable {
 
     /// Only between the gate's `enter` and `leave`.
     @inline(__always)
-    func forEach(_ body: (Tracker) -> Void) {
+    func withEach(_ body: (Tracker) -> Void) {
         for tracker in trackers { tracker._withUnsafeGuaranteedRef { body($0) } }
     }
 

@@ -1,17 +1,113 @@
+import FoundationEssentials
 import MirrorCore
+import MirrorSystem
 import Synchronization
 
 /// The last events of a mount, each a line of JSON with a sequence number that never goes back.
 public final class EventLog: Sendable {
-    public init() {}
+    /// Lines that are kept.
+    static let capacity = 1000
+
+    /// Protects the lines and the handlers. Nothing is called under it.
+    private let state = Mutex(State())
+
+    private struct State {
+        var newest: UInt64 = 0
+        var lines: [[UInt8]] = []
+        var handlers: [@Sendable () -> Void] = []
+    }
+
+    init() {}
 
     /// Sequence number of the newest event; 0 before the first.
-    public var newest: UInt64 { 0 }
+    public var newest: UInt64 { state.withLock { $0.newest } }
 
     /// The lines after `sequence`, oldest first, each with its newline, and the newest sequence number
     /// among them (or `sequence`). Events that were dropped to stay bounded are missing.
-    public func lines(after sequence: UInt64) -> (text: [UInt8], newest: UInt64) { ([], sequence) }
+    public func lines(after sequence: UInt64) -> (text: [UInt8], newest: UInt64) {
+        state.withLock { state in
+            guard sequence < state.newest else { return ([], sequence) }
+            let wanted = Int(min(state.newest - sequence, UInt64(state.lines.count)))
+            return (Array(state.lines.suffix(wanted).joined()), state.newest)
+        }
+    }
 
     /// `handler` is called, on any thread and without a lock held, after each event. It must not block.
-    public func subscribe(_ handler: @escaping @Sendable () -> Void) {}
+    public func subscribe(_ handler: @escaping @Sendable () -> Void) {
+        state.withLock { $0.handlers.append(handler) }
+    }
+
+    /// What can happen. The raw words are QEMU's.
+    enum Name: Sendable {
+        case statusChange
+        case ready
+        case completed
+        case cancelled
+        /// `side` is `read` or `write`, `action` is `report` or `stop`, as in QEMU.
+        case error(side: String, action: String)
+
+        var word: String {
+            switch self {
+            case .statusChange: "JOB_STATUS_CHANGE"
+            case .ready: "BLOCK_JOB_READY"
+            case .completed: "BLOCK_JOB_COMPLETED"
+            case .cancelled: "BLOCK_JOB_CANCELLED"
+            case .error: "BLOCK_JOB_ERROR"
+            }
+        }
+    }
+
+    func append(_ name: Name, _ job: JobReport) {
+        let time = WallClock.now
+        let handlers = state.withLock { state in
+            state.newest += 1
+            let event = Event(state.newest, time, name, job)
+            state.lines.append(event.line)
+            if state.lines.count > Self.capacity { state.lines.removeFirst(Self.capacity / 4) }
+            return state.handlers
+        }
+        for handler in handlers { handler() }
+    }
+}
+
+/// One line of the log, in QMP's shape.
+private struct Event: Encodable {
+    struct Timestamp: Encodable { let seconds, microseconds: Int }
+
+    struct Data: Encodable {
+        let device, type: String
+        let len, offset, speed: Int?
+        let status, operation, action, error: String?
+    }
+
+    let seq: UInt64
+    let timestamp: Timestamp
+    let event: String
+    let data: Data
+
+    init(
+        _ number: UInt64, _ time: (seconds: Int, microseconds: Int), _ name: EventLog.Name,
+        _ job: JobReport
+    ) {
+        seq = number
+        timestamp = Timestamp(seconds: time.seconds, microseconds: time.microseconds)
+        event = name.word
+        switch name {
+        case .statusChange:
+            data = Data(
+                device: job.id, type: "mirror", len: nil, offset: nil, speed: nil,
+                status: job.status,
+                operation: nil, action: nil, error: nil)
+        case .error(let side, let action):
+            data = Data(
+                device: job.id, type: "mirror", len: nil, offset: nil, speed: nil, status: nil,
+                operation: side, action: action, error: job.error)
+        case .ready, .completed, .cancelled:
+            data = Data(
+                device: job.id, type: "mirror", len: job.len, offset: job.offset, speed: job.speed,
+                status: nil, operation: nil, action: nil, error: job.error)
+        }
+    }
+
+    var line: [UInt8] { JSON.bytes(self) + [UInt8(ascii: "\n")] }
 }

@@ -9,9 +9,9 @@ public enum MirrorFile: Hashable, Sendable {
     case control
     case metrics
     /// `jobs/…`: a directory that some job ids begin with, or that is one. Components of the id.
-    case jobs([String])
-    case jobStatus(id: String)
-    case jobDirty(id: String)
+    case jobs([[UInt8]])
+    case jobStatus(id: [UInt8])
+    case jobDirty(id: [UInt8])
 
     public var isDirectory: Bool {
         switch self {
@@ -22,15 +22,61 @@ public enum MirrorFile: Hashable, Sendable {
 }
 
 extension Engine {
+    public typealias MirrorEntry = (name: [UInt8], file: MirrorFile)
+
     /// The entry `name` (bytes) of a directory of `.mirror/`; nil where there is none.
     public func lookUp(_ name: [UInt8], in directory: MirrorFile) -> MirrorFile? {
         entries(of: directory).first { $0.name == name }?.file
     }
 
     /// The entries of a directory of `.mirror/`, without `.` and `..`.
-    public func entries(of directory: MirrorFile) -> [(name: [UInt8], file: MirrorFile)] { [] }
+    public func entries(of directory: MirrorFile) -> [MirrorEntry] {
+        switch directory {
+        case .root:
+            [
+                (Array("status".utf8), .status), (Array("status.json".utf8), .statusJSON),
+                (Array("events".utf8), .events), (Array("control".utf8), .control),
+                (Array("metrics".utf8), .metrics), (Array("jobs".utf8), .jobs([])),
+            ]
+        case .jobs(let prefix): jobEntries(prefix)
+        default: []
+        }
+    }
+
+    /// Below `jobs/` stands a directory for each component of a job's id, and in the last one its files.
+    private func jobEntries(_ prefix: [[UInt8]]) -> [MirrorEntry] {
+        var entries: [MirrorEntry] = []
+        for job in jobs.all {
+            let components = job.id.split(separator: UInt8(ascii: "/")).map(Array.init)
+            guard components.starts(with: prefix) else { continue }
+            if components.count > prefix.count {
+                let name = components[prefix.count]
+                if !entries.contains(where: { $0.name == name }) {
+                    entries.append((name, .jobs(prefix + [name])))
+                }
+            } else {
+                entries.append((Array("status.json".utf8), .jobStatus(id: job.id)))
+                entries.append((Array("dirty".utf8), .jobDirty(id: job.id)))
+            }
+        }
+        return entries
+    }
 
     /// The content of a file of `.mirror/` at this instant (R9: the caller keeps it for as long as its
     /// handle). Empty for `control`; for `events` use the log itself, which only grows.
-    public func content(of file: MirrorFile) -> [UInt8] { [] }
+    public func content(of file: MirrorFile) -> [UInt8] {
+        switch file {
+        case .status: Array(StatusText.render(report()).utf8)
+        case .statusJSON: JSON.bytes(report(), isPretty: true) + [UInt8(ascii: "\n")]
+        case .metrics: Array(Metrics.render(report()).utf8)
+        case .jobStatus(let id): jobContent(id) { JSON.bytes($0.report(), isPretty: true) }
+        case .jobDirty(let id): jobContent(id) { JSON.bytes(ExtentList($0.table)) }
+        case .events, .control, .root, .jobs: []
+        }
+    }
+
+    private func jobContent(_ id: [UInt8], _ render: (Job) -> [UInt8]) -> [UInt8] {
+        guard let job = jobs.exactly(id) else { return [] }
+        return render(job) + [UInt8(ascii: "\n")]
+    }
 }

@@ -1,0 +1,47 @@
+extension DirtyTable {
+    /// What the table knows of itself as a whole.
+    struct Counters: ~Copyable, Sendable {
+        private static let dirty = 0
+        private static let claimed = 8
+        private static let length = 16
+        private static let asleep = 24
+        private static let ownMarks = 32
+        /// Each word on a cache line of its own.
+        private let words = AtomicWords(count: 40)
+
+        init() {}
+
+        /// Dirty granules. Exact while no marker is under way; a marker that has set its bits and not yet
+        /// counted them may let it lag, or be negative for an instant: read as zero then.
+        var dirty: Int { max(0, Int(bitPattern: UInt(words.load(Self.dirty)))) }
+        func addDirty(_ count: Int) { words.add(UInt64(bitPattern: Int64(count)), Self.dirty) }
+
+        /// Claimed granules.
+        var claimed: Int { Int(words.load(Self.claimed)) }
+        func addClaimed(_ count: Int) { words.add(UInt64(bitPattern: Int64(count)), Self.claimed) }
+
+        var isLengthDirty: Bool { words.load(Self.length) != 0 }
+        func setLengthDirty() { words.store(1, Self.length) }
+        func clearLengthDirty() { words.store(0, Self.length) }
+
+        /// Marks of the job itself under way. Not counted in the image's gauge: another job that holds the
+        /// gate waits for that one to be idle, and nobody would tell it when ours is done.
+        var hasOwnMarks: Bool { words.load(Self.ownMarks) != 0 }
+        func addOwnMarks(_ count: Int) {
+            words.add(UInt64(bitPattern: Int64(count)), Self.ownMarks)
+        }
+
+        /// The copier says that it will sleep; it looks at the table once more afterwards.
+        func fallAsleep() { words.store(1, Self.asleep) }
+
+        func stayAwake() { words.store(0, Self.asleep) }
+        var isAsleep: Bool { words.load(Self.asleep) != 0 }
+
+        /// Whether the copier slept; true for one caller each time it does. A marker asks after its marks,
+        /// the copier looks after `fallAsleep`, both in one total order: one of them sees the other.
+        @inline(__always)
+        func shouldWake() -> Bool {
+            words.load(Self.asleep) != 0 && words.replace(1, with: 0, Self.asleep).0
+        }
+    }
+}

@@ -1,0 +1,117 @@
+/// The bits of one shard that is neither clean nor all dirty: one bit a granule, and a summary with one
+/// bit for each word of them.
+///
+/// With 4 KiB granules a shard has 32,768 granules: 512 words (4 KiB) and 8 summary words. Granule 70 is
+/// bit 6 of word 1, and word 1 is bit 1 of summary word 0.
+///
+/// A set bit may stand under a clear summary only while the marker that set it first is still under way
+/// (it counts in the `WriteGauge`); a clear word may stand under a set summary for ever, and costs a look.
+final class DirtyPage: Sendable {
+    private let bits: AtomicWords
+    private let summary: AtomicWords
+
+    /// - Parameter isFull: whether every granule starts dirty.
+    init(granules: Int, isFull: Bool) {
+        let words = (granules + 63) / 64
+        let summaries = (words + 63) / 64
+        let ones = granules < 64 ? (UInt64(1) << UInt64(granules)) - 1 : .max
+        bits = AtomicWords(count: words, filledWith: isFull ? ones : 0)
+        let summaryOnes = words < 64 ? (UInt64(1) << UInt64(words)) - 1 : .max
+        summary = AtomicWords(count: summaries, filledWith: isFull ? summaryOnes : 0)
+    }
+
+    /// Sets the bits of `granules`, children before summary.
+    ///
+    /// - Returns: how many were clear before, and whether the summary changed from all clear in one of
+    ///   its words, so that the level above has to be told.
+    func set(_ granules: Range<Int>) -> (added: Int, isFirst: Bool) {
+        var added = 0
+        var isFirst = false
+        for word in (granules.lowerBound / 64)...((granules.upperBound - 1) / 64) {
+            let mask = Self.mask(of: word, within: granules)
+            let old = bits.set(mask, word)
+            added += (mask & ~old).nonzeroBitCount
+            guard old == 0 else { continue }
+            if summary.set(1 << UInt64(word % 64), word / 64) == 0 { isFirst = true }
+        }
+        return (added, isFirst)
+    }
+
+    /// Clears the bits of `granules`, summary before children. Under the shard's lock.
+    ///
+    /// - Returns: how many were set.
+    func clear(_ granules: Range<Int>) -> Int {
+        var removed = 0
+        for word in (granules.lowerBound / 64)...((granules.upperBound - 1) / 64) {
+            let mask = Self.mask(of: word, within: granules)
+            _ = summary.clear(1 << UInt64(word % 64), word / 64)
+            let old = bits.clear(mask, word)
+            removed += (mask & old).nonzeroBitCount
+            if old & ~mask != 0 { _ = summary.set(1 << UInt64(word % 64), word / 64) }
+        }
+        return removed
+    }
+
+    /// The first dirty granule at or after `granule`. Under the shard's lock; O(summary words).
+    func firstDirty(from granule: Int) -> Int? {
+        var word = granule / 64
+        guard word < bits.count else { return nil }
+        let rest = bits.load(word) & (.max << UInt64(granule % 64))
+        if rest != 0 { return word * 64 + rest.trailingZeroBitCount }
+        word += 1
+        while let candidate = firstMarkedWord(from: word) {
+            let value = bits.load(candidate)
+            if value != 0 { return candidate * 64 + value.trailingZeroBitCount }
+            forgetEmpty(candidate)
+            word = candidate + 1
+        }
+        return nil
+    }
+
+    /// The first clean granule at or after `granule` and below `limit`, or `limit`.
+    func firstClean(from granule: Int, below limit: Int) -> Int {
+        var granule = granule
+        while granule < limit {
+            let clean = ~bits.load(granule / 64) & (.max << UInt64(granule % 64))
+            if clean != 0 { return min(limit, granule / 64 * 64 + clean.trailingZeroBitCount) }
+            granule = (granule / 64 + 1) * 64
+        }
+        return limit
+    }
+
+    /// Whether no summary bit is set: nothing a finished marker marked is left.
+    var isEmpty: Bool {
+        for index in 0..<summary.count where summary.load(index) != 0 { return false }
+        return true
+    }
+
+    /// Whether no granule is dirty, summaries aside. O(words).
+    var hasNoBits: Bool {
+        for index in 0..<bits.count where bits.load(index) != 0 { return false }
+        return true
+    }
+
+    private func firstMarkedWord(from word: Int) -> Int? {
+        var word = word
+        while word < bits.count {
+            let marked = summary.load(word / 64) & (.max << UInt64(word % 64))
+            if marked != 0 { return word / 64 * 64 + marked.trailingZeroBitCount }
+            word = (word / 64 + 1) * 64
+        }
+        return nil
+    }
+
+    /// Takes the summary bit of a word found clear, unless it was marked meanwhile.
+    private func forgetEmpty(_ word: Int) {
+        _ = summary.clear(1 << UInt64(word % 64), word / 64)
+        if bits.load(word) != 0 { _ = summary.set(1 << UInt64(word % 64), word / 64) }
+    }
+
+    /// The bits of `granules` that lie in `word`. Granules 60..<70 are bits 60–63 of word 0 and 0–5 of word 1.
+    private static func mask(of word: Int, within granules: Range<Int>) -> UInt64 {
+        let low = max(granules.lowerBound - word * 64, 0)
+        let high = min(granules.upperBound - word * 64, 64)
+        let below: UInt64 = high == 64 ? .max : (1 << UInt64(high)) - 1
+        return below & (.max << UInt64(low))
+    }
+}

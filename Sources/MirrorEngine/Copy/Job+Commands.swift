@@ -1,0 +1,90 @@
+import Dispatch
+import MirrorCore
+import SystemPackage
+
+// On the job's queue: commands. Each answers at once; what it starts is seen in status and events.
+
+extension Job {
+    func pause() throws(CommandError) -> String {
+        try refuseWhenOver("pause")
+        perform(machine.handle(.pause))
+        publishReport()
+        return "paused; writes go on and are marked"
+    }
+
+    func resume() throws(CommandError) -> String {
+        try refuseWhenOver("resume")
+        counts.error = nil
+        perform(machine.handle(.resume))
+        publishReport()
+        return "resumed"
+    }
+
+    func set(_ changes: [ParameterChange]) throws(CommandError) -> String {
+        try refuseWhenOver("set")
+        for change in changes {
+            switch change {
+            case .speed(let speed): limit.set(speed)
+            case .maxPause(let milliseconds): maxPause = milliseconds
+            case .onSourceError(let policy): machine.onSourceError = policy
+            case .onTargetError(let policy): machine.onTargetError = policy
+            }
+        }
+        wake()
+        publishReport()
+        return "changed"
+    }
+
+    /// QEMU's cancel: in bulk, or with `force`, the end at once; in ready, the end when both agree.
+    func cancel(force: Bool) throws(CommandError) -> String {
+        try refuseWhenOver("cancel")
+        perform(machine.handle(.end(force ? .now : .soft)))
+        publishReport()
+        return machine.isOver
+            ? "cancelled; the twin is \(counts.targetState)"
+            : "ends when source and twin agree; the guest stays on the source"
+    }
+
+    func complete() throws(CommandError) -> String {
+        try refuseWhenOver("complete")
+        guard machine.wasReady else {
+            throw CommandError(
+                .badState,
+                "job \(NameText.shown(id)): is in \(machine.phase.rawValue), not ready; wait with: twinfs wait"
+                    + " --for ready")
+        }
+        guard !isDelta else {
+            throw CommandError(
+                .notSupported,
+                "job \(NameText.shown(id)): a sync=none twin holds only what was written since its start and"
+                    + " never equals the image; end it with cancel")
+        }
+        perform(machine.handle(.end(.soft)))
+        publishReport()
+        return "ends when source and twin agree; the guest stays on the source"
+    }
+
+    /// The image's last name went away. The twin is kept; it is worth something only if both agreed just now.
+    func imageDeleted() {
+        guard !machine.isOver else { return }
+        counts.error = "the image was deleted; its twin is kept"
+        perform(machine.handle(.end(.now)))
+    }
+
+    /// The mount ends: agreement where the twin was in sync once and nothing is wrong, else the end.
+    func shutDown(_ done: @escaping @Sendable () -> Void) {
+        whenEnded = done
+        if machine.isOver { return retired() }
+        let isSound = machine.wasReady && !machine.isPaused && !isDelta
+        if !isSound { counts.error = counts.error ?? "the mount ended before the twin was in sync" }
+        perform(machine.handle(.end(isSound ? .soft : .now)))
+    }
+
+    private func refuseWhenOver(_ verb: String) throws(CommandError) {
+        guard machine.isOver else { return }
+        throw CommandError(
+            .badState,
+            "\(verb): job \(NameText.shown(id)) has ended (\(machine.phase.rawValue)); forget it with: dismiss"
+        )
+    }
+}

@@ -1,0 +1,100 @@
+import Dispatch
+import MirrorCore
+import Synchronization
+import SystemPackage
+
+extension Job {
+    /// What the status says of the job. Any thread; never waits for the queue: the parts that move with
+    /// every write are read from the table, the rest is the queue's last word.
+    func report() -> JobReport {
+        // R5, asked from outside: the copier sleeps, so nobody takes anything.
+        let isIdle = image.gate.gauge.isIdle
+        let isSynced = isIdle && table.isClean && table.isAsleep
+        var report = snapshot.withLock { $0 }
+        report.opens = image.opens
+        if isLivePhase(report.phase) { addLiveNumbers(&report, isSynced) }
+        return report
+    }
+
+    private func isLivePhase(_ phase: String) -> Bool {
+        ["bulk", "ready", "completing"].contains(phase)
+    }
+
+    private func addLiveNumbers(_ report: inout JobReport, _ isSynced: Bool) {
+        report.images = [shown(image.path)]
+        report.dirtyBytes = table.dirtyBytes
+        report.inFlightBytes = table.claimedBytes
+        let isInSync = isSynced && report.ready
+        // Never all done before it is in sync.
+        let left = isInSync ? 0 : max(remaining, table.granularity.bytes)
+        report.len = report.copiedBytes + left
+        report.offset = report.copiedBytes
+        if isInSync, !isDelta { report.targetState = "synced" }
+    }
+
+    /// On the queue: the words and numbers that only the queue knows.
+    func publishReport() {
+        var report = JobReport(
+            id: NameText.shown(id), images: [shown(image.path)], target: shown(shownTarget))
+        report.phase = machine.phase.rawValue
+        report.status = machine.status
+        report.sync = parameters.sync.rawValue
+        report.granularity = table.granularity.bytes
+        (report.totalBytes, report.copiedBytes) = (counts.total, counts.copied)
+        (report.skippedZeroBytes, report.passes) = (counts.zeroes, passes)
+        report.speed = limit.bytesPerSecond
+        report.ready = machine.wasReady && !machine.isOver
+        report.ioStatus = machine.ioStatus.rawValue
+        report.paused = machine.isPaused
+        report.error = counts.error
+        (report.errorsSource, report.errorsTarget) = (counts.sourceErrors, counts.targetErrors)
+        report.lastPauseUs = counts.lastPause
+        addRates(&report)
+        addWorth(&report)
+        snapshot.withLock { $0 = report }
+    }
+
+    private func addRates(_ report: inout JobReport) {
+        let isOver = machine.isOver
+        report.rate = isOver ? 0 : Int(progress.rate)
+        report.dirtyRate = isOver ? 0 : Int(progress.dirtyRate)
+        report.converging = progress.isConverging(remaining: remaining)
+        report.eta = isOver || machine.isPaused ? nil : progress.secondsLeft(remaining: remaining)
+        report.expectedPauseUs = isOver ? nil : progress.microsecondsToCopy(remaining)
+        (report.len, report.offset) = (counts.copied, counts.copied)
+        if isOver, machine.phase != .completed {
+            report.len += max(remaining, table.granularity.bytes)
+        }
+    }
+
+    private func addWorth(_ report: inout JobReport) {
+        report.targetState = isDelta && machine.wasReady ? "partial" : counts.targetState
+        guard machine.phase == .completed else { return }
+        report.cutTime = counts.cutTime
+        report.cutGeneration = 1
+    }
+
+    /// The name that the twin has now.
+    private var shownTarget: FilePath {
+        machine.wasReady && !isDelta ? twin.place.path : twin.workingPath
+    }
+
+    /// Samples the rates once a second while there is something to tell; sleeps with the copier.
+    func armTick() {
+        guard !isTicking, !machine.isOver else { return }
+        isTicking = true
+        queue.asyncAfter(deadline: .now() + .seconds(1)) { [weak self] in self?.tick() }
+    }
+
+    private func tick() {
+        isTicking = false
+        guard !machine.isOver else { return }
+        if table.isAsleep, table.isClean {
+            progress.rest()
+            return publishReport()
+        }
+        progress.sample(
+            at: ContinuousClock.now - .origin, copied: counts.copied, remaining: remaining)
+        advance()
+    }
+}

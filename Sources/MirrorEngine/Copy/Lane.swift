@@ -1,0 +1,126 @@
+import Dispatch
+import MirrorCore
+import MirrorSystem
+import Synchronization
+import SystemPackage
+
+/// What came of copying one extent.
+struct CopyResult: Sendable {
+    let extent: Range<Int>
+    /// Bytes read from the source, zeroes among them.
+    var copied = 0
+    var zeroes = 0
+    var failure: (side: JobMachine.Side, error: Errno)?
+}
+
+/// One copy at a time: a serial queue, which on Linux gets a thread of its own at once, and a buffer.
+///
+/// `@unchecked Sendable`: the buffer is touched only on the lane's queue, or by the job's queue while the
+/// lane is idle.
+final class Lane: @unchecked Sendable {
+    /// Largest piece that is read and written at once.
+    static let largestPiece = 1 << 20
+
+    let queue: DispatchQueue
+    private let size: Int
+    private var buffer: UnsafeMutableRawBufferPointer?
+
+    init(label: String, bufferSize: Int) {
+        queue = DispatchQueue(label: label)
+        size = min(Self.largestPiece, bufferSize)
+    }
+
+    deinit { buffer?.deallocate() }
+
+    /// Gives the memory back; the job sleeps.
+    func rest() {
+        buffer?.deallocate()
+        buffer = nil
+    }
+
+    /// Steps b and c for each extent in turn. The claims stay the caller's to end.
+    func copy(
+        _ extents: [ByteRange], _ claims: [Range<Int>], from source: FileDescriptor, to twin: Twin
+    ) -> [CopyResult] {
+        zip(extents, claims).map { bytes, claim in
+            var result = CopyResult(extent: claim)
+            copy(bytes, from: source, to: twin, &result)
+            return result
+        }
+    }
+
+    private func copy(
+        _ range: ByteRange, from source: FileDescriptor, to twin: Twin, _ result: inout CopyResult
+    ) {
+        let buffer = buffer ?? .allocate(byteCount: size, alignment: 4096)
+        self.buffer = buffer
+        var offset = range.lowerBound
+        while offset < range.upperBound {
+            let count = Int(min(UInt64(size), range.upperBound - offset))
+            let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
+            guard let done = copyPiece(piece, offset, source, twin, &result), done == count else {
+                return
+            }
+            offset += UInt64(done)
+        }
+    }
+
+    /// Bytes of the piece that the source had; nil on failure. Short at the source's end: the rest of the
+    /// extent is no longer the image's, and the change of size that took it away is marked itself.
+    private func copyPiece(
+        _ piece: UnsafeMutableRawBufferPointer, _ offset: UInt64, _ source: FileDescriptor,
+        _ twin: Twin,
+        _ result: inout CopyResult
+    ) -> Int? {
+        let count: Int
+        do throws(Errno) {
+            count = try source.readFully(into: piece, at: offset)
+        } catch {
+            result.failure = (.source, error)
+            return nil
+        }
+        do throws(Errno) {
+            try write(UnsafeRawBufferPointer(rebasing: piece[..<count]), offset, twin, &result)
+        } catch {
+            result.failure = (.target, error)
+            return nil
+        }
+        result.copied += count
+        return count
+    }
+
+    private func write(
+        _ data: UnsafeRawBufferPointer, _ offset: UInt64, _ twin: Twin, _ result: inout CopyResult
+    ) throws(Errno) {
+        try ZeroScan.forEachRun(in: data) { (run, isZero) throws(Errno) in
+            let start = offset + UInt64(run.lowerBound)
+            if isZero {
+                try twin.zero(ByteRange(at: start, count: UInt64(run.count)))
+                result.zeroes += run.count
+            } else {
+                try twin.write(UnsafeRawBufferPointer(rebasing: data[run]), at: start)
+            }
+        }
+    }
+}
+
+/// How many lanes of one mount may work at once, so that two hundred jobs do not mean two thousand threads.
+/// A job's first lane needs no permit: a target that hangs can slow the others down, but not stop them.
+final class LanePermits: Sendable {
+    private let free: Atomic<Int>
+
+    init(_ count: Int) { free = Atomic(count) }
+
+    func take() -> Bool {
+        var seen = free.load(ordering: .relaxed)
+        while seen > 0 {
+            let (done, original) = free.weakCompareExchange(
+                expected: seen, desired: seen - 1, ordering: .relaxed)
+            if done { return true }
+            seen = original
+        }
+        return false
+    }
+
+    func giveBack() { free.add(1, ordering: .relaxed) }
+}

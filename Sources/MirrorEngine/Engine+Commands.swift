@@ -1,0 +1,118 @@
+import Dispatch
+import MirrorCore
+import MirrorSystem
+public import SystemPackage
+
+/// What a command line written to `.mirror/control` came to.
+public struct CommandResult: Sendable {
+    /// The errno that the write(2) fails with; nil where it succeeded.
+    public let errno: Errno?
+    /// One line without its newline, `ok …` or `error …`: what reading the same handle gives.
+    public let text: String
+
+    init(ok text: String) { (errno, self.text) = (nil, "ok \(text)") }
+
+    init(_ error: CommandError) { (errno, text) = (Errno(rawValue: error.errno), error.reply) }
+}
+
+extension Engine {
+    public typealias CommandReply = @Sendable (CommandResult) -> Void
+
+    /// Runs one line of `.mirror/control`. Returns at once; `reply` is called once, on any thread, when
+    /// the command has taken effect or was refused.
+    public func execute(_ line: [UInt8], reply: @escaping CommandReply) {
+        do throws(CommandError) {
+            try execute(Command.parse(line, defaults: configuration.defaults), reply)
+        } catch {
+            reply(CommandResult(error))
+        }
+    }
+
+    private func execute(_ command: Command, _ reply: @escaping CommandReply) throws(CommandError) {
+        switch command {
+        case .mirror(let images, let parameters):
+            start(FilePath(bytes: images[0]), parameters, reply)
+        case .pause(let id):
+            try run(id, reply) { (job) throws(CommandError) in try job.pause() }
+        case .resume(let id):
+            try run(id, reply) { (job) throws(CommandError) in try job.resume() }
+        case .set(let id, let changes):
+            try run(id, reply) { (job) throws(CommandError) in try job.set(changes) }
+        case .cancel(let id, let force):
+            try run(id, reply) { (job) throws(CommandError) in try job.cancel(force: force) }
+        case .complete(let id, _):
+            try run(id, reply) { (job) throws(CommandError) in try job.complete() }
+        case .verify:
+            throw CommandError(.notSupported, "verify is not built yet")
+        case .dismiss(let id):
+            try dismiss(id, reply)
+        }
+    }
+
+    /// Runs `body` on the job's queue, which no target can block, and replies with its words.
+    private func run(
+        _ id: [UInt8], _ reply: @escaping CommandReply,
+        _ body: @escaping @Sendable (Job) throws(CommandError) -> String
+    ) throws(CommandError) {
+        let job = try job(id)
+        job.queue.async {
+            do throws(CommandError) {
+                reply(CommandResult(ok: "\(NameText.shown(job.id)): \(try body(job))"))
+            } catch {
+                reply(CommandResult(error))
+            }
+        }
+    }
+
+    private func dismiss(_ id: [UInt8], _ reply: @escaping CommandReply) throws(CommandError) {
+        let job: Job
+        if let exact = jobs.exactly(id) { job = exact } else { job = try self.job(id) }
+        guard job.hasEnded else {
+            throw CommandError(
+                .badState,
+                "job \(NameText.shown(job.id)): still lives; end it first with cancel or complete")
+        }
+        jobs.remove(job)
+        reply(CommandResult(ok: "\(NameText.shown(job.id)): forgotten; its twin stays"))
+    }
+
+    private func job(_ id: [UInt8]) throws(CommandError) -> Job {
+        guard let job = jobs.find(id) else {
+            throw CommandError(
+                .unknownJob,
+                "job \(NameText.shown(id)): there is none; see .mirror/status for those there are, or start one"
+                    + " with mirror")
+        }
+        return job
+    }
+}
+
+extension Engine {
+    /// Starts a job; everything that can be refused is refused before anything is made.
+    func start(_ path: FilePath, _ parameters: JobParameters, _ reply: @escaping CommandReply) {
+        // A queue of its own: a target that hangs while it is opened keeps nobody else waiting.
+        DispatchQueue(label: "twinfs.start").async { [self] in
+            do throws(CommandError) {
+                let job = try makeJob(path, parameters)
+                job.begin {
+                    reply(
+                        CommandResult(
+                            ok:
+                                "\(NameText.shown(job.id)): mirroring to \(shown(job.twin.place.path))"
+                        ))
+                }
+            } catch {
+                reply(CommandResult(error))
+            }
+        }
+    }
+
+    private func makeJob(_ path: FilePath, _ parameters: JobParameters) throws(CommandError) -> Job
+    {
+        let parts = try JobParts(path, parameters, self)
+        let services = JobServices(
+            permits: permits, tell: { [weak self] in self?.tell($0, $1) },
+            ended: { [weak self] in self?.images.release($0.image) })
+        return jobs.add(path.bytes) { Job(parts, id: $0, services: services) }
+    }
+}

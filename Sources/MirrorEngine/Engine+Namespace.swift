@@ -1,0 +1,75 @@
+import Dispatch
+import Logging
+import MirrorCore
+public import MirrorSystem
+public import SystemPackage
+
+// What the mount tells of its namespace, and the jobs that follow from it.
+
+extension Engine {
+    /// The mount is usable: starts the jobs that `target=` asks for.
+    public func mounted() {
+        guard configuration.target != nil else { return }
+        DispatchQueue(label: "twinfs.walk").async { [self] in
+            for path in imagePaths(below: source, FilePath("")) { startWanted(path) }
+        }
+    }
+
+    /// A file was created, linked or renamed into place in the mount (`auto=on` may start a job for it).
+    public func created(_ identity: FileIdentity, at path: FilePath) {
+        if configuration.auto, configuration.target != nil, wants(path) { startWanted(path) }
+    }
+
+    /// The last name of a file went away in the mount: its jobs end as `cancelled`, with that reason.
+    public func deleted(_ identity: FileIdentity) {
+        for job in jobs.all where job.image.identity == identity && !job.hasEnded {
+            job.queue.async { job.imageDeleted() }
+        }
+    }
+
+    /// A name was given to a file or directory in the mount; both are relative to the source. Jobs follow
+    /// their image, whose twin keeps its name.
+    public func renamed(from old: FilePath, to new: FilePath) { images.renamed(from: old, to: new) }
+
+    /// The mount ends, and no image is open. Ready jobs are brought to agreement, so that their twins are
+    /// consistent; the others end as they are. Waits for at most `patience` for targets that hang.
+    public func shutDown(patience: Duration = .seconds(20)) {
+        let group = DispatchGroup()
+        for job in jobs.all where !job.hasEnded {
+            group.enter()
+            job.queue.async { job.shutDown { group.leave() } }
+        }
+        _ = group.wait(timeout: .now() + .milliseconds(Int(patience / .milliseconds(1))))
+    }
+
+    private func startWanted(_ path: FilePath) {
+        start(path, configuration.defaults) { [self] result in
+            if result.errno != nil { log.error("\(shown(path)): no job: \(result.text)") }
+        }
+    }
+
+    /// Whether `target=` means this path: an `include` pattern matches or there are none, no `exclude` does.
+    func wants(_ path: FilePath) -> Bool {
+        let isIncluded =
+            configuration.include.isEmpty || configuration.include.contains { path.matches($0) }
+        return isIncluded && !configuration.exclude.contains { path.matches($0) }
+    }
+
+    /// Regular files below a directory that `target=` means, depth first.
+    private func imagePaths(below directory: FileDescriptor, _ path: FilePath) -> [FilePath] {
+        guard let names = try? directory.entryNames() else { return [] }
+        return names.flatMap { name -> [FilePath] in
+            let child = path.appending(name)
+            guard
+                let entry = try? directory.openBeneath(
+                    FilePath(root: nil, components: name), .readOnly, [.noFollow, .nonBlocking])
+            else { return [] }
+            defer { try? entry.close() }
+            switch try? entry.status().kind {
+            case .directory: return imagePaths(below: entry, child)
+            case .regular: return wants(child) ? [child] : []
+            default: return []
+            }
+        }
+    }
+}

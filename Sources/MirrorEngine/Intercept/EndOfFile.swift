@@ -1,0 +1,55 @@
+import Synchronization
+
+/// Where an image ends, as far as the changes of the mount tell. Two estimates, each wrong only on the
+/// side that costs a look and never a byte.
+///
+/// `known` is at most the size: a change that ends past it may have grown the file and marks the size.
+/// `reach` is at least the end of every write begun since the mount: what a cut must mark, as a
+/// write that went past the old size may have been copied before the cut took it away again.
+struct EndOfFile: ~Copyable, Sendable {
+    private let known = Atomic<UInt64>(0)
+    private let reach = Atomic<UInt64>(0)
+    /// Cuts done. A write that began before the last one must not raise `known`: what it wrote may
+    /// have been cut off since.
+    private let cuts = Atomic<UInt64>(0)
+    /// Protects raising `known` and changing `cuts` together. Nothing is called under it.
+    private let lock = Mutex<Void>(())
+
+    /// Before the source is changed up to `end`.
+    ///
+    /// - Returns: what `grew` wants to know afterwards.
+    @inline(__always)
+    func begin(_ end: UInt64) -> UInt64 {
+        if end > reach.load(ordering: .relaxed) {
+            _ = reach.max(end, ordering: .sequentiallyConsistent)
+        }
+        return cuts.load(ordering: .sequentiallyConsistent)
+    }
+
+    /// After the source was changed up to `end`: whether that may have moved the end of the file.
+    /// `isCertain` is false where the change failed half way.
+    @inline(__always)
+    func mayHaveGrown(to end: UInt64, since cutsThen: UInt64, isCertain: Bool) -> Bool {
+        guard end > known.load(ordering: .sequentiallyConsistent) else { return false }
+        if isCertain { raise(to: end, since: cutsThen) }
+        return true
+    }
+
+    private func raise(to end: UInt64, since cutsThen: UInt64) {
+        lock.withLock { _ in
+            guard cuts.load(ordering: .sequentiallyConsistent) == cutsThen else { return }
+            _ = known.max(end, ordering: .sequentiallyConsistent)
+        }
+    }
+
+    /// After the file's size was set, and before that is marked.
+    ///
+    /// - Returns: the end of what may have been cut off, beyond the size seen before.
+    func cut() -> UInt64 {
+        lock.withLock { _ in
+            cuts.add(1, ordering: .sequentiallyConsistent)
+            known.store(0, ordering: .sequentiallyConsistent)
+        }
+        return reach.load(ordering: .sequentiallyConsistent)
+    }
+}

@@ -1,0 +1,39 @@
+import MirrorCore
+import MirrorSystem
+import Synchronization
+
+/// The jobs of a mount in the order in which they were started; ended ones until they are dismissed.
+final class JobRegistry: Sendable {
+    /// Protects the list. Leaf lock.
+    private let jobs = Mutex<[Job]>([])
+
+    var all: [Job] { jobs.withLock { $0 } }
+
+    /// Adds the job that `make` builds for a free id: the image's path, or that with `#2` and so on.
+    func add(_ path: [UInt8], _ make: (_ id: [UInt8]) -> Job) -> Job {
+        jobs.withLock { jobs in
+            var (id, number) = (path, 1)
+            while jobs.contains(where: { $0.id == id }) {
+                number += 1
+                id = path + Array("#\(number)".utf8)
+            }
+            let job = make(id)
+            jobs.append(job)
+            return job
+        }
+    }
+
+    func remove(_ job: Job) { jobs.withLock { $0.removeAll { $0 === job } } }
+
+    /// The job that a person means by `name`: the live one of that id, or of the image that has that path
+    /// now; else the ended one of that id.
+    func find(_ name: [UInt8]) -> Job? {
+        let all = all
+        let live = all.filter { !$0.hasEnded }
+        return live.first { $0.id == name } ?? live.first { $0.image.path.bytes == name }
+            ?? all.last { $0.id == name } ?? all.last { $0.image.path.bytes == name }
+    }
+
+    /// The job of exactly this id.
+    func exactly(_ id: [UInt8]) -> Job? { all.first { $0.id == id } }
+}

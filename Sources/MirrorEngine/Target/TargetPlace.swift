@@ -1,0 +1,216 @@
+import MirrorCore
+import MirrorSystem
+import SystemPackage
+
+/// Where a twin is to be written, found out and checked before anything is touched.
+struct TargetPlace {
+    enum Kind {
+        case file
+        case device(size: UInt64)
+    }
+
+    let kind: Kind
+    /// The twin's path once it has its name: without links in its directory, absolute.
+    let path: FilePath
+    /// Directories that must be made first, outermost first.
+    let missingDirectories: [FilePath]
+
+    /// What a target is checked against.
+    struct Surroundings {
+        /// The source directory and its path.
+        let source: FileDescriptor
+        let sourcePath: FilePath
+        let mountpoint: FilePath
+        /// The image's own file, its path relative to the source, and how many bytes it has.
+        let image: FileStatus
+        let relativePath: FilePath
+    }
+
+    /// - Throws: what is wrong with the place, with the way out.
+    init(_ target: FilePath, _ surroundings: Surroundings) throws(CommandError) {
+        guard target.isAbsolute else {
+            throw CommandError(.badValue, "target=\(shown(target)): must be an absolute path")
+        }
+        let status = try? target.status()
+        if let status, status.kind == .blockDevice {
+            self = try Self.device(target, surroundings)
+            return
+        }
+        let isDirectory = status?.kind == .directory || target.string.hasSuffix("/")
+        if let status, !isDirectory, status.kind != .regular {
+            throw CommandError(
+                .badValue, "target \(shown(target)): neither a file, a directory nor a block device"
+            )
+        }
+        if isDirectory {
+            try Self.refuseSourceInside(target, surroundings)
+            self = try Self.file(
+                target.pushing(surroundings.relativePath), mayMakeParents: target, surroundings)
+        } else {
+            self = try Self.file(target, mayMakeParents: nil, surroundings)
+        }
+    }
+
+    private init(kind: Kind, path: FilePath, missingDirectories: [FilePath]) {
+        self.kind = kind
+        self.path = path
+        self.missingDirectories = missingDirectories
+    }
+
+    private static func device(
+        _ target: FilePath, _ surroundings: Surroundings
+    ) throws(CommandError) -> TargetPlace {
+        let path: FilePath
+        let size: UInt64
+        do throws(Errno) {
+            path = try target.resolved()
+            let descriptor = try FileDescriptor.openBacking(path, .readOnly)
+            defer { try? descriptor.close() }
+            size = try descriptor.blockDeviceSize()
+        } catch {
+            throw .target(target, error)
+        }
+        guard size >= surroundings.image.size else {
+            throw CommandError(
+                .targetTooSmall,
+                "target \(shown(target)): the device has \(size) bytes, the image "
+                    + "\(shown(surroundings.relativePath)) has \(surroundings.image.size);"
+                    + " name a device that is at least as large")
+        }
+        return TargetPlace(kind: .device(size: size), path: path, missingDirectories: [])
+    }
+
+    private static func file(
+        _ path: FilePath, mayMakeParents root: FilePath?, _ surroundings: Surroundings
+    ) throws(CommandError) -> TargetPlace {
+        guard let name = path.lastComponent else {
+            throw CommandError(.badValue, "target \(shown(path)): names no file")
+        }
+        var missing: [FilePath] = []
+        var parent = path.removingLastComponent()
+        while (try? parent.status()) == nil {
+            guard let root, parent.starts(with: root), parent.lastComponent != nil else {
+                throw CommandError(
+                    .notFound,
+                    "target \(shown(path)): there is no directory \(shown(parent)); make it first,"
+                        + " or name another target")
+            }
+            missing.insert(parent, at: 0)
+            parent.removeLastComponent()
+        }
+        let existing: FilePath
+        do throws(Errno) { existing = try parent.resolved() } catch { throw .target(parent, error) }
+        try refuseMount(existing, path, surroundings)
+        var place = existing
+        for directory in missing { place.append(directory.lastComponent!) }
+        missing = missing.indices.map { index in
+            missing[...index].reduce(existing) { $0.appending($1.lastComponent!) }
+        }
+        place.append(name)
+        if missing.isEmpty { try refuseExisting(place, surroundings) }
+        try refuseFull(existing, place, surroundings)
+        return TargetPlace(kind: .file, path: place, missingDirectories: missing)
+    }
+}
+
+extension TargetPlace {
+    /// The target directory must not hold the source directory: its twins would lie among the images.
+    private static func refuseSourceInside(
+        _ target: FilePath, _ surroundings: Surroundings
+    ) throws(CommandError) {
+        guard let resolved = try? target.resolved() else { return }
+        guard surroundings.sourcePath.starts(with: resolved) else { return }
+        let isSame = surroundings.sourcePath == resolved
+        throw CommandError(
+            isSame ? .targetIsSource : .sourceInsideTarget,
+            "target \(shown(target)): \(isSame ? "is the source directory" : "the source directory \(shown(surroundings.sourcePath)) lies inside it");"
+                + " name a directory outside of the images")
+    }
+
+    /// Nothing below the source or the mount: the twin would be an image itself.
+    private static func refuseMount(
+        _ directory: FilePath, _ target: FilePath, _ surroundings: Surroundings
+    ) throws(CommandError) {
+        if let name = target.lastComponent,
+            let status = try? directory.appending(name).status(),
+            status.identity == surroundings.image.identity
+        {
+            throw CommandError(
+                .targetIsSource, "target \(shown(target)): is the image itself; name another file")
+        }
+        let source = try? surroundings.source.status().identity
+        for outer in [surroundings.sourcePath, surroundings.mountpoint]
+        where directory.starts(with: outer) {
+            throw CommandError(
+                .targetInsideMount,
+                "target \(shown(target)): lies inside \(shown(outer)), whose images are mirrored;"
+                    + " name a directory outside of it")
+        }
+        var ancestor = directory
+        while true {
+            if let source, let status = try? ancestor.status(), status.identity == source {
+                throw CommandError(
+                    .targetInsideMount,
+                    "target \(shown(target)): lies inside the source directory; name another directory"
+                )
+            }
+            if !ancestor.removeLastComponent() { return }
+        }
+    }
+
+    private static func refuseExisting(
+        _ path: FilePath, _ surroundings: Surroundings
+    ) throws(CommandError) {
+        guard let status = try? path.status(followingLinks: false) else { return }
+        let isSource = status.identity == surroundings.image.identity
+        throw CommandError(
+            isSource ? .targetIsSource : .exists,
+            isSource
+                ? "target \(shown(path)): is the image itself; name another file"
+                : "target \(shown(path)): a file of that name exists; remove it, or name another target"
+        )
+    }
+
+    /// A directory that cannot be written, or that has less room than the image has data.
+    private static func refuseFull(
+        _ directory: FilePath, _ target: FilePath, _ surroundings: Surroundings
+    ) throws(CommandError) {
+        let available: UInt64
+        do throws(Errno) {
+            guard directory.isWritable else { throw .permissionDenied }
+            let descriptor = try FileDescriptor.openBacking(directory, .readOnly, .directory)
+            defer { try? descriptor.close() }
+            available = try descriptor.availableSpace()
+        } catch {
+            throw .target(directory, error)
+        }
+        let needed = min(surroundings.image.allocated, surroundings.image.size)
+        if available < needed || available == 0 {
+            throw CommandError(
+                .noSpace,
+                "target \(shown(target)): \(ByteSize.text(Int(available))) are free there, the image has"
+                    + " \(ByteSize.text(Int(needed))) of data; make room, or name another target")
+        }
+    }
+}
+
+/// A path as it may stand in a message.
+func shown(_ path: FilePath) -> String { NameText.shown(path.bytes) }
+
+extension CommandError {
+    /// A failed system call on the way to a target.
+    static func target(_ path: FilePath, _ error: Errno) -> CommandError {
+        let (code, remedy): (Code, String) =
+            switch error {
+            case .noSuchFileOrDirectory: (.notFound, "make it first, or name another target")
+            case .permissionDenied, .notPermitted, .readOnlyFileSystem:
+                (.notWritable, "let the daemon write there, or name another target")
+            case .noSpace: (.noSpace, "make room, or name another target")
+            case .resourceBusy, .resourceTemporarilyUnavailable:
+                (.targetBusy, "somebody else has it open; end that, or name another target")
+            case .fileExists: (.exists, "remove it, or name another target")
+            default: (.io, "look at the target's disk, or name another target")
+            }
+        return CommandError(code, "target \(shown(path)): \(error): \(remedy)")
+    }
+}

@@ -1,0 +1,139 @@
+internal import CLinux
+internal import Glibc
+public import SystemPackage
+
+// What the engine asks of source and target beside their bytes.
+
+extension FileDescriptor {
+    /// Opens `path` below this directory; neither `..`, nor a link, nor a mount's magic leads out of it.
+    /// Corresponds to `openat2(2)` with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS.
+    public func openBeneath(
+        _ path: FilePath, _ mode: AccessMode, _ options: OpenOptions = []
+    ) throws(Errno) -> FileDescriptor {
+        let flags = UInt64(UInt32(bitPattern: mode.rawValue | options.rawValue | O_CLOEXEC))
+        let resolve = CLINUX_RESOLVE_BENEATH | CLINUX_RESOLVE_NO_SYMLINKS
+        return FileDescriptor(
+            rawValue: try retrying {
+                path.withPlatformString { clinux_openat2(rawValue, $0, flags, 0, resolve) }
+            })
+    }
+
+    /// The path that leads to this open file through `/proc`, whatever became of its name.
+    public var procPath: FilePath { FilePath("/proc/self/fd/\(rawValue)") }
+
+    /// Bytes that an unprivileged writer may still add to this filesystem. Corresponds to `fstatvfs(2)`.
+    public func availableSpace() throws(Errno) -> UInt64 {
+        var raw = statvfs()
+        _ = try retrying { fstatvfs(rawValue, &raw) }
+        return UInt64(raw.f_bavail) * UInt64(raw.f_frsize)
+    }
+
+    /// Bytes of a block device. Corresponds to `ioctl(2)` with BLKGETSIZE64.
+    public func blockDeviceSize() throws(Errno) -> UInt64 {
+        var size: UInt64 = 0
+        _ = try retrying { clinux_block_size(rawValue, &size) }
+        return size
+    }
+
+    /// Corresponds to `fsetxattr(2)`.
+    public func setAttribute(_ name: String, _ value: String) throws(Errno) {
+        _ = try retrying { fsetxattr(rawValue, name, value, value.utf8.count, 0) }
+    }
+
+    /// The value of an attribute, nil where there is none or the filesystem has none.
+    /// Corresponds to `fgetxattr(2)`.
+    public func attribute(_ name: String) -> String? {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = fgetxattr(rawValue, name, &buffer, buffer.count)
+        return count < 0 ? nil : String(decoding: buffer[..<count], as: UTF8.self)
+    }
+
+    /// Gives the file an owner and a mode, as far as this process may. Corresponds to `fchown(2)`, `fchmod(2)`.
+    public func adopt(owner: UInt32, group: UInt32, mode: UInt32) {
+        _ = fchown(rawValue, owner, group)
+        _ = fchmod(rawValue, mode)
+    }
+
+    /// Renames inside this directory; never over another file. Corresponds to `renameat2(2)` with
+    /// RENAME_NOREPLACE.
+    public func rename(
+        _ old: FilePath.Component, to new: FilePath.Component
+    ) throws(Errno) {
+        _ = try retrying {
+            old.withPlatformString { old in
+                new.withPlatformString { new in
+                    clinux_renameat2(rawValue, old, rawValue, new, UInt32(RENAME_NOREPLACE))
+                }
+            }
+        }
+    }
+}
+
+extension FilePath {
+    /// Corresponds to `mkdir(2)`; true where the directory was made, false where it was there.
+    public func makeDirectory(mode: UInt32 = 0o755) throws(Errno) -> Bool {
+        do throws(Errno) {
+            _ = try retrying { withPlatformString { mkdir($0, mode) } }
+            return true
+        } catch .fileExists {
+            return false
+        }
+    }
+
+    /// Gives this file the name `other`, over whatever has it. Corresponds to `rename(2)`.
+    public func replace(_ other: FilePath) throws(Errno) {
+        _ = try retrying {
+            withPlatformString { old in other.withPlatformString { Glibc.rename(old, $0) } }
+        }
+    }
+
+    /// Corresponds to `unlink(2)`.
+    public func removeFile() throws(Errno) {
+        _ = try retrying { withPlatformString { unlink($0) } }
+    }
+
+    /// Corresponds to `rmdir(2)`.
+    public func removeDirectory() throws(Errno) {
+        _ = try retrying { withPlatformString { rmdir($0) } }
+    }
+
+    /// The same place without symbolic links, `.` and `..`. Corresponds to `realpath(3)`.
+    public func resolved() throws(Errno) -> FilePath {
+        guard let raw = withPlatformString({ realpath($0, nil) }) else {
+            throw Errno(rawValue: errno)
+        }
+        defer { free(raw) }
+        return FilePath(platformString: raw)
+    }
+
+    /// Whether a shell pattern matches this path as a whole. Corresponds to `fnmatch(3)`.
+    public func matches(_ pattern: String) -> Bool {
+        withPlatformString { fnmatch(pattern, $0, 0) } == 0
+    }
+
+    /// The bytes of the path.
+    public var bytes: [UInt8] {
+        withPlatformString { pointer in
+            UnsafeBufferPointer(start: pointer, count: strlen(pointer)).map {
+                UInt8(bitPattern: $0)
+            }
+        }
+    }
+
+    /// This path with `suffix` at the end of its last name.
+    public func suffixed(_ suffix: String) -> FilePath {
+        FilePath(bytes: bytes + Array(suffix.utf8))
+    }
+
+    public init(bytes: [UInt8]) {
+        self = (bytes + [0]).withUnsafeBufferPointer { buffer in
+            buffer.withMemoryRebound(to: CChar.self) { FilePath(platformString: $0.baseAddress!) }
+        }
+    }
+}
+
+extension FilePath {
+    /// Whether this process may make entries here, read-only filesystems counted.
+    /// Corresponds to `access(2)` with W_OK and X_OK.
+    public var isWritable: Bool { withPlatformString { access($0, W_OK | X_OK) } == 0 }
+}

@@ -1,0 +1,88 @@
+import Dispatch
+import Synchronization
+import Testing
+
+@testable import MirrorCore
+
+/// R5 without a hold: one writer counts upwards through eight granules, so that every past state of the
+/// source is known by its greatest number. Whenever the table says *in sync*, the twin must be one of these
+/// states, and not older than the question.
+@Suite(.timeLimit(.minutes(1))) struct InSyncStressTests {
+    @Test(arguments: [1, 64 << 20])
+    func `in sync is said only when there was such an instant`(_ spacing: UInt64) throws {
+        let rig = CountingRig(spacing: spacing)
+        let (writer, end) = (DispatchQueue(label: "writer"), DispatchGroup())
+        writer.async(group: end) { rig.write(count: 20_000) }
+        defer { end.wait() }
+        let lane = DispatchQueue(label: "lane")
+        let deadline = ContinuousClock.now + .seconds(20)
+        while rig.syncedTo < 20_000 {
+            try #require(ContinuousClock.now < deadline, "never in sync after the last write")
+            let before = rig.written.load(ordering: .sequentiallyConsistent)
+            if rig.table.isInSync {
+                try #require(rig.syncedTo >= before, "the source was ahead of the twin")
+                try #require(rig.isPastState, "the source was never like this twin")
+            } else {
+                rig.copyOne(lane)
+            }
+        }
+    }
+}
+
+private final class CountingRig: Sendable {
+    static let cells: UInt64 = 8
+    let gauge = WriteGauge()
+    let table: DirtyTable
+    let written = Atomic<UInt64>(0)
+    private let copies = Atomic<Int>(0)
+    private let source = Cells(Int(cells))
+    private let twin = Cells(Int(cells))
+    private let spacing: UInt64
+
+    /// - Parameter spacing: granules from one cell to the next.
+    init(spacing: UInt64) {
+        self.spacing = spacing
+        table = DirtyTable(granularity: Granularity(bytes: 512)!, gauge: gauge)
+    }
+
+    private func cell(of value: UInt64) -> Int { Int(value &* 5 % Self.cells) }
+
+    func write(count: UInt64) {
+        for value in 1...count {
+            let range = ByteRange(at: UInt64(cell(of: value)) * spacing * 512, count: 512)
+            gauge.enter(range)
+            source[cell(of: value)].store(value, ordering: .relaxed)
+            written.store(value, ordering: .sequentiallyConsistent)
+            if value % 3 == 0 { yieldThread() }
+            _ = table.mark(range)
+            gauge.leave(range)
+            if value % 8 < 2 { yieldThread() }
+        }
+    }
+
+    func copyOne(_ lane: DispatchQueue) {
+        guard let extent = table.takeExtent(from: 0, limit: 3, givesPagesBack: true) else { return }
+        lane.async { [self] in
+            let copies = copies.add(1, ordering: .relaxed).newValue
+            let isFailure = copies % 3 == 0
+            for granule in extent where !isFailure {
+                let cell = granule / Int(spacing)
+                twin[cell].store(source[cell].load(ordering: .relaxed), ordering: .relaxed)
+            }
+            if isFailure { table.giveBack(extent) } else { table.release(extent) }
+        }
+    }
+
+    /// The greatest number in the twin.
+    var syncedTo: UInt64 {
+        (0..<Int(Self.cells)).reduce(0) { max($0, twin[$1].load(ordering: .relaxed)) }
+    }
+
+    /// Whether every cell has the last number written to it at or before `syncedTo`.
+    var isPastState: Bool {
+        let last = syncedTo
+        return (0..<Self.cells).allSatisfy { back in
+            back >= last || twin[cell(of: last - back)].load(ordering: .relaxed) == last - back
+        }
+    }
+}
