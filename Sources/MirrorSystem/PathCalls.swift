@@ -55,11 +55,6 @@ extension FilePath {
         guard mkdtemp(&template) != nil else { throw Errno(rawValue: errno) }
         return FilePath(platformString: template)
     }
-
-    /// Makes a directory. Corresponds to `mkdir(2)`.
-    public func makeDirectory() throws(Errno) {
-        _ = try retrying { withPlatformString { mkdir($0, 0o755) } }
-    }
 }
 
 extension FileDescriptor {

@@ -18,9 +18,6 @@ extension FileDescriptor {
             })
     }
 
-    /// The path that leads to this open file through `/proc`, whatever became of its name.
-    public var procPath: FilePath { FilePath("/proc/self/fd/\(rawValue)") }
-
     /// Bytes that an unprivileged writer may still add to this filesystem. Corresponds to `fstatvfs(2)`.
     public func availableSpace() throws(Errno) -> UInt64 {
         var raw = statvfs()
@@ -71,6 +68,7 @@ extension FileDescriptor {
 
 extension FilePath {
     /// Corresponds to `mkdir(2)`; true where the directory was made, false where it was there.
+    @discardableResult
     public func makeDirectory(mode: UInt32 = 0o755) throws(Errno) -> Bool {
         do throws(Errno) {
             _ = try retrying { withPlatformString { mkdir($0, mode) } }
@@ -97,38 +95,14 @@ extension FilePath {
         _ = try retrying { withPlatformString { rmdir($0) } }
     }
 
-    /// The same place without symbolic links, `.` and `..`. Corresponds to `realpath(3)`.
-    public func resolved() throws(Errno) -> FilePath {
-        guard let raw = withPlatformString({ realpath($0, nil) }) else {
-            throw Errno(rawValue: errno)
-        }
-        defer { free(raw) }
-        return FilePath(platformString: raw)
-    }
-
     /// Whether a shell pattern matches this path as a whole. Corresponds to `fnmatch(3)`.
     public func matches(_ pattern: String) -> Bool {
         withPlatformString { fnmatch(pattern, $0, 0) } == 0
     }
 
-    /// The bytes of the path.
-    public var bytes: [UInt8] {
-        withPlatformString { pointer in
-            UnsafeBufferPointer(start: pointer, count: strlen(pointer)).map {
-                UInt8(bitPattern: $0)
-            }
-        }
-    }
-
     /// This path with `suffix` at the end of its last name.
     public func suffixed(_ suffix: String) -> FilePath {
         FilePath(bytes: bytes + Array(suffix.utf8))
-    }
-
-    public init(bytes: [UInt8]) {
-        self = (bytes + [0]).withUnsafeBufferPointer { buffer in
-            buffer.withMemoryRebound(to: CChar.self) { FilePath(platformString: $0.baseAddress!) }
-        }
     }
 }
 

@@ -62,7 +62,10 @@ extension Session {
         file.image.perform {
             file.image.truncate(to: size, through: file.descriptor)
         } then: { outcome in
-            if isTemporary { file.image.closed(for: .writing) }
+            if isTemporary {
+                file.image.closed(for: .writing)
+                self.engine.images.release(file.image)
+            }
             switch outcome {
             case .failed(let error): reply.take().fail(error)
             default: self.finish(reply.take(), file.node, change)

@@ -44,7 +44,7 @@ extension Session {
                     nodes.forget(node.id, 1)
                 }
             } catch {
-                file.image.closed(for: file.access)
+                drop(file)
                 nodes.forget(node.id, 1)
                 throw error
             }
@@ -71,7 +71,12 @@ extension Session {
     ) throws(Errno) -> OpenFile {
         let image = engine.images.image(node.identity, path: nodes.path(of: node.id))
         let file = OpenFile(node: node, flags: flags, descriptor: descriptor, image: image)
-        try image.opened(for: file.access, backing: node.descriptor.procPath)
+        do throws(Errno) {
+            try image.opened(for: file.access, backing: node.descriptor.procPath)
+        } catch {
+            engine.images.release(image)
+            throw error
+        }
         return file
     }
 
@@ -79,7 +84,7 @@ extension Session {
         do throws(Errno) {
             return try files.insert(file)
         } catch {
-            file.image.closed(for: file.access)
+            drop(file)
             throw error
         }
     }
@@ -108,6 +113,11 @@ extension Session {
     private func close(_ handle: UInt64) {
         let file = files.remove(handle)
         leave(file)
+        drop(file)
+    }
+
+    private func drop(_ file: OpenFile) {
         file.image.closed(for: file.access)
+        engine.images.release(file.image)
     }
 }
