@@ -42,7 +42,9 @@ extension Session {
             Reply(request).nothing()
         }
         operations.forget_multi = { request, count, nodes in
-            for index in 0..<count { Session.of(request).forget(nodes![index].ino, nodes![index].nlookup) }
+            for index in 0..<count {
+                Session.of(request).forget(nodes![index].ino, nodes![index].nlookup)
+            }
             Reply(request).nothing()
         }
         operations.getattr = { request, node, _ in
@@ -53,8 +55,10 @@ extension Session {
                 Reply(request), node, AttributeChange(attributes!.pointee, fields),
                 info?.pointee.fh)
         }
-        operations.readlink = { request, node in Session.of(request).readLink(Reply(request), node) }
-        operations.statfs = { request, node in Session.of(request).statistics(Reply(request), node) }
+        operations.readlink = { request, node in Session.of(request).readLink(Reply(request), node)
+        }
+        operations.statfs = { request, node in Session.of(request).statistics(Reply(request), node)
+        }
         operations.access = { request, _, _ in Reply(request).done() }
     }
 
@@ -97,7 +101,8 @@ extension Session {
         }
         operations.flush = { request, _, _ in Reply(request).done() }
         operations.fsync = { request, node, dataOnly, info in
-            Session.of(request).flush(Reply(request), node, info!.pointee.fh, dataOnly: dataOnly != 0)
+            Session.of(request).flush(
+                Reply(request), node, info!.pointee.fh, dataOnly: dataOnly != 0)
         }
         operations.fallocate = { request, node, mode, offset, count, info in
             Session.of(request).allocate(
@@ -145,7 +150,8 @@ extension Session {
     private static func setAttributes(_ operations: inout fuse_lowlevel_ops) {
         operations.setxattr = { request, node, name, value, size, flags in
             Session.of(request).setExtendedAttribute(
-                Reply(request), node, name!, UnsafeRawBufferPointer(start: value, count: size), flags)
+                Reply(request), node, name!, UnsafeRawBufferPointer(start: value, count: size),
+                flags)
         }
         operations.getxattr = { request, node, name, size in
             Session.of(request).getExtendedAttribute(Reply(request), node, name!, size)

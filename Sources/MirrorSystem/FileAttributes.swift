@@ -24,7 +24,9 @@ public struct FileAttributes: Sendable {
     }
 
     /// Which file this is.
-    public var identity: FileIdentity { FileIdentity(device: UInt64(raw.st_dev), inode: UInt64(raw.st_ino)) }
+    public var identity: FileIdentity {
+        FileIdentity(device: UInt64(raw.st_dev), inode: UInt64(raw.st_ino))
+    }
     public var isRegular: Bool { raw.st_mode & S_IFMT == S_IFREG }
     public var isDirectory: Bool { raw.st_mode & S_IFMT == S_IFDIR }
     /// Permissions, with the set-id and sticky bits.

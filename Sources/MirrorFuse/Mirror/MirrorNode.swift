@@ -39,7 +39,9 @@ extension MirrorFile {
     /// The same for a name whenever it is looked up: FNV-1a of what the file is called.
     var inode: UInt64 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in String(describing: self).utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        for byte in String(describing: self).utf8 {
+            hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+        }
         return hash >> 1 | MirrorNumber.first
     }
 
@@ -55,7 +57,9 @@ extension MirrorFile {
 
     private func mode(hasControlGroup: Bool) -> UInt32 {
         if isDirectory { return FileAttributes.directoryType | 0o555 }
-        if self == .control { return FileAttributes.regularType | (hasControlGroup ? 0o660 : 0o600) }
+        if self == .control {
+            return FileAttributes.regularType | (hasControlGroup ? 0o660 : 0o600)
+        }
         return FileAttributes.regularType | 0o444
     }
 }

@@ -50,7 +50,8 @@ final class NodeTable: Sendable {
     /// Counts a look-up of the file that `descriptor` holds, under this name. The descriptor is kept,
     /// or closed where the file is known already.
     func remember(
-        _ descriptor: FileDescriptor, _ attributes: FileAttributes, _ parent: UInt64, _ name: [UInt8]
+        _ descriptor: FileDescriptor, _ attributes: FileAttributes, _ parent: UInt64,
+        _ name: [UInt8]
     ) -> Node {
         let identity = attributes.identity
         let (node, isNew) = state.withLock { state in
@@ -133,7 +134,9 @@ extension FilePath {
     fileprivate init(bytes names: [[UInt8]]) {
         let text = Array(names.joined(separator: [UInt8(ascii: "/")])) + [0]
         self = text.withUnsafeBytes { bytes in
-            FilePath(platformString: bytes.assumingMemoryBound(to: CInterop.PlatformChar.self).baseAddress!)
+            FilePath(
+                platformString: bytes.assumingMemoryBound(to: CInterop.PlatformChar.self)
+                    .baseAddress!)
         }
     }
 }

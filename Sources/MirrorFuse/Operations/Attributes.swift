@@ -15,7 +15,9 @@ struct AttributeChange: Sendable {
     /// The time of the last status change, which newer kernels send too, cannot be set.
     init(_ raw: stat, _ fields: Int32) {
         let values = FileAttributes(raw)
-        func chosen<Value>(_ bit: Int32, _ value: Value) -> Value? { fields & bit != 0 ? value : nil }
+        func chosen<Value>(_ bit: Int32, _ value: Value) -> Value? {
+            fields & bit != 0 ? value : nil
+        }
         permissions = chosen(FUSE_SET_ATTR_MODE, values.permissions)
         owner = chosen(FUSE_SET_ATTR_UID, values.owner)
         group = chosen(FUSE_SET_ATTR_GID, values.group)
@@ -60,7 +62,10 @@ extension Session {
         file.image.perform {
             file.image.truncate(to: size, through: file.descriptor)
         } then: { outcome in
-            if isTemporary { file.image.closed(for: .writing) }
+            if isTemporary {
+                file.image.closed(for: .writing)
+                self.engine.images.release(file.image)
+            }
             switch outcome {
             case .failed(let error): reply.take().fail(error)
             default: self.finish(reply.take(), file.node, change)

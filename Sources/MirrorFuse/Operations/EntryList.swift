@@ -31,7 +31,8 @@ struct EntryList {
     }
 
     /// Adds an entry of `.mirror`, after which the directory goes on at `next`.
-    mutating func add(mirror entry: (name: [UInt8], attributes: FileAttributes), _ next: Int64) -> Bool
+    mutating func add(mirror entry: (name: [UInt8], attributes: FileAttributes), _ next: Int64)
+        -> Bool
     {
         add(entry.name, 0, entry.attributes, next, valid: 0)
     }
