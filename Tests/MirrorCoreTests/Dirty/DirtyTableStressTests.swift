@@ -15,6 +15,9 @@ func yieldThread() { sched_yield() }
         .init(granularity: 4096, width: 130),
         .init(granularity: 1 << 20, startsFull: true),
         .init(granularity: 64 << 20, givesPagesBack: true),
+        // Rounds of a write or two: the copier is about to fall asleep when they come.
+        .init(granularity: 4096, writers: 2, width: 4, rounds: 2500, writes: 1),
+        .init(granularity: 1 << 20, writers: 3, width: 100, rounds: 1500, writes: 2),
     ]
 
     @Test(arguments: scenarios)
@@ -48,7 +51,7 @@ func yieldThread() { sched_yield() }
         let deadline = ContinuousClock.now + .seconds(20)
         while !rig.mailbox.isQuiet {
             try #require(ContinuousClock.now < deadline, "the copier never sleeps")
-            usleep(50)
+            sched_yield()
         }
         try #require(rig.table.isInSync, "round \(round): the copier sleeps over dirty granules")
         try #require(rig.firstDifference == nil, "round \(round): an update was lost")
