@@ -67,7 +67,7 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "MirrorEngineTests",
-            dependencies: ["MirrorEngine", "MirrorCore", "MirrorSystem", system],
+            dependencies: ["MirrorEngine", "MirrorCore", "MirrorSystem", system, logging],
             cSettings: linux,
             swiftSettings: house),
         .testTarget(

@@ -94,14 +94,21 @@ extension Engine {
         DispatchQueue(label: "twinfs.start").async { [self] in
             do throws(CommandError) {
                 let job = try makeJob(path, parameters)
-                job.begin { reply(CommandResult(ok: "\(NameText.shown(job.id)): mirroring to \(shown(job.twin.place.path))")) }
+                job.begin {
+                    reply(
+                        CommandResult(
+                            ok:
+                                "\(NameText.shown(job.id)): mirroring to \(shown(job.twin.place.path))"
+                        ))
+                }
             } catch {
                 reply(CommandResult(error))
             }
         }
     }
 
-    private func makeJob(_ path: FilePath, _ parameters: JobParameters) throws(CommandError) -> Job {
+    private func makeJob(_ path: FilePath, _ parameters: JobParameters) throws(CommandError) -> Job
+    {
         let parts = try JobParts(path, parameters, self)
         let services = JobServices(
             permits: permits, tell: { [weak self] in self?.tell($0, $1) },

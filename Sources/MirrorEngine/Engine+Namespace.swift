@@ -60,7 +60,9 @@ extension Engine {
         guard let names = try? directory.entryNames() else { return [] }
         return names.flatMap { name -> [FilePath] in
             let child = path.appending(name)
-            guard let entry = try? directory.openBeneath(FilePath(root: nil, components: name), .readOnly, [.noFollow, .nonBlocking])
+            guard
+                let entry = try? directory.openBeneath(
+                    FilePath(root: nil, components: name), .readOnly, [.noFollow, .nonBlocking])
             else { return [] }
             defer { try? entry.close() }
             switch try? entry.status().kind {

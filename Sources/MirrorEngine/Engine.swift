@@ -17,11 +17,21 @@ public final class Engine: Sendable {
     let log: Logger
     /// The source directory, opened before the mount may hide it.
     let source: FileDescriptor
+    /// Which calls on targets fail; for tests.
+    let faults: FaultPlan?
     private let started = ContinuousClock.now
 
     /// - Parameter source: the source directory, O_PATH or readable; stays the caller's to close.
-    public init(configuration: MountConfiguration, source: FileDescriptor, log: Logger) {
+    public convenience init(configuration: MountConfiguration, source: FileDescriptor, log: Logger)
+    {
+        self.init(configuration: configuration, source: source, log: log, faults: nil)
+    }
+
+    init(
+        configuration: MountConfiguration, source: FileDescriptor, log: Logger, faults: FaultPlan?
+    ) {
         self.configuration = configuration
+        self.faults = faults
         self.source = source
         self.log = log
     }
@@ -31,7 +41,8 @@ public final class Engine: Sendable {
         StatusReport(
             version: Self.version, source: shown(configuration.source),
             mountpoint: shown(configuration.mountpoint),
-            uptime: Int((ContinuousClock.now - started) / .seconds(1)), generation: 1, keeperPID: nil,
+            uptime: Int((ContinuousClock.now - started) / .seconds(1)), generation: 1,
+            keeperPID: nil,
             workerPID: ThisProcess.id, jobs: jobs.all.map { $0.report() })
     }
 
@@ -39,7 +50,9 @@ public final class Engine: Sendable {
         events.append(event, job)
         log.info(
             "\(event.word)",
-            metadata: ["job": "\(job.id)", "status": "\(job.status)", "error": "\(job.error ?? "none")"])
+            metadata: [
+                "job": "\(job.id)", "status": "\(job.status)", "error": "\(job.error ?? "none")",
+            ])
     }
 }
 

@@ -80,6 +80,13 @@ extension FilePath {
         }
     }
 
+    /// Gives this file the name `other`, over whatever has it. Corresponds to `rename(2)`.
+    public func replace(_ other: FilePath) throws(Errno) {
+        _ = try retrying {
+            withPlatformString { old in other.withPlatformString { Glibc.rename(old, $0) } }
+        }
+    }
+
     /// Corresponds to `unlink(2)`.
     public func removeFile() throws(Errno) {
         _ = try retrying { withPlatformString { unlink($0) } }
@@ -107,12 +114,16 @@ extension FilePath {
     /// The bytes of the path.
     public var bytes: [UInt8] {
         withPlatformString { pointer in
-            UnsafeBufferPointer(start: pointer, count: strlen(pointer)).map { UInt8(bitPattern: $0) }
+            UnsafeBufferPointer(start: pointer, count: strlen(pointer)).map {
+                UInt8(bitPattern: $0)
+            }
         }
     }
 
     /// This path with `suffix` at the end of its last name.
-    public func suffixed(_ suffix: String) -> FilePath { FilePath(bytes: bytes + Array(suffix.utf8)) }
+    public func suffixed(_ suffix: String) -> FilePath {
+        FilePath(bytes: bytes + Array(suffix.utf8))
+    }
 
     public init(bytes: [UInt8]) {
         self = (bytes + [0]).withUnsafeBufferPointer { buffer in

@@ -1,5 +1,6 @@
 import ArgumentParser
-import MirrorFuse
 
 @main
-struct Twinfs: ParsableCommand {}
+enum Main {
+    static func main() { Invocation.run() }
+}

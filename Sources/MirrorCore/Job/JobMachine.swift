@@ -176,7 +176,9 @@ extension JobMachine {
         let lift = leaveHold()
         if stage == .settling { stage = .copying }
         ioStatus = isFull ? .nospace : .failed
-        guard stops else { return lift + become(.failed) + [.announceError(side, stops: false), .finish] }
+        guard stops else {
+            return lift + become(.failed) + [.announceError(side, stops: false), .finish]
+        }
         if isPaused { return lift }
         isPaused = true
         return lift + [.announceError(side, stops: true), .announce]

@@ -84,6 +84,7 @@ extension Job {
         guard machine.isOver else { return }
         throw CommandError(
             .badState,
-            "\(verb): job \(NameText.shown(id)) has ended (\(machine.phase.rawValue)); forget it with: dismiss")
+            "\(verb): job \(NameText.shown(id)) has ended (\(machine.phase.rawValue)); forget it with: dismiss"
+        )
     }
 }

@@ -71,7 +71,8 @@ extension Job {
         guard let wait = limit.wait(at: ContinuousClock.now - .origin) else { return false }
         if isThrottled { return true }
         isThrottled = true
-        queue.asyncAfter(deadline: .now() + .microseconds(Int(wait / .microseconds(1)))) { [weak self] in
+        queue.asyncAfter(deadline: .now() + .microseconds(Int(wait / .microseconds(1)))) {
+            [weak self] in
             self?.isThrottled = false
             self?.advance()
         }
@@ -105,6 +106,7 @@ extension Job {
             return
         }
         unflushed.markUncounted(table.granularity.bytes(of: result.extent))
+        written?.markUncounted(table.granularity.bytes(of: result.extent))
         table.release(result.extent)
         counts.copied += result.copied
         counts.zeroes += result.zeroes
@@ -122,7 +124,9 @@ extension Job {
     private func takeBatch() -> [Range<Int>] {
         var batch: [Range<Int>] = []
         var room = batchRoom
-        while room > 0, batch.count < Self.batchExtents, let extent = takeExtent(room, batch.isEmpty) {
+        while room > 0, batch.count < Self.batchExtents,
+            let extent = takeExtent(room, batch.isEmpty)
+        {
             batch.append(extent)
             room -= extent.count
         }
@@ -131,7 +135,9 @@ extension Job {
 
     /// Granules that fit a batch: a tenth of a second's worth where there is a limit; at least one.
     private var batchRoom: Int {
-        let bytes = limit.bytesPerSecond > 0 ? min(Self.batchBytes, limit.bytesPerSecond / 10) : Self.batchBytes
+        let bytes =
+            limit.bytesPerSecond > 0
+            ? min(Self.batchBytes, limit.bytesPerSecond / 10) : Self.batchBytes
         return max(1, bytes / table.granularity.bytes)
     }
 

@@ -66,6 +66,7 @@ extension Job {
     private func flushTwin(isEnd: Bool, _ cutTime: Int?) -> Errno? {
         do throws(Errno) {
             try twin.flush()
+            try saveExtents()
             guard isEnd else { return nil }
             // What the twin is worth is said only once its bytes are durable, and made durable itself.
             twin.annotate(
@@ -75,6 +76,12 @@ extension Job {
         } catch {
             return error
         }
+    }
+
+    /// The extent list of a delta is made durable after the bytes that it lists.
+    private func saveExtents() throws(Errno) {
+        guard let written else { return }
+        try twin.saveExtents(JSON.bytes(ExtentList(written)) + [UInt8(ascii: "\n")])
     }
 
     /// After a failed flush everything written since the last good one is dirty again.
@@ -139,13 +146,16 @@ extension Job {
     private func words(_ side: JobMachine.Side, _ error: Errno, isFull: Bool) -> String {
         let name = NameText.shown(id)
         if isFull {
-            return "nospace: no room for the twin \(shown(twin.workingPath)) (\(error)): the copy has stopped,"
+            return
+                "nospace: no room for the twin \(shown(twin.workingPath)) (\(error)): the copy has stopped,"
                 + " the guest goes on; make room there, then: twinfs resume \(name)"
         }
         let place =
             side == .source
-            ? "reading the image \(shown(image.path))" : "writing the twin \(shown(twin.workingPath))"
-        return "\(place) failed: \(error); look at that disk, then: twinfs resume \(name) where the job is"
+            ? "reading the image \(shown(image.path))"
+            : "writing the twin \(shown(twin.workingPath))"
+        return
+            "\(place) failed: \(error); look at that disk, then: twinfs resume \(name) where the job is"
             + " paused, or start it anew"
     }
 
@@ -160,7 +170,9 @@ extension Job {
 
     private func announceError(_ side: JobMachine.Side, _ stops: Bool) {
         publishReport()
-        services.tell(.error(side: side == .source ? "read" : "write", action: stops ? "stop" : "report"), report())
+        services.tell(
+            .error(side: side == .source ? "read" : "write", action: stops ? "stop" : "report"),
+            report())
     }
 
     /// The machine is in a final phase: no more marks, no more holds.

@@ -34,7 +34,8 @@ extension Job {
 
     /// On the queue: the words and numbers that only the queue knows.
     func publishReport() {
-        var report = JobReport(id: NameText.shown(id), images: [shown(image.path)], target: shown(shownTarget))
+        var report = JobReport(
+            id: NameText.shown(id), images: [shown(image.path)], target: shown(shownTarget))
         report.phase = machine.phase.rawValue
         report.status = machine.status
         report.sync = parameters.sync.rawValue
@@ -61,7 +62,9 @@ extension Job {
         report.eta = isOver || machine.isPaused ? nil : progress.secondsLeft(remaining: remaining)
         report.expectedPauseUs = isOver ? nil : progress.microsecondsToCopy(remaining)
         (report.len, report.offset) = (counts.copied, counts.copied)
-        if isOver, machine.phase != .completed { report.len += max(remaining, table.granularity.bytes) }
+        if isOver, machine.phase != .completed {
+            report.len += max(remaining, table.granularity.bytes)
+        }
     }
 
     private func addWorth(_ report: inout JobReport) {
@@ -72,7 +75,9 @@ extension Job {
     }
 
     /// The name that the twin has now.
-    private var shownTarget: FilePath { machine.wasReady && !isDelta ? twin.place.path : twin.workingPath }
+    private var shownTarget: FilePath {
+        machine.wasReady && !isDelta ? twin.place.path : twin.workingPath
+    }
 
     /// Samples the rates once a second while there is something to tell; sleeps with the copier.
     func armTick() {
@@ -88,7 +93,8 @@ extension Job {
             progress.rest()
             return publishReport()
         }
-        progress.sample(at: ContinuousClock.now - .origin, copied: counts.copied, remaining: remaining)
+        progress.sample(
+            at: ContinuousClock.now - .origin, copied: counts.copied, remaining: remaining)
         advance()
     }
 }

@@ -33,10 +33,12 @@ extension JobParts {
             }
             do throws(CommandError) {
                 let place = try TargetPlace(
-                    FilePath(bytes: target), .init(
+                    FilePath(bytes: target),
+                    .init(
                         source: engine.source, sourcePath: engine.configuration.source,
-                        mountpoint: engine.configuration.mountpoint, image: status, relativePath: path))
-                let twin = try Twin(place, status, named: path, parameters)
+                        mountpoint: engine.configuration.mountpoint, image: status,
+                        relativePath: path))
+                let twin = try Twin(place, status, named: path, parameters, faults: engine.faults)
                 self.init(
                     image: image, path: path, size: status.size, source: source, twin: twin,
                     parameters: parameters)
@@ -58,7 +60,8 @@ extension JobParts {
             return try directory.openBeneath(path, .readOnly)
         } catch {
             throw CommandError(
-                .unknownImage, "image \(shown(path)): \(error); name a file by its path in the mount")
+                .unknownImage,
+                "image \(shown(path)): \(error); name a file by its path in the mount")
         }
     }
 

@@ -42,6 +42,8 @@ final class Job: @unchecked Sendable {
     /// What was written to the target since its last good flush; dirty again if the next one fails.
     var unflushed: DirtyTable
     var bytesSinceFlush = 0
+    /// What the twin of a `sync=none` job holds: its extent list. Nothing is ever taken from it.
+    let written: DirtyTable?
     var isFlushing = false
     /// The flush that is under way began before source and twin agreed: another has to follow.
     var mustFlushAgain = false
@@ -94,6 +96,9 @@ final class Job: @unchecked Sendable {
         knownLength = parts.size
         table = DirtyTable(granularity: parameters.granularity, gauge: image.gate.gauge)
         unflushed = DirtyTable(granularity: parameters.granularity, gauge: WriteGauge())
+        written =
+            parameters.sync == .none
+            ? DirtyTable(granularity: parameters.granularity, gauge: WriteGauge()) : nil
         machine = JobMachine(parameters)
         limit = RateLimit(bytesPerSecond: parameters.speed)
         maxPause = parameters.maxPause
@@ -103,7 +108,8 @@ final class Job: @unchecked Sendable {
         let lanes = max(1, min(Self.mostLanes, parameters.bufferSize / Lane.largestPiece))
         let size = parameters.bufferSize
         idleLanes = (0..<lanes).map { Lane(label: "twinfs.lane\($0).\(name)", bufferSize: size) }
-        snapshot = Mutex(JobReport(id: name, images: [shown(parts.path)], target: shown(parts.twin.place.path)))
+        snapshot = Mutex(
+            JobReport(id: name, images: [shown(parts.path)], target: shown(parts.twin.place.path)))
     }
 
     deinit { try? source.close() }

@@ -39,7 +39,9 @@ final class Lane: @unchecked Sendable {
     }
 
     /// Steps b and c for each extent in turn. The claims stay the caller's to end.
-    func copy(_ extents: [ByteRange], _ claims: [Range<Int>], from source: FileDescriptor, to twin: Twin) -> [CopyResult] {
+    func copy(
+        _ extents: [ByteRange], _ claims: [Range<Int>], from source: FileDescriptor, to twin: Twin
+    ) -> [CopyResult] {
         zip(extents, claims).map { bytes, claim in
             var result = CopyResult(extent: claim)
             copy(bytes, from: source, to: twin, &result)
@@ -47,14 +49,18 @@ final class Lane: @unchecked Sendable {
         }
     }
 
-    private func copy(_ range: ByteRange, from source: FileDescriptor, to twin: Twin, _ result: inout CopyResult) {
+    private func copy(
+        _ range: ByteRange, from source: FileDescriptor, to twin: Twin, _ result: inout CopyResult
+    ) {
         let buffer = buffer ?? .allocate(byteCount: size, alignment: 4096)
         self.buffer = buffer
         var offset = range.lowerBound
         while offset < range.upperBound {
             let count = Int(min(UInt64(size), range.upperBound - offset))
             let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
-            guard let done = copyPiece(piece, offset, source, twin, &result), done == count else { return }
+            guard let done = copyPiece(piece, offset, source, twin, &result), done == count else {
+                return
+            }
             offset += UInt64(done)
         }
     }
@@ -62,7 +68,8 @@ final class Lane: @unchecked Sendable {
     /// Bytes of the piece that the source had; nil on failure. Short at the source's end: the rest of the
     /// extent is no longer the image's, and the change of size that took it away is marked itself.
     private func copyPiece(
-        _ piece: UnsafeMutableRawBufferPointer, _ offset: UInt64, _ source: FileDescriptor, _ twin: Twin,
+        _ piece: UnsafeMutableRawBufferPointer, _ offset: UInt64, _ source: FileDescriptor,
+        _ twin: Twin,
         _ result: inout CopyResult
     ) -> Int? {
         let count: Int

@@ -69,7 +69,8 @@ extension ImageState {
             return CommandError(
                 .imageBusy,
                 "image \(shown(path)): \(pins) readers have it open past the daemon (passthrough), so a"
-                    + " later writer might not be tracked; close them first, or start the job before they open")
+                    + " later writer might not be tracked; close them first, or start the job before they open"
+            )
         }
         do throws(Errno) {
             try takeLock(backing)

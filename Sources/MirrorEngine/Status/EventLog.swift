@@ -85,14 +85,18 @@ private struct Event: Encodable {
     let event: String
     let data: Data
 
-    init(_ number: UInt64, _ time: (seconds: Int, microseconds: Int), _ name: EventLog.Name, _ job: JobReport) {
+    init(
+        _ number: UInt64, _ time: (seconds: Int, microseconds: Int), _ name: EventLog.Name,
+        _ job: JobReport
+    ) {
         seq = number
         timestamp = Timestamp(seconds: time.seconds, microseconds: time.microseconds)
         event = name.word
         switch name {
         case .statusChange:
             data = Data(
-                device: job.id, type: "mirror", len: nil, offset: nil, speed: nil, status: job.status,
+                device: job.id, type: "mirror", len: nil, offset: nil, speed: nil,
+                status: job.status,
                 operation: nil, action: nil, error: nil)
         case .error(let side, let action):
             data = Data(

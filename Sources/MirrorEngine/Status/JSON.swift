@@ -20,7 +20,9 @@ enum JSON {
 extension StatusReport {
     /// The report that `.mirror/status.json` holds; nil where the bytes are none.
     public init?(json: [UInt8]) {
-        guard let report = try? JSONDecoder().decode(StatusReport.self, from: Data(json)) else { return nil }
+        guard let report = try? JSONDecoder().decode(StatusReport.self, from: Data(json)) else {
+            return nil
+        }
         self = report
     }
 }

@@ -70,7 +70,7 @@ extension Engine {
         case .statusJSON: JSON.bytes(report(), isPretty: true) + [UInt8(ascii: "\n")]
         case .metrics: Array(Metrics.render(report()).utf8)
         case .jobStatus(let id): jobContent(id) { JSON.bytes($0.report(), isPretty: true) }
-        case .jobDirty(let id): jobContent(id) { JSON.bytes(DirtyExtents($0.table)) }
+        case .jobDirty(let id): jobContent(id) { JSON.bytes(ExtentList($0.table)) }
         case .events, .control, .root, .jobs: []
         }
     }
@@ -78,24 +78,5 @@ extension Engine {
     private func jobContent(_ id: [UInt8], _ render: (Job) -> [UInt8]) -> [UInt8] {
         guard let job = jobs.exactly(id) else { return [] }
         return render(job) + [UInt8(ascii: "\n")]
-    }
-}
-
-/// `jobs/<id>/dirty`: what differs or may differ, ascending, in bytes.
-private struct DirtyExtents: Encodable {
-    struct Extent: Encodable { let start, length: UInt64 }
-
-    /// Extents that are listed at most; `truncated` says whether there are more.
-    private static let limit = 100_000
-
-    let granularity: Int
-    let extents: [Extent]
-    let truncated: Bool
-
-    init(_ table: DirtyTable) {
-        let found = table.dirtyExtents(limit: Self.limit)
-        granularity = table.granularity.bytes
-        extents = found.map { Extent(start: $0.lowerBound, length: $0.count) }
-        truncated = found.count == Self.limit
     }
 }

@@ -39,11 +39,13 @@ struct TargetPlace {
         let isDirectory = status?.kind == .directory || target.string.hasSuffix("/")
         if let status, !isDirectory, status.kind != .regular {
             throw CommandError(
-                .badValue, "target \(shown(target)): neither a file, a directory nor a block device")
+                .badValue, "target \(shown(target)): neither a file, a directory nor a block device"
+            )
         }
         if isDirectory {
             try Self.refuseSourceInside(target, surroundings)
-            self = try Self.file(target.pushing(surroundings.relativePath), mayMakeParents: target, surroundings)
+            self = try Self.file(
+                target.pushing(surroundings.relativePath), mayMakeParents: target, surroundings)
         } else {
             self = try Self.file(target, mayMakeParents: nil, surroundings)
         }
@@ -149,7 +151,8 @@ extension TargetPlace {
             if let source, let status = try? ancestor.status(), status.identity == source {
                 throw CommandError(
                     .targetInsideMount,
-                    "target \(shown(target)): lies inside the source directory; name another directory")
+                    "target \(shown(target)): lies inside the source directory; name another directory"
+                )
             }
             if !ancestor.removeLastComponent() { return }
         }
@@ -164,7 +167,8 @@ extension TargetPlace {
             isSource ? .targetIsSource : .exists,
             isSource
                 ? "target \(shown(path)): is the image itself; name another file"
-                : "target \(shown(path)): a file of that name exists; remove it, or name another target")
+                : "target \(shown(path)): a file of that name exists; remove it, or name another target"
+        )
     }
 
     /// A directory that cannot be written, or that has less room than the image has data.

@@ -19,10 +19,17 @@ final class Twin: Sendable {
     /// Its directory, for renaming and for making names durable; nil for a device.
     private let directory: FileDescriptor?
     private let unmap: Bool
+    /// Which calls a test lets fail; nil outside of tests.
+    private let faults: FaultPlan?
 
     /// Makes or opens the target, locks it, and sets its size. Leaves nothing behind where it fails.
-    init(_ place: TargetPlace, _ image: FileStatus, named imagePath: FilePath, _ parameters: JobParameters) throws(CommandError) {
+    init(
+        _ place: TargetPlace, _ image: FileStatus, named imagePath: FilePath,
+        _ parameters: JobParameters,
+        faults: FaultPlan? = nil
+    ) throws(CommandError) {
         self.place = place
+        self.faults = faults
         unmap = parameters.unmap
         if case .device = place.kind {
             isDevice = true
@@ -93,7 +100,8 @@ final class Twin: Sendable {
         _ path: FilePath, _ image: FileStatus, _ imagePath: FilePath
     ) throws(Errno) -> FileDescriptor {
         try removeLeftOver(path, imagePath)
-        let descriptor = try FileDescriptor.openBacking(path, .readWrite, [.create, .exclusiveCreate])
+        let descriptor = try FileDescriptor.openBacking(
+            path, .readWrite, [.create, .exclusiveCreate])
         do throws(Errno) {
             try descriptor.lockExclusively()
         } catch {
@@ -119,12 +127,15 @@ final class Twin: Sendable {
 
 extension Twin {
     func write(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
+        try faults?.pass(.write)
         try descriptor.writeFully(data, at: offset)
     }
 
     /// Makes a range read as zero: a hole where `unmap` asks for it and the target can, else written.
     func zero(_ range: ByteRange) throws(Errno) {
-        let mode: AllocationMode = unmap ? [.punchHole, .keepSize] : isDevice ? [.zeroRange, .keepSize] : [.zeroRange]
+        try faults?.pass(.zero)
+        let mode: AllocationMode =
+            unmap ? [.punchHole, .keepSize] : isDevice ? [.zeroRange, .keepSize] : [.zeroRange]
         do throws(Errno) {
             try descriptor.allocate(mode, at: range.lowerBound, count: range.count)
         } catch .notSupported, .invalidArgument {
@@ -139,13 +150,15 @@ extension Twin {
         var offset = range.lowerBound
         while offset < range.upperBound {
             let count = Int(min(range.upperBound - offset, UInt64(zeroes.count)))
-            try descriptor.writeFully(UnsafeRawBufferPointer(rebasing: zeroes[..<count]), at: offset)
+            try descriptor.writeFully(
+                UnsafeRawBufferPointer(rebasing: zeroes[..<count]), at: offset)
             offset += UInt64(count)
         }
     }
 
     /// Gives the twin the image's size. A device only has to be large enough.
     func setSize(_ size: UInt64) throws(Errno) {
+        try faults?.pass(.setSize)
         if case .device(let capacity) = place.kind {
             if size > capacity { throw .noSpace }
         } else {
@@ -154,11 +167,15 @@ extension Twin {
     }
 
     /// Everything written so far is on stable storage when this returns.
-    func flush() throws(Errno) { try descriptor.synchronize() }
+    func flush() throws(Errno) {
+        try faults?.pass(.flush)
+        try descriptor.synchronize()
+    }
 
     /// Gives the twin its name: from here on a file of that name was in sync at least once. The data was
     /// flushed before; the directory is flushed here.
     func publish() throws(Errno) {
+        try faults?.pass(.publish)
         guard let directory, workingPath != place.path else { return }
         do throws(Errno) {
             try directory.rename(workingPath.lastComponent!, to: place.path.lastComponent!)
@@ -170,8 +187,26 @@ extension Twin {
 
     /// Whether the final name leads to this very file: an earlier publication got as far as the rename.
     private var isNamed: Bool {
-        guard let named = try? place.path.status(), let own = try? descriptor.status() else { return false }
+        guard let named = try? place.path.status(), let own = try? descriptor.status() else {
+            return false
+        }
         return named.identity == own.identity
+    }
+
+    /// Writes the list of what a delta holds beside it, as a whole or not at all.
+    func saveExtents(_ list: [UInt8]) throws(Errno) {
+        let path = workingPath.suffixed(".extents")
+        let draft = path.suffixed(".new")
+        let file = try FileDescriptor.openBacking(draft, .readWrite, [.create, .truncate])
+        defer { try? file.close() }
+        var failure: Errno?
+        list.withUnsafeBytes { bytes in
+            do throws(Errno) { try file.writeFully(bytes, at: 0) } catch { failure = error }
+        }
+        if let failure { throw failure }
+        try file.synchronize()
+        try draft.replace(path)
+        try directory?.synchronize()
     }
 
     /// Says in the twin's attributes what it is worth. Filesystems without attributes keep no state.

@@ -1,0 +1,6 @@
+public import MirrorCore
+
+extension StatusReport {
+    /// The content of `status.json`, with a newline at the end.
+    public var json: [UInt8] { JSON.bytes(self, isPretty: true) + [UInt8(ascii: "\n")] }
+}

@@ -1,0 +1,40 @@
+import Synchronization
+import SystemPackage
+
+/// Lets chosen calls on a target fail, for tests: the Nth call, once or from then on. No target has one
+/// outside of them.
+final class FaultPlan: Sendable {
+    enum Call: Sendable { case write, zero, setSize, flush, publish }
+
+    let error: Errno
+    private let first: Int
+    private let isLasting: Bool
+    private let state = Mutex((calls: 0, isMended: false, wasReached: false))
+
+    /// - Parameters:
+    ///   - first: number of the call that fails, from 1.
+    ///   - isLasting: whether all later ones fail too, until `mend`.
+    init(error: Errno, first: Int, isLasting: Bool) {
+        self.error = error
+        self.first = first
+        self.isLasting = isLasting
+    }
+
+    /// Whether any call has failed.
+    var wasReached: Bool { state.withLock { $0.wasReached } }
+
+    /// The disk is well again.
+    func mend() { state.withLock { $0.isMended = true } }
+
+    /// Counts a call; throws where it is to fail.
+    func pass(_ call: Call) throws(Errno) {
+        let fails = state.withLock { state in
+            state.calls += 1
+            let isDue = isLasting ? state.calls >= first : state.calls == first
+            guard isDue, !state.isMended else { return false }
+            state.wasReached = true
+            return true
+        }
+        if fails { throw error }
+    }
+}

@@ -1,0 +1,28 @@
+internal import Glibc
+
+/// Users and groups by name.
+public enum Accounts {
+    /// The id of a group given by name or number; nil where there is none. Corresponds to `getgrnam(3)`.
+    public static func group(_ name: String) -> UInt32? {
+        UInt32(name) ?? getgrnam(name)?.pointee.gr_gid
+    }
+}
+
+/// Values of the environment.
+public enum Environment {
+    /// Corresponds to `getenv(3)`.
+    public static subscript(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+}
+
+/// A clock that never goes back.
+public enum SteadyClock {
+    /// Milliseconds since some moment. Corresponds to `clock_gettime(2)` with CLOCK_MONOTONIC.
+    public static var milliseconds: Int {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+    }
+
+    /// Corresponds to `nanosleep(2)`.
+    public static func sleep(milliseconds: Int) { usleep(UInt32(milliseconds) * 1000) }
+}

@@ -1,0 +1,47 @@
+internal import CLinux
+internal import Glibc
+public import SystemPackage
+
+/// What turns this process into one that serves a mount.
+public enum DaemonProcess {
+    /// Leaves the terminal and the directory that it was started from; descriptors 0 and 1 become
+    /// /dev/null, and 2 unless `keepsErrors`. Corresponds to `setsid(2)`, `chdir(2)`, `dup2(2)`.
+    public static func detach(keepsErrors: Bool) throws(Errno) {
+        setsid()
+        _ = try retrying { chdir("/") }
+        let null = try retrying { Glibc.open("/dev/null", O_RDWR | O_CLOEXEC) }
+        for descriptor: Int32 in keepsErrors ? [0, 1] : [0, 1, 2] {
+            _ = try retrying { Glibc.dup2(null, descriptor) }
+        }
+        close(null)
+    }
+
+    /// Raises the limit of open descriptors to the hard one. Corresponds to `setrlimit(2)`.
+    public static func raiseDescriptorLimit() throws(Errno) {
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        var limit = rlimit()
+        _ = try retrying { getrlimit(resource, &limit) }
+        limit.rlim_cur = limit.rlim_max
+        _ = try retrying { setrlimit(resource, &limit) }
+    }
+
+    /// Keeps the kernel from waiting, for memory, on writes that this process has to serve.
+    /// Corresponds to `prctl(2)` with PR_SET_IO_FLUSHER; needs CAP_SYS_RESOURCE.
+    public static func becomeIOFlusher() throws(Errno) {
+        _ = try retrying { clinux_set_io_flusher() }
+    }
+
+    /// Makes the kernel kill others first when memory runs out: -1000 to 1000, below 0 for root alone.
+    public static func setOOMScore(_ score: Int) throws(Errno) {
+        let file = try FileDescriptor.openBacking("/proc/self/oom_score_adj", .writeOnly)
+        defer { try? file.close() }
+        let text = Array("\(score)".utf8)
+        _ = try retrying { Glibc.write(file.rawValue, text, text.count) }
+    }
+
+    /// Lets writes to a pipe or terminal that is gone fail instead of ending the process.
+    public static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
+
+    /// Corresponds to `geteuid(2)`.
+    public static var isRoot: Bool { geteuid() == 0 }
+}

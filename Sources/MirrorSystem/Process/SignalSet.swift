@@ -1,0 +1,44 @@
+internal import Glibc
+
+/// Signals that are waited for instead of handled.
+public struct SignalSet: Sendable {
+    public enum Signal: Int32, Sendable {
+        case hangUp = 1
+        case interrupt = 2
+        case terminate = 15
+    }
+
+    private let signals: [Signal]
+
+    public init(_ signals: [Signal]) { self.signals = signals }
+
+    private var raw: sigset_t {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for signal in signals { sigaddset(&set, signal.rawValue) }
+        return set
+    }
+
+    /// Keeps them pending for `wait`. Call before any thread is started: threads inherit the mask.
+    /// Corresponds to `pthread_sigmask(3)`.
+    public func block() {
+        var set = raw
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
+    /// Waits for the next of them. Corresponds to `sigwait(3)`.
+    public func wait() -> Signal {
+        var (set, number) = (raw, Int32(0))
+        while true {
+            if sigwait(&set, &number) == 0, let signal = Signal(rawValue: number) { return signal }
+        }
+    }
+
+    /// The next of them, or nil where none comes within `milliseconds`. Corresponds to `sigtimedwait(2)`.
+    public func wait(milliseconds: Int) -> Signal? {
+        var set = raw
+        var time = timespec(
+            tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000)
+        return Signal(rawValue: sigtimedwait(&set, nil, &time))
+    }
+}

@@ -1,0 +1,44 @@
+import ArgumentParser
+import MirrorCore
+
+/// The program: `twinfs SOURCE …` mounts, every other first word is a command.
+struct Twinfs: ParsableCommand {
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "twinfs",
+        abstract:
+            "Mount a directory of disk images and mirror each to a twin while its guest runs.",
+        usage: """
+            twinfs SOURCE [MOUNTPOINT] [-o opt,…] [-f]
+            twinfs status|watch|events|wait [PATH…]
+            twinfs mirror|pause|resume|set|cancel|complete|verify|dismiss PATH… [key=value…]
+            twinfs unmount MOUNTPOINT
+            twinfs demo
+            """,
+        discussion: """
+            Without MOUNTPOINT the mount lies over SOURCE itself: paths in configurations stay as they \
+            are. A directory that is called like a command is mounted as ./status.
+
+            Example:
+              sudo twinfs /srv/images -o allow_other
+              sudo twinfs mirror /srv/images/vm1.img target=/backup/
+              twinfs watch /srv/images/vm1.img
+              sudo twinfs complete /srv/images/vm1.img switch=off
+
+            Exit codes:
+            \(exitCodes)
+            """,
+        version: version,
+        subcommands: [
+            MountCommand.self, StatusCommand.self, WatchCommand.self, EventsCommand.self,
+            WaitCommand.self, MirrorCommand.self, PauseCommand.self, ResumeCommand.self,
+            SetCommand.self, CancelCommand.self, CompleteCommand.self, VerifyCommand.self,
+            DismissCommand.self, UnmountCommand.self, DemoCommand.self,
+        ],
+        defaultSubcommand: MountCommand.self)
+
+    private static var exitCodes: String {
+        ExitReason.allCases.map { "  \($0.rawValue)  \($0.meaning)" }.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,123 @@
+import Dispatch
+import Foundation
+import Logging
+import MirrorCore
+import MirrorSystem
+import Synchronization
+import SystemPackage
+
+@testable import MirrorEngine
+
+/// A source and a target directory, an engine between them, and one image that a test writes as a guest
+/// would: through the shim. Everything is gone when it is.
+final class Bench: Sendable {
+    let root: FilePath
+    let source: FilePath
+    let target: FilePath
+    let engine: Engine
+    private let directory: FileDescriptor
+
+    init(_ root: String? = nil, faults: FaultPlan? = nil) throws {
+        let base = root ?? NSTemporaryDirectory()
+        let name = "twinfs-bench-\(ThisProcess.id)-\(UInt32.random(in: 0...UInt32.max))"
+        self.root = FilePath(base).appending(name)
+        source = self.root.appending("source")
+        target = self.root.appending("target")
+        for path in [self.root, source, target] { _ = try path.makeDirectory() }
+        directory = try FileDescriptor.openBacking(source, .readOnly, .directory)
+        let configuration = MountConfiguration(
+            source: source, mountpoint: self.root.appending("mount"))
+        engine = Engine(
+            configuration: configuration, source: directory, log: Self.log, faults: faults)
+    }
+
+    private static var log: Logger {
+        var log = Logger(label: "bench")
+        log.logLevel = .critical
+        return log
+    }
+
+    deinit {
+        try? directory.close()
+        try? FileManager.default.removeItem(atPath: root.string)
+    }
+
+    /// Makes a file of random bytes in the source directory, before anybody watches.
+    func makeFile(_ name: String, bytes: Int) throws {
+        let words = (0..<(bytes + 7) / 8).map { _ in UInt64.random(in: 1...UInt64.max) }
+        let data = words.withUnsafeBytes { Data($0.prefix(bytes)) }
+        try data.write(to: URL(fileURLWithPath: source.appending(name).string))
+    }
+
+    /// The image as a guest has it open.
+    func guest(_ name: String) throws -> Guest {
+        let path = source.appending(name)
+        let descriptor = try FileDescriptor.openBacking(path, .readWrite)
+        let image = engine.images.image(try descriptor.status().identity, path: FilePath(name))
+        return Guest(image: image, descriptor: descriptor)
+    }
+
+    /// Runs a command as `.mirror/control` does, and waits for its reply.
+    @discardableResult
+    func command(_ line: String) -> CommandResult {
+        let done = DispatchSemaphore(value: 0)
+        let result = Mutex<CommandResult?>(nil)
+        engine.execute(Array(line.utf8)) { reply in
+            result.withLock { $0 = reply }
+            done.signal()
+        }
+        done.wait()
+        return result.withLock { $0! }
+    }
+
+    func job(_ id: String) -> JobReport? { engine.report().jobs.first { $0.id == id } }
+
+    /// Waits until the job says so; false where it has not within a minute, which only a hang takes.
+    func wait(_ id: String, until condition: (JobReport) -> Bool) -> Bool {
+        for _ in 0..<60_000 {
+            if let job = job(id), condition(job) { return true }
+            usleep(1000)
+        }
+        return false
+    }
+
+    func isEqual(_ name: String, _ twin: String? = nil) -> Bool {
+        FileManager.default.contentsEqual(
+            atPath: source.appending(name).string, andPath: target.appending(twin ?? name).string)
+    }
+
+    var events: [String] {
+        String(decoding: engine.events.lines(after: 0).text, as: UTF8.self).split(separator: "\n")
+            .map {
+                String($0)
+            }
+    }
+}
+
+/// Somebody who writes an image through the shim.
+struct Guest: Sendable {
+    let image: Image
+    let descriptor: FileDescriptor
+
+    /// Does a change; waits where a cut holds it.
+    func change(_ body: @escaping @Sendable () -> Image.Outcome) -> Image.Outcome {
+        while true {
+            let outcome = body()
+            guard case .held = outcome else { return outcome }
+            let lifted = DispatchSemaphore(value: 0)
+            image.whenLifted { lifted.signal() }
+            lifted.wait()
+        }
+    }
+
+    @discardableResult
+    func write(_ bytes: [UInt8], at offset: UInt64) -> Image.Outcome {
+        change { bytes.withUnsafeBytes { image.write($0, at: offset, through: descriptor) } }
+    }
+
+    func truncate(to size: UInt64) { _ = change { image.truncate(to: size, through: descriptor) } }
+
+    func allocate(_ mode: AllocationMode, at offset: UInt64, count: UInt64) {
+        _ = change { image.allocate(mode, at: offset, count: count, through: descriptor) }
+    }
+}

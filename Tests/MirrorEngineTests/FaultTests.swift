@@ -1,0 +1,86 @@
+import Foundation
+import MirrorCore
+import MirrorSystem
+import SystemPackage
+import Testing
+
+@testable import MirrorEngine
+
+/// Every call on the target fails once in some run: the scenario runs again with the Nth call failing, for
+/// N = 1, 2, 3, …, until a run ends in which the fault was never reached.
+@Suite struct FaultTests {
+    @Test(arguments: [false, true])
+    func `whichever call on the target fails, the guest sees nothing and the twin ends equal`(
+        isLasting: Bool
+    ) throws {
+        for number in 1...500 {
+            let plan = FaultPlan(error: .ioError, first: number, isLasting: isLasting)
+            let bench = try Bench(faults: plan)
+            try scenario(bench, plan, number)
+            if !plan.wasReached { return }
+        }
+        Issue.record("the scenario makes more calls than this test follows")
+    }
+
+    private func scenario(_ bench: Bench, _ plan: FaultPlan, _ number: Int) throws {
+        try bench.makeFile("vm.img", bytes: 300_000)
+        let guest = try bench.guest("vm.img")
+        #expect(
+            bench.command("mirror vm.img target=\(bench.target)/ on-target-error=stop").errno == nil
+        )
+        for step in 0..<4 {
+            let bytes = [UInt8](repeating: UInt8(step + 1), count: 5000)
+            guard case .done(5000) = guest.write(bytes, at: UInt64(step) * 70_000 + 1) else {
+                Issue.record("the guest saw an error (fault \(number))")
+                return
+            }
+        }
+        guest.allocate([.punchHole, .keepSize], at: 40_000, count: 90_000)
+        guest.truncate(to: 310_000)
+        #expect(reach("ready", bench, plan), "fault \(number)")
+        guest.write([9, 9, 9], at: 200_000)
+        #expect(bench.command("complete vm.img switch=off").errno == nil)
+        #expect(reach("completed", bench, plan), "fault \(number)")
+        #expect(bench.isEqual("vm.img"), "fault \(number)")
+    }
+
+    /// Waits for a phase; mends the disk and resumes whenever the job has stopped.
+    private func reach(_ phase: String, _ bench: Bench, _ plan: FaultPlan) -> Bool {
+        bench.wait("vm.img") { job in
+            if job.paused {
+                plan.mend()
+                bench.command("resume vm.img")
+            }
+            return job.phase == phase
+        }
+    }
+
+    @Test func `with the default policy a full target stops the job and says what to do`() throws {
+        let plan = FaultPlan(error: .noSpace, first: 3, isLasting: true)
+        let bench = try Bench(faults: plan)
+        try bench.makeFile("vm.img", bytes: 300_000)
+        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
+        #expect(bench.wait("vm.img") { $0.paused && $0.ioStatus == "nospace" })
+        #expect(bench.job("vm.img")?.error?.contains("twinfs resume vm.img") == true)
+        #expect(bench.events.contains { $0.contains("BLOCK_JOB_ERROR") && $0.contains("\"stop\"") })
+        plan.mend()
+        #expect(bench.command("resume vm.img").errno == nil)
+        #expect(
+            bench.wait("vm.img") { $0.phase == "ready" && $0.error == nil && $0.ioStatus == "ok" })
+        #expect(bench.isEqual("vm.img"))
+    }
+
+    @Test func `with the default policy any other error of the target fails the job alone`() throws
+    {
+        let plan = FaultPlan(error: .ioError, first: 3, isLasting: true)
+        let bench = try Bench(faults: plan)
+        try bench.makeFile("vm.img", bytes: 300_000)
+        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "failed" && $0.targetState == "inconsistent" })
+        let guest = try bench.guest("vm.img")
+        guard case .done(3) = guest.write([1, 2, 3], at: 5) else {
+            Issue.record("the guest saw the target's error")
+            return
+        }
+    }
+}

@@ -1,0 +1,170 @@
+import Foundation
+import MirrorCore
+import MirrorSystem
+import SystemPackage
+import Testing
+
+@testable import MirrorEngine
+
+@Suite struct JobTests {
+    @Test func `a quiet image becomes ready and completes equal`() throws {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 5_000_001)
+        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.isEqual("vm.img"))
+        #expect(bench.wait("vm.img") { $0.targetState == "synced" && $0.len == $0.offset })
+        #expect(bench.command("complete vm.img switch=off").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.job("vm.img")?.targetState == "consistent")
+        let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readOnly)
+        #expect(twin.attribute("user.twinfs.state") == "consistent")
+        try twin.close()
+        #expect(bench.command("dismiss vm.img").errno == nil)
+        #expect(bench.engine.report().jobs.isEmpty)
+        #expect(bench.engine.images.all.isEmpty)
+    }
+
+    @Test func `a writer that never stops is mirrored to the last byte`() throws {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 8 << 20)
+        let guest = try bench.guest("vm.img")
+        let seed = UInt64.random(in: 0...UInt64.max)
+        let writer = Writer(guest: guest, seed: seed, size: 8 << 20)
+        writer.start()
+        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "ready" }, "seed \(seed)")
+        #expect(bench.command("complete vm.img switch=off").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "completed" }, "seed \(seed)")
+        writer.stop()
+        // The twin is a past state: writes after the cut are not in it. Mirror again, with nobody writing.
+        #expect(bench.command("mirror vm.img target=\(bench.target)/again.img").errno == nil)
+        #expect(bench.wait("vm.img#2") { $0.phase == "ready" })
+        #expect(bench.isEqual("vm.img", "again.img"), "seed \(seed)")
+    }
+
+    @Test func `growth, truncation, punching and zeroing are mirrored`() throws {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 4 << 20)
+        let guest = try bench.guest("vm.img")
+        var random = SplitMix(seed: UInt64.random(in: 0...UInt64.max))
+        let seed = random.state
+        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
+        for _ in 0..<2000 {
+            let offset = random.next(below: 6 << 20)
+            let count = 1 + random.next(below: 200_000)
+            switch random.next(below: 8) {
+            case 0: guest.truncate(to: offset)
+            case 1: guest.allocate([.punchHole, .keepSize], at: offset, count: count)
+            case 2: guest.allocate([.zeroRange], at: offset, count: count)
+            case 3: guest.allocate([], at: offset, count: count)
+            default:
+                guest.write(
+                    [UInt8](repeating: UInt8(random.next(below: 256)), count: Int(count)),
+                    at: offset)
+            }
+        }
+        #expect(bench.wait("vm.img") { $0.phase == "ready" }, "seed \(seed)")
+        #expect(bench.command("cancel vm.img").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "completed" }, "seed \(seed)")
+        #expect(bench.isEqual("vm.img"), "seed \(seed)")
+    }
+
+    @Test func `cancel in bulk ends cancelled, and the twin keeps its working name`() throws {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 4 << 20)
+        #expect(bench.command("mirror vm.img target=\(bench.target)/ speed=64K").errno == nil)
+        #expect(bench.command("complete vm.img switch=off").errno == .resourceBusy)
+        #expect(bench.command("cancel vm.img").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "cancelled" })
+        #expect(bench.job("vm.img")?.targetState == "inconsistent")
+        #expect((try? bench.target.appending("vm.img").status()) == nil)
+        #expect((try? bench.target.appending("vm.img.partial").status()) != nil)
+        #expect(
+            bench.events.last { $0.contains("BLOCK_JOB_") }?.contains("BLOCK_JOB_CANCELLED") == true
+        )
+    }
+
+    @Test func `a full image at a low speed can be paused, sped up and finished`() throws {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 4 << 20)
+        #expect(bench.command("mirror vm.img target=\(bench.target)/ speed=256K").errno == nil)
+        #expect(bench.command("pause vm.img").errno == nil)
+        #expect(bench.job("vm.img")?.status == "paused")
+        #expect(bench.command("set vm.img speed=0").errno == nil)
+        #expect(bench.command("resume vm.img").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.isEqual("vm.img"))
+    }
+
+    @Test func `sync=none writes a delta of what came after the start`() throws {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 1 << 20)
+        let guest = try bench.guest("vm.img")
+        #expect(bench.command("mirror vm.img target=\(bench.target)/ sync=none").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        guest.write([UInt8](repeating: 7, count: 4096), at: 8192)
+        #expect(bench.command("complete vm.img switch=off").errno == .notSupported)
+        #expect(bench.command("cancel vm.img").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "completed" && $0.targetState == "partial" })
+        let delta = try Data(
+            contentsOf: URL(fileURLWithPath: bench.target.appending("vm.img.delta").string))
+        #expect(delta.count == 1 << 20)
+        #expect(delta[8192..<12288].allSatisfy { $0 == 7 })
+        #expect(delta[..<8192].allSatisfy { $0 == 0 })
+    }
+
+    @Test func `a deleted image ends its job with that reason`() throws {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 1 << 20)
+        let guest = try bench.guest("vm.img")
+        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
+        bench.engine.deleted(guest.image.identity)
+        #expect(bench.wait("vm.img") { $0.phase == "cancelled" })
+        #expect(bench.job("vm.img")?.error?.contains("deleted") == true)
+    }
+}
+
+/// Writes at random places until it is stopped.
+private final class Writer: @unchecked Sendable {
+    private let guest: Guest
+    private var random: SplitMix
+    private let size: UInt64
+    private let flag = NSLock()
+    private var isStopped = false
+    private let done = DispatchSemaphore(value: 0)
+
+    init(guest: Guest, seed: UInt64, size: UInt64) {
+        (self.guest, random, self.size) = (guest, SplitMix(seed: seed), size)
+    }
+
+    func start() {
+        Thread { [self] in
+            while flag.withLock({ !isStopped }) {
+                let count = 1 + random.next(below: 70_000)
+                let offset = random.next(below: size - count)
+                let byte = UInt8(random.next(below: 256))
+                guest.write([UInt8](repeating: byte, count: Int(count)), at: offset)
+            }
+            done.signal()
+        }.start()
+    }
+
+    func stop() {
+        flag.withLock { isStopped = true }
+        done.wait()
+    }
+}
+
+/// Small random numbers that a seed repeats (splitmix64).
+struct SplitMix {
+    var state: UInt64
+    init(seed: UInt64) { state = seed }
+    mutating func next(below limit: UInt64) -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return (z ^ (z >> 31)) % limit
+    }
+}
