@@ -13,7 +13,12 @@ import Testing
         let rig = CountingRig(spacing: spacing)
         let (writer, end) = (DispatchQueue(label: "writer"), DispatchGroup())
         writer.async(group: end) { rig.write(count: 20_000) }
-        defer { end.wait() }
+        DispatchQueue(label: "status").async(group: end) { rig.lookOn() }
+        defer {
+            rig.shouldStop.store(true, ordering: .relaxed)
+            end.wait()
+            #expect(rig.untruths.load(ordering: .relaxed) == 0, "another thread was told too early")
+        }
         let lane = DispatchQueue(label: "lane")
         let deadline = ContinuousClock.now + .seconds(20)
         while rig.syncedTo < 20_000 {
@@ -34,6 +39,8 @@ private final class CountingRig: Sendable {
     let gauge = WriteGauge()
     let table: DirtyTable
     let written = Atomic<UInt64>(0)
+    let shouldStop = Atomic<Bool>(false)
+    let untruths = Atomic<Int>(0)
     private let copies = Atomic<Int>(0)
     private let source = Cells(Int(cells))
     private let twin = Cells(Int(cells))
@@ -57,6 +64,14 @@ private final class CountingRig: Sendable {
             _ = table.mark(range)
             gauge.leave(range)
             if value % 8 < 2 { yieldThread() }
+        }
+    }
+
+    /// Asks from outside, as the status does.
+    func lookOn() {
+        while !shouldStop.load(ordering: .relaxed) {
+            let before = written.load(ordering: .sequentiallyConsistent)
+            if table.isInSync, syncedTo < before { untruths.add(1, ordering: .relaxed) }
         }
     }
 
