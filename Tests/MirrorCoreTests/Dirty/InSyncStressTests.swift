@@ -13,7 +13,7 @@ extension StressTests {
         func `in sync is said only when there was such an instant`(_ spacing: UInt64) throws {
             let rig = CountingRig(spacing: spacing)
             let (writer, end) = (DispatchQueue(label: "writer"), DispatchGroup())
-            writer.async(group: end) { rig.write(count: 8000) }
+            writer.async(group: end) { rig.write(for: .milliseconds(1200)) }
             DispatchQueue(label: "status").async(group: end) { rig.lookOn() }
             defer {
                 rig.shouldStop.store(true, ordering: .relaxed)
@@ -23,7 +23,7 @@ extension StressTests {
             }
             let lane = DispatchQueue(label: "lane")
             let deadline = ContinuousClock.now + .seconds(40)
-            while rig.syncedTo < 8000 {
+            while rig.syncedTo < rig.last.load(ordering: .acquiring) {
                 try #require(ContinuousClock.now < deadline, "never in sync after the last write")
                 let before = rig.written.load(ordering: .sequentiallyConsistent)
                 if rig.table.isInSync {
@@ -42,6 +42,8 @@ private final class CountingRig: Sendable {
     let gauge = WriteGauge()
     let table: DirtyTable
     let written = Atomic<UInt64>(0)
+    /// The last write's number, once it is known.
+    let last = Atomic<UInt64>(.max)
     let shouldStop = Atomic<Bool>(false)
     let untruths = Atomic<Int>(0)
     private let copies = Atomic<Int>(0)
@@ -57,8 +59,9 @@ private final class CountingRig: Sendable {
 
     private func cell(of value: UInt64) -> Int { Int(value &* 5 % Self.cells) }
 
-    func write(count: UInt64) {
-        for value in 1...count {
+    func write(for time: Duration) {
+        let end = ContinuousClock.now + time
+        for value: UInt64 in 1... {
             let range = ByteRange(at: UInt64(cell(of: value)) * spacing * 512, count: 512)
             gauge.enter(range)
             source[cell(of: value)].store(value, ordering: .relaxed)
@@ -67,6 +70,9 @@ private final class CountingRig: Sendable {
             _ = table.mark(range)
             gauge.leave(range)
             if value % 8 < 2 { yieldThread() }
+            if value % 32 == 0, ContinuousClock.now > end {
+                return last.store(value, ordering: .releasing)
+            }
         }
     }
 
