@@ -57,6 +57,9 @@ let package = Package(
             ],
             cSettings: linux,
             swiftSettings: house),
+        .executableTarget(
+            name: "mark-benchmark", dependencies: ["MirrorCore"], path: "Tests/MarkBenchmark",
+            swiftSettings: house),
         .target(name: "CSanitizedMutex", path: "Tests/CSanitizedMutex", cSettings: linux),
         .testTarget(
             name: "MirrorCoreTests", dependencies: ["MirrorCore", "CSanitizedMutex"],

@@ -19,6 +19,10 @@ public struct Granularity: Hashable, Sendable {
     /// Granules in one shard: 128 MiB over the granularity, 2 to 262,144.
     var granulesPerShard: Int { 1 << (ShardIndex.shift - shift) }
 
+    /// The shard that a granule lies in; a shift, as `mark` has no time for a division.
+    @inline(__always)
+    func shard(of granule: Int) -> Int { granule >> (ShardIndex.shift - shift) }
+
     /// Every granule that `range` touches, partial ones included. With 4 KiB granules the bytes
     /// 4095..<4097 touch granules 0 and 1.
     @inline(__always)

@@ -6,8 +6,9 @@ extension DirtyTable {
         private static let length = 16
         private static let asleep = 24
         private static let ownMarks = 32
+        private static let takes = 40
         /// Each word on a cache line of its own.
-        private let words = AtomicWords(count: 40)
+        private let words = AtomicWords(count: 48)
 
         init() {}
 
@@ -23,6 +24,11 @@ extension DirtyTable {
         var isLengthDirty: Bool { words.load(Self.length) != 0 }
         func setLengthDirty() { words.store(1, Self.length) }
         func clearLengthDirty() { words.store(0, Self.length) }
+
+        /// How many times marks were about to be cleared, so that a reader on another thread can tell
+        /// that none were while it looked.
+        var takes: UInt64 { words.load(Self.takes) }
+        func noteTake() { words.add(1, Self.takes) }
 
         /// Marks of the job itself under way. Not counted in the image's gauge: another job that holds the
         /// gate waits for that one to be idle, and nobody would tell it when ours is done.

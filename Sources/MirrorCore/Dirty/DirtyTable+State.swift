@@ -12,17 +12,20 @@ extension DirtyTable {
         counters.claimed == 0 && isUnmarked
     }
 
-    /// R5 without holding anything back: whether there was an instant, at or after the call, at which
-    /// nothing was dirty, claimed, or between its source write and its mark. Only on the job's queue,
-    /// which alone takes extents; a size that was taken (`takeLength`) is the caller's to account for.
+    /// R5 without holding anything back: whether there was an instant during the call at which nothing
+    /// was dirty, claimed, or between its source write and its mark. Any thread; a size that was taken
+    /// (`takeLength`) and is not yet the twin's is the caller's to account for.
     ///
-    /// The order is the proof. No claim: there is none from here on, because only our caller makes them.
-    /// Then the gauge, read idle from an instant T on (`WriteGauge.isIdle`). Then no mark: marks are not
-    /// cleared meanwhile, so there was none at T, and no change that had its mark still to come. With
-    /// the gauge read first, an extent could be copied after T while a change not yet marked was
-    /// already in the source: no claim later, no change at T, and no one instant with neither.
+    /// The order is the proof. No claim, and none made before the end, else `takes` would have moved: a
+    /// claim is counted, then the take, and only then are marks cleared. Then the gauge, read idle from
+    /// an instant T on (`WriteGauge.isIdle`). Then no mark: none was cleared meanwhile, so there was
+    /// none at T, and no change that had its mark still to come. With the gauge read first, an extent
+    /// could be copied after T while a change not yet marked was already in the source: no claim
+    /// later, no change at T, and no one instant with neither.
     public var isInSync: Bool {
-        counters.claimed == 0 && !counters.hasOwnMarks && gauge.isIdle && isUnmarked
+        let takes = counters.takes
+        return counters.claimed == 0 && !counters.hasOwnMarks && gauge.isIdle && isUnmarked
+            && counters.takes == takes
     }
 
     private var isUnmarked: Bool { counters.dirty == 0 && !counters.isLengthDirty }
@@ -30,7 +33,10 @@ extension DirtyTable {
     public var isLengthDirty: Bool { counters.isLengthDirty }
 
     /// The job takes over the change of size: cleared before the size is read (R2 for the length).
-    public func takeLength() { counters.clearLengthDirty() }
+    public func takeLength() {
+        counters.noteTake()
+        counters.clearLengthDirty()
+    }
 
     /// The next mark answers that the copier must be woken. Look at the table once more after this.
     public func fallAsleep() { counters.fallAsleep() }

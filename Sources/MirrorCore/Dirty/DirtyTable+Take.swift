@@ -118,8 +118,10 @@ extension DirtyTable {
             let nextClaim = claims.lazy.map { $0.lowerBound - base }.filter { $0 > first }.min()
             let end = first + min(limit, granulesPerShard - first)
             let last = page.firstClean(from: first, below: min(end, nextClaim ?? end))
-            counters.addDirty(-page.clear(first..<last))
+            // Counted as taken and claimed before it is counted as clean: see `isInSync`.
             counters.addClaimed(last - first)
+            counters.noteTake()
+            counters.addDirty(-page.clear(first..<last))
             claims.append(base + first..<base + last)
             return base + first..<base + last
         }

@@ -78,7 +78,7 @@ public final class DirtyTable: Sendable {
     private func markGranules(_ granules: Range<Int>) {
         var next = granules.lowerBound
         while next < granules.upperBound {
-            let shard = next / granulesPerShard
+            let shard = granularity.shard(of: next)
             let end = min(granules.upperBound, (shard + 1) * granulesPerShard)
             mark(next - shard * granulesPerShard..<end - shard * granulesPerShard, shard)
             next = end

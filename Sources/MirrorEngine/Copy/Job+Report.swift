@@ -7,9 +7,8 @@ extension Job {
     /// What the status says of the job. Any thread; never waits for the queue: the parts that move with
     /// every write are read from the table, the rest is the queue's last word.
     func report() -> JobReport {
-        // R5, asked from outside: the copier sleeps, so nobody takes anything.
-        let isIdle = image.gate.gauge.isIdle
-        let isSynced = isIdle && table.isClean && table.isAsleep
+        // R5, asked from outside. The copier sleeps, so no size is with the clerk.
+        let isSynced = table.isInSync && table.isAsleep
         var report = snapshot.withLock { $0 }
         report.opens = image.opens
         if isLivePhase(report.phase) { addLiveNumbers(&report, isSynced) }

@@ -4,26 +4,34 @@ import Testing
 
 @testable import MirrorCore
 
-/// R5 without a hold: one writer counts upwards through eight granules, so that every past state of the
-/// source is known by its greatest number. Whenever the table says *in sync*, the twin must be one of these
-/// states, and not older than the question.
-@Suite(.timeLimit(.minutes(1))) struct InSyncStressTests {
-    @Test(arguments: [1, 64 << 20])
-    func `in sync is said only when there was such an instant`(_ spacing: UInt64) throws {
-        let rig = CountingRig(spacing: spacing)
-        let (writer, end) = (DispatchQueue(label: "writer"), DispatchGroup())
-        writer.async(group: end) { rig.write(count: 20_000) }
-        defer { end.wait() }
-        let lane = DispatchQueue(label: "lane")
-        let deadline = ContinuousClock.now + .seconds(20)
-        while rig.syncedTo < 20_000 {
-            try #require(ContinuousClock.now < deadline, "never in sync after the last write")
-            let before = rig.written.load(ordering: .sequentiallyConsistent)
-            if rig.table.isInSync {
-                try #require(rig.syncedTo >= before, "the source was ahead of the twin")
-                try #require(rig.isPastState, "the source was never like this twin")
-            } else {
-                rig.copyOne(lane)
+extension StressTests {
+    /// R5 without a hold: one writer counts upwards through eight granules, so that every past state of the
+    /// source is known by its greatest number. Whenever the table says *in sync*, the twin must be one of these
+    /// states, and not older than the question.
+    @Suite(.serialized, .timeLimit(.minutes(1))) struct InSyncStressTests {
+        @Test(arguments: [1, 64 << 20])
+        func `in sync is said only when there was such an instant`(_ spacing: UInt64) throws {
+            let rig = CountingRig(spacing: spacing)
+            let (writer, end) = (DispatchQueue(label: "writer"), DispatchGroup())
+            writer.async(group: end) { rig.write(for: .milliseconds(1200)) }
+            DispatchQueue(label: "status").async(group: end) { rig.lookOn() }
+            defer {
+                rig.shouldStop.store(true, ordering: .relaxed)
+                end.wait()
+                #expect(
+                    rig.untruths.load(ordering: .relaxed) == 0, "another thread was told too early")
+            }
+            let lane = DispatchQueue(label: "lane")
+            let deadline = ContinuousClock.now + .seconds(40)
+            while rig.syncedTo < rig.last.load(ordering: .acquiring) {
+                try #require(ContinuousClock.now < deadline, "never in sync after the last write")
+                let before = rig.written.load(ordering: .sequentiallyConsistent)
+                if rig.table.isInSync {
+                    try #require(rig.syncedTo >= before, "the source was ahead of the twin")
+                    try #require(rig.isPastState, "the source was never like this twin")
+                } else {
+                    rig.copyOne(lane)
+                }
             }
         }
     }
@@ -34,6 +42,10 @@ private final class CountingRig: Sendable {
     let gauge = WriteGauge()
     let table: DirtyTable
     let written = Atomic<UInt64>(0)
+    /// The last write's number, once it is known.
+    let last = Atomic<UInt64>(.max)
+    let shouldStop = Atomic<Bool>(false)
+    let untruths = Atomic<Int>(0)
     private let copies = Atomic<Int>(0)
     private let source = Cells(Int(cells))
     private let twin = Cells(Int(cells))
@@ -47,8 +59,9 @@ private final class CountingRig: Sendable {
 
     private func cell(of value: UInt64) -> Int { Int(value &* 5 % Self.cells) }
 
-    func write(count: UInt64) {
-        for value in 1...count {
+    func write(for time: Duration) {
+        let end = ContinuousClock.now + time
+        for value: UInt64 in 1... {
             let range = ByteRange(at: UInt64(cell(of: value)) * spacing * 512, count: 512)
             gauge.enter(range)
             source[cell(of: value)].store(value, ordering: .relaxed)
@@ -57,6 +70,18 @@ private final class CountingRig: Sendable {
             _ = table.mark(range)
             gauge.leave(range)
             if value % 8 < 2 { yieldThread() }
+            if value % 32 == 0, ContinuousClock.now > end {
+                return last.store(value, ordering: .releasing)
+            }
+        }
+    }
+
+    /// Asks from outside, as the status does.
+    func lookOn() {
+        while !shouldStop.load(ordering: .relaxed) {
+            let before = written.load(ordering: .sequentiallyConsistent)
+            yieldThread()
+            if table.isInSync, syncedTo < before { untruths.add(1, ordering: .relaxed) }
         }
     }
 

@@ -92,6 +92,8 @@ final class StressRig: Sendable {
                 laneNumber += 1
                 continue
             }
+            // Marks that come here have nobody to wake: the second look must find them.
+            if Bool.random(using: &random) { yieldThread() }
             table.fallAsleep()
             if !copyOne(lanes[0], &random) { mailbox.wait() }
         }
