@@ -28,8 +28,7 @@ struct EventsCommand: ParsableCommand {
             for mount in mounts {
                 let path = mount.file("events")
                 Console.print(
-                    try TimeLimit.run(
-                        late: { Mounted.noAnswer(mount.shown) }, { try Mounted.read(path) }))
+                    try TimeLimit.run(mount.shown) { try Mounted.read(path) })
             }
             return
         }
@@ -42,7 +41,7 @@ struct EventsCommand: ParsableCommand {
     /// Reads to the end, waits until there is more, reads on with the same handle.
     private func followEvents(_ mount: Mounted) throws {
         let path = mount.file("events")
-        let events = try TimeLimit.run(late: { Mounted.noAnswer(mount.shown) }) {
+        let events = try TimeLimit.run(mount.shown) {
             try FileDescriptor.openBacking(path, .readOnly)
         }
         defer { try? events.close() }
