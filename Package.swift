@@ -57,8 +57,10 @@ let package = Package(
             ],
             cSettings: linux,
             swiftSettings: house),
+        .target(name: "CSanitizedMutex", path: "Tests/CSanitizedMutex", cSettings: linux),
         .testTarget(
-            name: "MirrorCoreTests", dependencies: ["MirrorCore"], cSettings: linux,
+            name: "MirrorCoreTests", dependencies: ["MirrorCore", "CSanitizedMutex"],
+            cSettings: linux,
             swiftSettings: house),
         .testTarget(
             name: "MirrorEngineTests",

@@ -53,4 +53,6 @@ static inline void clinux_set_thread_fsids(uid_t uid, gid_t gid) {
 
 static inline int clinux_set_io_flusher(void) { return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0); }
 
+#include "CLinuxNodes.h"
+
 #endif

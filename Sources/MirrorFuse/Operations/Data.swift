@@ -1,0 +1,87 @@
+import CFuse
+import MirrorEngine
+import MirrorSystem
+import Synchronization
+import SystemPackage
+
+// READ and WRITE of images, decoded here: libfuse's own dispatch takes three locks and an allocation
+// for each request.
+
+extension Session {
+    /// Corresponds to `pread(2)`. Read until full: a short answer means the end of the file to the
+    /// kernel, and it would shorten a cached file.
+    func read(
+        _ request: UnsafeRawBufferPointer, _ header: fuse_in_header, _ thread: RequestThread
+    ) {
+        let input = request.load(fromByteOffset: 40, as: fuse_read_in.self)
+        let reply = DataReply(device: device, unique: header.unique)
+        let buffer = UnsafeMutableRawBufferPointer(rebasing: thread.answer[..<Int(input.size)])
+        do throws(Errno) {
+            let count = try files.with(input.fh) { (file) throws(Errno) in
+                try file.descriptor.readFully(into: buffer, at: input.offset)
+            }
+            reply.data(after: thread.answerHeader, count: count)
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    /// Corresponds to `pwrite(2)`; the shim tracks it.
+    func write(_ request: UnsafeRawBufferPointer, _ header: fuse_in_header) {
+        let input = request.load(fromByteOffset: 40, as: fuse_write_in.self)
+        let payload = UnsafeRawBufferPointer(
+            rebasing: request[RequestThread.headerSize...].prefix(Int(input.size)))
+        files.with(input.fh) { file in
+            let reply = DataReply(device: device, unique: header.unique)
+            if input.write_flags & CFUSE_WRITE_KILL_SUIDGID != 0 { clearSetID(of: file.node) }
+            let outcome = file.image.write(payload, at: input.offset, through: file.descriptor)
+            switch outcome {
+            case .done(let count): reply.written(count)
+            case .failed(let error): reply.fail(error)
+            case .held: HeldWrite(reply, payload, input.offset, file).wait()
+            }
+        }
+    }
+
+    /// A write by someone who may not keep them takes the set-id bits away. The daemon may keep them,
+    /// so the backing filesystem does not do it by itself.
+    private func clearSetID(of node: Node) {
+        guard node.hasSetID.load(ordering: .relaxed) else { return }
+        guard let attributes = try? node.attributes(), attributes.hasSetID else { return }
+        try? node.descriptor.setPermissions(attributes.permissionsAfterWrite)
+    }
+}
+
+/// A write that came while a cut holds the image; it is done when the hold is over.
+///
+/// `@unchecked Sendable`: the image runs one retry at a time.
+private final class HeldWrite: @unchecked Sendable {
+    private var reply: DataReply?
+    private let payload: UnsafeMutableRawBufferPointer
+    private let offset: UInt64
+    private let file: OpenFile
+
+    init(
+        _ reply: consuming DataReply, _ payload: UnsafeRawBufferPointer, _ offset: UInt64,
+        _ file: OpenFile
+    ) {
+        self.reply = consume reply
+        self.payload = .allocate(byteCount: payload.count, alignment: PageMemory.pageSize)
+        self.payload.copyMemory(from: payload)
+        self.offset = offset
+        self.file = file
+    }
+
+    deinit { payload.deallocate() }
+
+    func wait() { file.image.whenLifted { self.retry() } }
+
+    private func retry() {
+        let data = UnsafeRawBufferPointer(payload)
+        switch file.image.write(data, at: offset, through: file.descriptor) {
+        case .done(let count): reply.take()!.written(count)
+        case .failed(let error): reply.take()!.fail(error)
+        case .held: wait()
+        }
+    }
+}

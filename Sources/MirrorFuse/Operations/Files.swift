@@ -1,0 +1,70 @@
+import CFuse
+import MirrorEngine
+import MirrorSystem
+import SystemPackage
+
+// FSYNC, FALLOCATE, LSEEK, IOCTL of open files.
+
+extension Session {
+    func flush(_ reply: consuming Reply, _ node: UInt64, _ handle: UInt64, dataOnly: Bool) {
+        if MirrorNumber.owns(node) { return reply.done() }
+        do throws(Errno) {
+            try files.with(handle) { (file) throws(Errno) in
+                try file.image.flush(dataOnly: dataOnly, through: file.descriptor)
+            }
+            reply.done()
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    func allocate(
+        _ reply: consuming Reply, _ node: UInt64, _ handle: UInt64, _ mode: Int32, _ offset: UInt64,
+        _ count: UInt64
+    ) {
+        if MirrorNumber.owns(node) { return reply.fail(.notPermitted) }
+        let waiting = WaitingReply(reply)
+        let file = files.with(handle) { $0 }
+        file.image.perform {
+            file.image.allocate(
+                AllocationMode(rawValue: mode), at: offset, count: count, through: file.descriptor)
+        } then: { outcome in
+            if case .failed(let error) = outcome { return waiting.take().fail(error) }
+            waiting.take().done()
+        }
+    }
+
+    /// SEEK_DATA and SEEK_HOLE; the kernel does the others itself.
+    func seek(
+        _ reply: consuming Reply, _ node: UInt64, _ handle: UInt64, _ offset: Int64, _ whence: Int32
+    ) {
+        if MirrorNumber.owns(node) { return reply.fail(.invalidArgument) }
+        do throws(Errno) {
+            let found = try files.with(handle) { (file) throws(Errno) in
+                try file.descriptor.seekRaw(offset, whence)
+            }
+            reply.position(found)
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    /// Only what hypervisors ask for the alignment of direct I/O (XFS_IOC_DIOINFO) is answered.
+    func control(_ reply: consuming Reply, _ node: UInt64, _ command: UInt32, _ capacity: Int) {
+        guard command == DirectIOLimits.command, !MirrorNumber.owns(node),
+            capacity >= MemoryLayout<DirectIOLimits>.size
+        else { return reply.fail(.inappropriateIOCTLForDevice) }
+        let limits = DirectIOLimits()
+        reply.ioctl(limits)
+    }
+}
+
+/// `struct dioattr` of XFS. The backing file is not opened for direct I/O, so nothing is demanded; 512
+/// makes QEMU's `cache=none` accept images whose size is no multiple of 4096.
+struct DirectIOLimits {
+    static let command: UInt32 = 0x800c_581e
+
+    let memoryAlignment: UInt32 = 512
+    let smallest: UInt32 = 512
+    let largest = UInt32(Session.payload)
+}

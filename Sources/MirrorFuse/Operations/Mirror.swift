@@ -1,0 +1,116 @@
+import CFuse
+import MirrorEngine
+import MirrorSystem
+import SystemPackage
+
+// The operations on `.mirror`. None of them waits for an image, a target or a lock that is held over
+// I/O, so the status answers while everything else hangs.
+
+extension Session {
+    /// Longest command line, in bytes.
+    private static let longestLine = 64 << 10
+
+    /// Names are not remembered by the kernel: each look-up shows the state of its moment.
+    func lookUpMirror(_ reply: consuming Reply, _ parent: UInt64, _ name: UnsafePointer<CChar>) {
+        let directory = MirrorNumber.owns(parent) ? parent : nil
+        do throws(Errno) {
+            let node = try mirror.lookUp([UInt8](cString: name), in: directory, identity)
+            let attributes = node.attributes
+            if !reply.entry(node.id, attributes, valid: 0) { mirror.forget(node.id, 1) }
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    /// `echo … > control` sets the size to 0 first. Nothing else can be changed.
+    func setMirrorAttributes(_ reply: consuming Reply, _ id: UInt64, _ change: AttributeChange) {
+        do throws(Errno) {
+            let node = try mirror.node(id)
+            guard node.file == .control, change.size != nil else { throw Errno.notPermitted }
+            reply.attributes(node.attributes, valid: 0)
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    /// Direct, so that the kernel asks for what is there and not for what the size says.
+    func openMirror(_ reply: consuming Reply, _ id: UInt64, _ flags: OpenFlags) {
+        do throws(Errno) {
+            let node = try mirror.node(id)
+            if flags.writes, node.file != .control { throw Errno.permissionDenied }
+            answerOpen(reply, try mirrorFiles.insert(OpenMirrorFile(node)))
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    func openMirrorDirectory(_ reply: consuming Reply, _ id: UInt64) {
+        do throws(Errno) {
+            let node = try mirror.node(id)
+            let directory = OpenMirrorFile(node, entries: engine.entries(of: node.file))
+            answerOpen(reply, try mirrorFiles.insert(directory))
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    private func answerOpen(_ reply: consuming Reply, _ handle: UInt64) {
+        let answer = cfuse_open_out(
+            fh: handle, open_flags: UInt32(FOPEN_DIRECT_IO), backing_id: 0)
+        if !reply.structure(answer) { _ = mirrorFiles.remove(handle) }
+    }
+
+    func releaseMirror(_ handle: UInt64) { pollers.remove(mirrorFiles.remove(handle)) }
+
+    /// Offsets count the entries, after `.` and `..`.
+    func listMirror(_ handle: UInt64, _ offset: Int64, _ list: inout EntryList) {
+        let directory = mirrorFiles.with(handle) { $0 }
+        let dots = [(Array(".".utf8), MirrorFile.root), (Array("..".utf8), MirrorFile.root)]
+        let all = dots + directory.entries.map { ($0.name, $0.file) }
+        for (index, entry) in all.enumerated().dropFirst(Int(offset)) {
+            let attributes = entry.1.attributes(identity, controlGroup: nil)
+            guard list.add(mirror: (entry.0, attributes), Int64(index + 1)) else { return }
+        }
+    }
+
+    func readMirror(_ reply: consuming Reply, _ handle: UInt64, _ size: Int, _ offset: UInt64) {
+        let file = mirrorFiles.with(handle) { $0 }
+        guard let bytes = file.bytes(at: Int(clamping: offset), size) else {
+            return reply.fail(.staleNFSFileHandle)
+        }
+        reply.bytes(bytes)
+    }
+
+    /// One write is one command; it is answered when the command has taken effect. What it came to in
+    /// words is read from the same handle.
+    func writeMirror(_ reply: consuming Reply, _ handle: UInt64, _ data: UnsafeRawBufferPointer) {
+        let file = mirrorFiles.with(handle) { $0 }
+        guard file.node.file == .control else { return reply.fail(.badFileDescriptor) }
+        guard data.count <= Self.longestLine else { return reply.fail(.argListTooLong) }
+        let count = data.count
+        let line = data.last == UInt8(ascii: "\n") ? data.dropLast() : data[...]
+        let waiting = WaitingReply(reply)
+        engine.execute(Array(line)) { result in
+            file.keep(result.text)
+            if let error = result.errno { return waiting.take().fail(error) }
+            waiting.take().written(count)
+        }
+    }
+
+    /// `events` is ready when it has something that the handle has not read; everything else always is.
+    func poll(_ reply: consuming Reply, _ node: UInt64, _ handle: UInt64, _ poller: PollHandle) {
+        guard MirrorNumber.owns(node) else { return reply.events(Readiness.all) }
+        let file = mirrorFiles.with(handle) { $0 }
+        // Before the look, so that an event between the two wakes.
+        pollers.wait(poller, for: file)
+        reply.events(file.isReadable ? Readiness.all : Readiness.writing)
+    }
+}
+
+/// Bits of `poll(2)`, which the protocol carries as they are.
+private enum Readiness {
+    /// POLLIN, POLLRDNORM, and `writing`.
+    static let all: UInt32 = 0x001 | 0x040 | writing
+    /// POLLOUT, POLLWRNORM.
+    static let writing: UInt32 = 0x004 | 0x100
+}

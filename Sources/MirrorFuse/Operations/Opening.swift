@@ -1,0 +1,113 @@
+import CFuse
+import MirrorEngine
+import MirrorSystem
+import SystemPackage
+
+// OPEN, CREATE, RELEASE.
+
+extension Session {
+    func open(_ reply: consuming Reply, _ id: UInt64, _ flags: OpenFlags) {
+        if MirrorNumber.owns(id) { return openMirror(reply, id, flags) }
+        do throws(Errno) {
+            let file = try openBacking(of: try nodes.node(id), flags)
+            let handle = try insert(file)
+            let answer = join(file)
+            let delivered = reply.structure(
+                cfuse_open_out(
+                    fh: handle, open_flags: answer.flags, backing_id: answer.backing))
+            if !delivered { close(handle) }
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    /// Created as the caller, so that it owns the file; opened anew where it is there already.
+    func create(
+        _ reply: consuming Reply, _ parent: UInt64, _ name: UnsafePointer<CChar>, _ mode: UInt32,
+        _ flags: OpenFlags
+    ) {
+        do throws(Errno) {
+            if hides(parent, name) { throw Errno.notPermitted }
+            let (node, file) = try createFile(reply, parent, name, mode, flags)
+            do throws(Errno) {
+                let attributes = try node.attributes()
+                let handle = try insert(file)
+                let answer = join(file)
+                engine.created(node.identity, at: nodes.path(of: node.id))
+                var message = cfuse_create_out()
+                var raw = attributes.raw
+                cfuse_fill_entry(&message.entry, node.id, &raw, UInt64(Self.valid))
+                message.open = cfuse_open_out(
+                    fh: handle, open_flags: answer.flags, backing_id: answer.backing)
+                if !reply.structure(message) {
+                    close(handle)
+                    nodes.forget(node.id, 1)
+                }
+            } catch {
+                file.image.closed(for: file.access)
+                nodes.forget(node.id, 1)
+                throw error
+            }
+        } catch {
+            reply.fail(error)
+        }
+    }
+
+    func release(_ reply: consuming Reply, _ node: UInt64, _ handle: UInt64) {
+        if MirrorNumber.owns(node) { releaseMirror(handle) } else { close(handle) }
+        reply.done()
+    }
+
+    /// Opens the file behind a node with the guest's access mode, and counts the image as open.
+    ///
+    /// - Throws: `.resourceBusy` where another process holds a lock on the backing file.
+    func openBacking(of node: Node, _ flags: OpenFlags) throws(Errno) -> OpenFile {
+        guard node.isRegular else { throw .invalidArgument }
+        return try counted(node, flags, try node.descriptor.reopened(flags.backing))
+    }
+
+    private func counted(
+        _ node: Node, _ flags: OpenFlags, _ descriptor: FileDescriptor
+    ) throws(Errno) -> OpenFile {
+        let image = engine.images.image(node.identity, path: nodes.path(of: node.id))
+        let file = OpenFile(node: node, flags: flags, descriptor: descriptor, image: image)
+        try image.opened(for: file.access, backing: node.descriptor.procPath)
+        return file
+    }
+
+    private func insert(_ file: OpenFile) throws(Errno) -> UInt64 {
+        do throws(Errno) {
+            return try files.insert(file)
+        } catch {
+            file.image.closed(for: file.access)
+            throw error
+        }
+    }
+
+    private func createFile(
+        _ reply: borrowing Reply, _ parent: UInt64, _ name: UnsafePointer<CChar>, _ mode: UInt32,
+        _ flags: OpenFlags
+    ) throws(Errno) -> (Node, OpenFile) {
+        let directory = try nodes.node(parent).descriptor
+        let descriptor = try asCaller(of: reply) { () throws(Errno) in
+            try directory.createFile(name, flags, mode: mode)
+        }
+        var node: Node?
+        do throws(Errno) {
+            let holder = try descriptor.reopenedAsNode()
+            let attributes = try descriptor.attributes()
+            let made = nodes.remember(holder, attributes, parent, [UInt8](cString: name))
+            node = made
+            return (made, try counted(made, flags, descriptor))
+        } catch {
+            if let node { nodes.forget(node.id, 1) } else { try? descriptor.close() }
+            throw error
+        }
+    }
+
+    private func close(_ handle: UInt64) {
+        let file = files.remove(handle)
+        leave(file)
+        file.image.closed(for: file.access)
+    }
+}

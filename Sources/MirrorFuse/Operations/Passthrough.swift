@@ -1,0 +1,44 @@
+import CFuse
+import MirrorEngine
+import MirrorSystem
+import Synchronization
+import SystemPackage
+
+// Read-only opens that the kernel serves by itself, from the backing file (`OpenMode` has the rules).
+// The image stays pinned from the first such open to the last RELEASE of the node: no job starts on it.
+
+extension Session {
+    /// Counts an open of a node; how to answer it.
+    func join(_ file: OpenFile) -> OpenMode.Answer {
+        let offered = offerBacking(file)
+        let writes = file.flags.writes
+        let (answer, taken) = file.node.opening.withLock { mode in
+            let first = mode.isIdle
+            return (mode.join(writes: writes, offered: offered), first)
+        }
+        if let offered, !taken || writes { withdraw(offered, file.image) }
+        return answer
+    }
+
+    /// Counts an open out.
+    func leave(_ file: OpenFile) {
+        let unused = file.node.opening.withLock { $0.leave(writes: file.flags.writes) }
+        if let unused { withdraw(unused, file.image) }
+    }
+
+    /// A backing id for the case that this open is the node's first. Made before the lock is taken (R6),
+    /// so it may turn out not to be needed.
+    private func offerBacking(_ file: OpenFile) -> Int32? {
+        guard offer.passthrough, !file.flags.writes else { return nil }
+        guard file.node.opening.withLock({ $0.isIdle }), file.image.pin() else { return nil }
+        let id = cfuse_backing_open(device, file.descriptor.rawValue)
+        if id > 0 { return id }
+        file.image.unpin()
+        return nil
+    }
+
+    private func withdraw(_ id: Int32, _ image: Image) {
+        _ = cfuse_backing_close(device, UInt32(id))
+        image.unpin()
+    }
+}

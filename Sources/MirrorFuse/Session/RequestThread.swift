@@ -1,0 +1,40 @@
+import CFuse
+import MirrorSystem
+
+/// What belongs to one request thread.
+///
+/// `@unchecked Sendable`: only its thread uses it.
+final class RequestThread: @unchecked Sendable {
+    /// Where the payload of a WRITE starts in a request.
+    static let headerSize = 80
+    /// What an answer begins with.
+    static let answerHeaderSize = 16
+
+    private let memory: PageMemory
+    /// A request is received here. Its byte 80 is page-aligned, so that the payload of a WRITE could go
+    /// to a descriptor that wants alignment.
+    let request: UnsafeMutableRawBufferPointer
+    /// What READ answers with: page-aligned, with room for the answer's head before it.
+    let answer: UnsafeMutableRawBufferPointer
+    /// Whether the thread can take on a caller's umask without touching other threads'.
+    let ownsMask: Bool
+
+    init() {
+        let page = PageMemory.pageSize
+        memory = PageMemory(count: 4 * page + 2 * Session.payload)
+        let bytes = memory.bytes
+        request = UnsafeMutableRawBufferPointer(
+            rebasing: bytes[(page - Self.headerSize)..<(2 * page + Session.payload)])
+        answer = UnsafeMutableRawBufferPointer(
+            rebasing: bytes[(3 * page + Session.payload)..<(3 * page + 2 * Session.payload)])
+        ownsMask = ThreadIdentity.ownMask()
+    }
+
+    /// Where the head of an answer goes that carries `answer`.
+    var answerHeader: UnsafeMutableRawPointer { answer.baseAddress! - Self.answerHeaderSize }
+
+    /// The calling thread's; callbacks from libfuse find it with this.
+    static var current: RequestThread {
+        Unmanaged<RequestThread>.fromOpaque(cfuse_thread_state()).takeUnretainedValue()
+    }
+}

@@ -1,0 +1,92 @@
+import CFuse
+import Logging
+import MirrorSystem
+import SystemPackage
+
+// The request loop: plain threads that read the device, answer READ and WRITE themselves and hand
+// everything else to libfuse. A thread that blocks (a slow flush, say) is made up for by a new one, so
+// that `.mirror` always answers.
+
+extension Session {
+    /// Room for the deepest callback with its temporary buffers.
+    private static let stackSize = 512 << 10
+
+    /// Starts the first thread, which answers INIT, then the others.
+    func start() throws(MountError) {
+        guard startThread() else {
+            throw MountError(message: "cannot start a thread", cause: "")
+        }
+        usable.wait()
+        if initRequest.isEmpty {
+            throw MountError(message: "the mount ended before it began", cause: "")
+        }
+        for _ in 1..<ThreadCount.warm { _ = startThread() }
+    }
+
+    @discardableResult
+    private func startThread() -> Bool {
+        guard threads.add() else { return false }
+        let started = PlainThread.start(stackSize: Self.stackSize) { self.run() }
+        if !started { _ = threads.remove() }
+        return started
+    }
+
+    private func run() {
+        let thread = RequestThread()
+        cfuse_set_thread_state(Unmanaged.passUnretained(thread).toOpaque())
+        withExtendedLifetime(thread) { serve(thread) }
+        usable.open()
+        if threads.remove() { ended.open() }
+    }
+
+    private func serve(_ thread: RequestThread) {
+        while true {
+            threads.waits()
+            let received = receive(into: thread.request)
+            let isLast = threads.works()
+            guard let count = received else { return }
+            if isLast { startThread() }
+            if count > 0 { dispatch(thread, count) }
+        }
+    }
+
+    /// The length of a request; 0 where there was none after all, nil when the mount is gone.
+    @inline(__always)
+    private func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int? {
+        do throws(Errno) {
+            return try FileDescriptor(rawValue: device).receive(into: buffer)
+        } catch .operationNotSupportedByDevice {
+            return nil
+        } catch .noSuchFileOrDirectory, .resourceTemporarilyUnavailable, .interrupted {
+            // The request was withdrawn while it was read, or another thread took it.
+            return 0
+        } catch {
+            log.error("cannot read requests", metadata: ["error": "\(error)"])
+            return nil
+        }
+    }
+
+    @inline(__always)
+    private func dispatch(_ thread: RequestThread, _ count: Int) {
+        let request = UnsafeRawBufferPointer(rebasing: thread.request[..<count])
+        let header = request.load(as: fuse_in_header.self)
+        if header.opcode == FUSE_WRITE.rawValue, !MirrorNumber.owns(header.nodeid) {
+            return write(request, header)
+        }
+        if header.opcode == FUSE_READ.rawValue, !MirrorNumber.owns(header.nodeid) {
+            return read(request, header, thread)
+        }
+        handOver(request, header)
+    }
+
+    /// Lets libfuse decode the request and call back (`Callbacks.swift`).
+    private func handOver(_ request: UnsafeRawBufferPointer, _ header: fuse_in_header) {
+        let isInit = header.opcode == FUSE_INIT.rawValue
+        if isInit { record(initRequest: request) }
+        var buffer = fuse_buf()
+        buffer.size = request.count
+        buffer.mem = UnsafeMutableRawPointer(mutating: request.baseAddress)
+        fuse_session_process_buf(libfuse, &buffer)
+        if isInit { usable.open() }
+    }
+}

@@ -1,0 +1,61 @@
+import CFuse
+import Logging
+import MirrorEngine
+import MirrorSystem
+import Synchronization
+import SystemPackage
+
+/// Everything that the operations of one mount share.
+///
+/// `@unchecked Sendable`: what is `var` is written before the request threads start, or while the first
+/// of them answers INIT and no other runs.
+final class Session: @unchecked Sendable {
+    let engine: Engine
+    let nodes: NodeTable
+    let files = HandleTable<OpenFile>()
+    let directories = HandleTable<OpenDirectory>()
+    let mirror: MirrorTable
+    let mirrorFiles = HandleTable<OpenMirrorFile>()
+    let pollers = Pollers()
+    let identity = MountIdentity()
+    let log = Logger(label: "twinfs.fuse")
+
+    /// libfuse's session, which decodes every request but READ and WRITE.
+    var libfuse: OpaquePointer!
+    /// The one descriptor of `/dev/fuse`, shared by all threads.
+    var device: Int32 = -1
+    var initRequest: [UInt8] = []
+    /// What the kernel offered in INIT beyond what libfuse 3.14 knows.
+    var offer = KernelOffer()
+
+    let threads = ThreadCount()
+    /// Opened when INIT was answered, or when the mount went before that.
+    let usable = Latch()
+    /// Opened when the last request thread has ended.
+    let ended = Latch()
+
+    init(engine: Engine, source: FileDescriptor) throws(Errno) {
+        self.engine = engine
+        mirror = MirrorTable(engine)
+        let root = try source.openNode(".")
+        nodes = NodeTable(root: root, attributes: try root.attributes())
+        let pollers = pollers
+        engine.events.subscribe { pollers.wake() }
+    }
+
+    /// The session that a request belongs to.
+    static func of(_ request: fuse_req_t?) -> Session { at(fuse_req_userdata(request)) }
+
+    static func at(_ userdata: UnsafeMutableRawPointer?) -> Session {
+        Unmanaged<Session>.fromOpaque(userdata!).takeUnretainedValue()
+    }
+}
+
+/// Who runs the daemon, read once.
+struct MountIdentity: Sendable {
+    let owner = ThreadIdentity.owner
+    let group = ThreadIdentity.group
+    let groups = ThreadIdentity.groups
+    /// Whether operations can be done with the caller's ids.
+    let mayChange = ThreadIdentity.mayChange
+}
