@@ -48,7 +48,7 @@ struct Demo {
         say("making an image with an ext4 filesystem in \(directory)")
         try makeImage()
         say("mounting \(images) over itself")
-        try runProgram("/proc/self/exe", ["mount", "--", images.string])
+        try runProgram(OwnProgram.path, ["mount", "--", images.string])
         let guest = try Guest(image, from: Self.filesystemMiB << 20, to: Self.imageMiB << 20)
         guest.start()
         say("mirroring to \(twin) while a guest writes to the image")

@@ -61,9 +61,17 @@ extension DaemonLog.Sink {
             } catch { throw Failure(.badOption, "log=\(file): \(error)") }
         }
         if foreground { return .lines(.standardError) }
-        if Environment["JOURNAL_STREAM"] != nil { return .journal }
+        if isJournal(.standardError) { return .journal }
         SystemLog.open()
         return .systemLog
+    }
+
+    /// systemd tells a service which file the journal listens at (systemd.exec(5)).
+    private static func isJournal(_ file: FileDescriptor) -> Bool {
+        guard let stream = Environment["JOURNAL_STREAM"],
+            let identity = try? file.status().identity
+        else { return false }
+        return stream == "\(identity.device):\(identity.inode)"
     }
 
     var usesStandardError: Bool {

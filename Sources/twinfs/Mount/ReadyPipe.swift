@@ -23,7 +23,7 @@ struct ReadyPipe {
         let pipe = try FileDescriptor.closeOnExecPipe()
         let words = ["twinfs", "mount", "--ready-descriptor", "\(pipe.writeEnd.rawValue)"]
         let daemon = try ChildProcess(
-            "/proc/self/exe", words.map { Array($0.utf8) } + arguments, inherited: pipe.writeEnd)
+            OwnProgram.path, words.map { Array($0.utf8) } + arguments, inherited: pipe.writeEnd)
         try pipe.writeEnd.close()
         let answer = String(decoding: try pipe.readEnd.rest(), as: UTF8.self)
         if answer == "ready" { return }
@@ -38,5 +38,17 @@ struct ReadyPipe {
         return Failure(
             .daemonDied,
             "the daemon ended before the mount was usable (\(end)); run with -f to see why")
+    }
+}
+
+/// The program that runs.
+enum OwnProgram {
+    /// By its own name, which `ps` then shows; through /proc where the file was replaced meanwhile.
+    static var path: String {
+        let link = FilePath("/proc/self/exe")
+        guard let path = link.linkDestination(), (try? path.status()) != nil else {
+            return link.string
+        }
+        return path.string
     }
 }

@@ -41,10 +41,10 @@ struct UnmountCommand: ParsableCommand {
     }
 
     private static func busy(_ mount: Mounted) -> String {
-        // The daemon's own descriptors look the same where the mount lies over its source.
-        let holders = FileHolder.holders(below: mount.mountpoint).filter {
-            $0.name != Array("twinfs".utf8)
-        }
+        // Where the mount lies over its source, the daemon's own descriptors look the same.
+        let daemon = try? mount.report().workerPID
+        let holders = FileHolder.holders(below: mount.mountpoint)
+            .filter { daemon != Int($0.process) }
         let lines = holders.sorted { $0.process < $1.process }.map { holder in
             "\n  \(NameText.shown(holder.name)) (process \(holder.process)): "
                 + NameText.shown(holder.path.bytes)
