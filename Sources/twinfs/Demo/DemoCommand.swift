@@ -94,7 +94,7 @@ struct Demo {
             1. An image of \(Self.imageMiB) MiB with an ext4 filesystem was mounted over its own directory.
             2. A guest wrote to it \(writes) times, while its twin was made.
             3. The copier wrote \(ByteSize.text(copied)), what changed meanwhile again, until both were in sync.
-            4. The twin was cut: the job is completed, the guest would have gone on on the source.
+            4. The twin was cut: the job is completed, the guest stayed on the source.
             5. Source and twin are \(same ? "equal" : "DIFFERENT"), byte for byte; \
             fsck finds the twin's filesystem \(clean ? "clean" : "DAMAGED").
             """)

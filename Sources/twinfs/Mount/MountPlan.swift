@@ -43,8 +43,13 @@ struct MountPlan {
 
     private static func checkFuse() throws {
         do throws(Errno) {
-            try? FileDescriptor.openBacking("/dev/fuse", .readWrite).close()
-            _ = try FilePath("/dev/fuse").status()
+            // fusermount3, which mounts for others than root, has rights of its own.
+            guard DaemonProcess.isRoot else {
+                _ = try FilePath("/dev/fuse").status()
+                return
+            }
+            let device = try FileDescriptor.openBacking("/dev/fuse", .readWrite)
+            try? device.close()
         } catch {
             throw Failure(.noFuse, "/dev/fuse: \(error); load it with modprobe fuse")
         }
@@ -60,145 +65,5 @@ struct MountPlan {
                 .allowOtherForbidden,
                 "allow_other: write user_allow_other into /etc/fuse.conf, or mount as root")
         }
-    }
-}
-
-/// The directory that is to be served.
-enum SourceCheck {
-    static func path(_ source: RawArgument) throws -> FilePath {
-        let shown = NameText.shown(source.bytes)
-        let path = try TimeLimit.run(shown) {
-            do throws(Errno) { return try source.path.resolved() } catch {
-                throw failure(error, shown)
-            }
-        }
-        return path
-    }
-
-    private static func failure(_ error: Errno, _ shown: String) -> Failure {
-        switch error {
-        case .noSuchFileOrDirectory:
-            Failure(.sourceMissing, "\(shown): the source directory does not exist")
-        case .notDirectory: Failure(.sourceNotDirectory, "\(shown): the source is no directory")
-        default: Failure(.sourceUnreadable, "\(shown): the source cannot be read: \(error)")
-        }
-    }
-
-    /// Before the directory is opened: a mount that hangs must not hang this.
-    static func refuseServed(_ source: FilePath, _ table: MountTable) throws {
-        guard let top = table.top(at: source.bytes), top.isTwinfs else { return }
-        let shown = NameText.shown(source.bytes)
-        if top.mountpoint == source.bytes {
-            throw Failure(
-                .alreadyMounted,
-                "\(shown): is a twinfs mount already; look at it: twinfs status \(shown)")
-        }
-        throw Failure(
-            .mountpointInSource,
-            "\(shown): the source lies in the twinfs mount \(NameText.shown(top.mountpoint))")
-    }
-
-    static func openAndLock(_ source: FilePath) throws -> FileDescriptor {
-        let shown = NameText.shown(source.bytes)
-        let directory: FileDescriptor
-        do throws(Errno) {
-            directory = try .openBacking(source, .readOnly, [.directory])
-        } catch { throw failure(error, shown) }
-        do throws(Errno) { try directory.lockDirectory() } catch {
-            try? directory.close()
-            throw Failure(
-                .sourceServed,
-                "\(shown): another twinfs serves this directory; unmount that one first")
-        }
-        return directory
-    }
-}
-
-/// Where the mount is to lie.
-enum MountpointCheck {
-    static func path(
-        _ mountpoint: RawArgument?, source: FilePath, _ table: MountTable
-    ) throws -> FilePath {
-        guard let mountpoint else { return source }
-        let shown = NameText.shown(mountpoint.bytes)
-        let path = try resolved(mountpoint, shown)
-        if path == source { return source }
-        try refuseMounted(path, source, table, shown)
-        if path.starts(with: source) {
-            throw Failure(
-                .mountpointInSource,
-                "\(shown): lies inside the source; mount over the source itself, or elsewhere")
-        }
-        try refuseFull(path, shown)
-        return path
-    }
-
-    private static func resolved(_ mountpoint: RawArgument, _ shown: String) throws -> FilePath {
-        try TimeLimit.run(shown) {
-            do throws(Errno) { return try mountpoint.path.resolved() } catch {
-                switch error {
-                case .noSuchFileOrDirectory:
-                    throw Failure(
-                        .mountpointMissing,
-                        "\(shown): the mountpoint does not exist; make it: mkdir")
-                case .notDirectory:
-                    throw Failure(.mountpointNotDirectory, "\(shown): is no directory")
-                default: throw Failure(.mountFailed, "\(shown): \(error)")
-                }
-            }
-        }
-    }
-
-    private static func refuseMounted(
-        _ path: FilePath, _ source: FilePath, _ table: MountTable, _ shown: String
-    ) throws {
-        guard let top = table.top(at: path.bytes), top.isTwinfs else { return }
-        if top.mountpoint != path.bytes {
-            throw Failure(.mountpointInSource, "\(shown): lies in another twinfs mount")
-        }
-        let what = top.source == source.bytes ? "this source" : NameText.shown(top.source)
-        throw Failure(.alreadyMounted, "\(shown): has \(what) mounted already")
-    }
-
-    private static func refuseFull(_ path: FilePath, _ shown: String) throws {
-        do throws(Errno) {
-            guard try path.status().kind == .directory else {
-                throw Errno.notDirectory
-            }
-            if try path.isEmptyDirectory() { return }
-        } catch {
-            if error == .notDirectory {
-                throw Failure(.mountpointNotDirectory, "\(shown): the mountpoint is no directory")
-            }
-            throw Failure(.mountFailed, "\(shown): \(error)")
-        }
-        throw Failure(
-            .mountpointNotEmpty,
-            "\(shown): is not empty, and a mount would hide what is in it; use an empty directory")
-    }
-}
-
-/// `target=` of a mount.
-enum TargetCheck {
-    static func path(
-        _ target: [UInt8]?, source: FilePath, _ mountpoint: FilePath
-    ) throws -> FilePath? {
-        guard let target else { return nil }
-        let shown = "target=\(NameText.shown(target))"
-        let path: FilePath
-        do throws(Errno) {
-            path = try FilePath(bytes: target).resolved()
-            guard try path.status().kind == .directory else { throw .notDirectory }
-        } catch {
-            throw Failure(.badTarget, "\(shown): must be an existing directory: \(error)")
-        }
-        if path == source { throw Failure(.badTarget, "\(shown): is the source itself") }
-        if path.starts(with: mountpoint) || path.starts(with: source) {
-            throw Failure(.badTarget, "\(shown): lies inside the mount; choose another directory")
-        }
-        if source.starts(with: path) {
-            throw Failure(.badTarget, "\(shown): the source lies in it; choose another directory")
-        }
-        return path
     }
 }
