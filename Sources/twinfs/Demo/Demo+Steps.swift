@@ -59,12 +59,12 @@ extension Demo {
             do {
                 try UnmountCommand.unmount(Mounted(mountpoint: images), source: images)
             } catch {
-                return Console.complain(
-                    "\(images) could not be unmounted, \(directory) is left: \(error)")
+                let reason = (error as? Failure)?.message ?? "\(error)"
+                return Console.complain("\(directory) is left behind: \(reason)")
             }
         }
         do { try runProgram("rm", ["-rf", "--", directory.string]) } catch {
-            Console.complain("\(directory) could not be removed: \(error)")
+            Console.complain("\(directory) is left behind: \(error)")
         }
     }
 }

@@ -50,6 +50,8 @@ struct Demo {
         say("mounting \(images) over itself")
         try runProgram(OwnProgram.path, ["mount", "--", images.string])
         let guest = try Guest(image, from: Self.filesystemMiB << 20, to: Self.imageMiB << 20)
+        // An image that is open would keep the mount from going.
+        defer { guest.stop() }
         guest.start()
         say("mirroring to \(twin) while a guest writes to the image")
         _ = try mount.execute(
@@ -77,7 +79,7 @@ struct Demo {
                 throw Failure(outcome, "the demonstration's job did not get \(goal.rawValue)")
             }
             if Self.interruption.wait(milliseconds: 250) != nil {
-                throw Failure(.failure, "interrupted; everything is removed again")
+                throw Failure(.failure, "interrupted")
             }
         }
     }

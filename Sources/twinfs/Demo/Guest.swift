@@ -42,12 +42,14 @@ final class Guest: Sendable {
         }
     }
 
-    /// Ends the writing, flushes and closes; how many blocks were written.
+    /// Ends the writing, flushes and closes; how many blocks were written. Can be called again.
+    @discardableResult
     func stop() -> Int {
-        isStopped.store(true, ordering: .relaxed)
-        queue.sync {
-            try? file.synchronize()
-            try? file.close()
+        if !isStopped.exchange(true, ordering: .relaxed) {
+            queue.sync {
+                try? file.synchronize()
+                try? file.close()
+            }
         }
         return writes.load(ordering: .relaxed)
     }
