@@ -2,30 +2,6 @@ internal import Glibc
 public import SystemPackage
 
 extension FilePath {
-    /// A path from its bytes, which need not be UTF-8.
-    public init(bytes: [UInt8]) {
-        self = (bytes.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer {
-            FilePath(platformString: $0.baseAddress!)
-        }
-    }
-
-    /// The path's bytes, without a zero at the end.
-    public var bytes: [UInt8] {
-        withPlatformString { pointer in
-            UnsafeBufferPointer(start: pointer, count: strlen(pointer)).map {
-                UInt8(bitPattern: $0)
-            }
-        }
-    }
-
-    /// Absolute and without symbolic links; everything named must exist. Corresponds to `realpath(3)`.
-    public func resolved() throws(Errno) -> FilePath {
-        let resolved = withPlatformString { realpath($0, nil) }
-        guard let resolved else { throw Errno(rawValue: errno) }
-        defer { free(resolved) }
-        return FilePath(platformString: resolved)
-    }
-
     /// Where a symbolic link leads; nil where this is none. Corresponds to `readlink(2)`.
     public func linkDestination() -> FilePath? {
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
@@ -85,6 +61,15 @@ extension FileDescriptor {
     /// `.resourceTemporarilyUnavailable` where somebody else has it. Corresponds to `flock(2)`.
     public func lockDirectory() throws(Errno) {
         _ = try retrying { flock(rawValue, LOCK_EX | LOCK_NB) }
+    }
+
+    /// A pipe that programs started from here do not inherit by themselves. Corresponds to `pipe2(2)`.
+    public static func closeOnExecPipe() throws(Errno) -> (
+        readEnd: FileDescriptor, writeEnd: FileDescriptor
+    ) {
+        var ends: [Int32] = [0, 0]
+        _ = try retrying { Glibc.pipe2(&ends, O_CLOEXEC) }
+        return (FileDescriptor(rawValue: ends[0]), FileDescriptor(rawValue: ends[1]))
     }
 
     /// Corresponds to `isatty(3)`.

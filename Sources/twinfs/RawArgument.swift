@@ -21,7 +21,17 @@ struct RawArgument: ExpressibleByArgument, Hashable {
     var path: FilePath { FilePath(bytes: bytes) }
 
     /// The arguments of this program, without its name, as the parser takes them.
-    static var commandLine: [String] { CommandLine.rawArguments.dropFirst().map(encoded) }
+    static var commandLine: [String] {
+        let words = CommandLine.rawArguments.dropFirst().map(encoded)
+        let end = words.firstIndex(of: "--") ?? words.endIndex
+        return words[..<end].flatMap(separated) + words[end...]
+    }
+
+    /// `-oallow_other`, as FUSE's users write it, becomes two words; the parser would read letters.
+    private static func separated(_ word: String) -> [String] {
+        guard word.hasPrefix("-o"), word.count > 2 else { return [word] }
+        return ["-o", String(word.dropFirst(2))]
+    }
 
     private static let plane: UInt32 = 0x10ff00
 

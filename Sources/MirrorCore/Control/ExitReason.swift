@@ -36,6 +36,7 @@ public enum ExitReason: Int32, CaseIterable, Error, Sendable {
     case mountFailed = 41
     case daemonDied = 42
     case stillOpen = 43
+    case mountpointInSource = 44
 
     case demoDiffers = 50
     case usage = 64
@@ -72,6 +73,8 @@ public enum ExitReason: Int32, CaseIterable, Error, Sendable {
         case .mountFailed: "The kernel refused the mount."
         case .daemonDied: "The daemon ended before the mount was usable."
         case .stillOpen: "The mount cannot go: processes hold files in it."
+        case .mountpointInSource:
+            "The mountpoint lies inside the source, or the source in another twinfs mount."
         case .demoDiffers: "The demonstration's twin differs from its source."
         case .usage: "The command line could not be understood."
         }

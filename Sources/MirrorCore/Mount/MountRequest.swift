@@ -14,8 +14,8 @@ public struct MountRequest: Hashable, Sendable {
     /// Absolute path of a file to log to.
     public var log: [UInt8]?
     public var isDebugging = false
-    /// Parameters of the jobs that `target=` starts, each `key=value`.
-    public var jobOptions: [String] = []
+    /// Defaults of every job, without a target.
+    public var parameters = JobParameters()
     /// Generic flags for the kernel, such as `noexec`.
     public var kernelFlags: [String] = []
 
@@ -27,22 +27,19 @@ public struct MountRequest: Hashable, Sendable {
         for option in options.flatMap(Self.split) where !option.isEmpty {
             try take(option, &pairs)
         }
-        let parameters = try JobParameters(parsing: pairs)
+        parameters = try JobParameters(parsing: pairs)
         target = parameters.target
-        jobOptions =
-            pairs
-            .filter { $0.key != Array(ParameterKey.target.rawValue.utf8) }
-            .map { String(decoding: $0.key + [UInt8(ascii: "=")] + $0.value, as: UTF8.self) }
+        parameters.target = nil
         if target == nil { try refuseWithoutTarget() }
     }
 
     private func refuseWithoutTarget() throws(CommandError) {
-        guard auto || !include.isEmpty || !exclude.isEmpty || !jobOptions.isEmpty else { return }
-        let option = auto ? "auto" : jobOptions.first ?? (include.isEmpty ? "exclude" : "include")
+        guard auto || !include.isEmpty || !exclude.isEmpty else { return }
+        let option = auto ? "auto" : include.isEmpty ? "exclude" : "include"
         throw CommandError(
             .badValue,
-            "\(option): says how target= mirrors, and there is no target=; add it, or leave"
-                + " this out and give it to twinfs mirror")
+            "\(option): chooses images for target=, and there is no target=; add it, e.g."
+                + " target=/backup")
     }
 
     /// Flags of mount(8) that the kernel understands for any filesystem.

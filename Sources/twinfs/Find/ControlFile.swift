@@ -18,7 +18,7 @@ extension Mounted {
                     return Mounted.noAnswer(shown)
                 }
             },
-            { try Self.execute(line, control) })
+            asking: { try Self.execute(line, control) })
     }
 
     private static func execute(_ line: String, _ path: FilePath) throws -> String {

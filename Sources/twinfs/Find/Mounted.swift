@@ -37,8 +37,14 @@ struct Mounted: Hashable {
     /// The mount and the name in it that one path leads to.
     static func find(_ path: RawArgument, _ table: MountTable) throws -> Mounted {
         let shown = NameText.shown(path.bytes)
-        let absolute = try TimeLimit.run(late: { noAnswer(shown) }, { try resolved(path, shown) })
-        guard let place = table.place(of: absolute) else {
+        let named = try TimeLimit.run(shown) { try resolved(path, shown) }
+        // A link elsewhere may lead into a mount; one inside is an entry of the mount itself.
+        let place =
+            try table.place(of: named)
+            ?? TimeLimit.run(shown) { try? path.path.resolved() }.flatMap {
+                table.place(of: $0.bytes)
+            }
+        guard let place else {
             throw Failure(
                 .notMounted,
                 "\(shown): lies in no twinfs mount; mount its directory first (twinfs SOURCE)")
@@ -82,7 +88,7 @@ extension Mounted {
     /// What the mount says of itself, jobs that were not asked about left out.
     func report() throws -> StatusReport {
         let path = file("status.json")
-        let json = try TimeLimit.run(late: { Mounted.noAnswer(shown) }, { try Self.read(path) })
+        let json = try TimeLimit.run(shown) { try Self.read(path) }
         guard var report = StatusReport(json: json) else {
             throw Failure(
                 .failure,

@@ -7,11 +7,17 @@ enum TimeLimit {
     /// Seconds that a mount has to answer.
     static let seconds = 10
 
+    /// What `body` returns or throws; `noAnswer`, about the thing `shown`, when it takes too long.
+    static func run<Value: Sendable>(
+        _ shown: String, _ body: @escaping @Sendable () throws -> Value
+    ) throws -> Value {
+        try run(late: { Mounted.noAnswer(shown) }, asking: body)
+    }
+
     /// What `body` returns or throws; or, when it takes longer than `seconds`, what `late` answers: nil
     /// goes on waiting for as long again. A body that is given up keeps its thread until the program ends.
     static func run<Value: Sendable>(
-        late: () -> Failure? = { Failure(.noAnswer, "no answer within \(seconds) s") },
-        _ body: @escaping @Sendable () throws -> Value
+        late: () -> Failure?, asking body: @escaping @Sendable () throws -> Value
     ) throws -> Value {
         let (outcome, done) = (Outcome<Value>(), DispatchSemaphore(value: 0))
         DispatchQueue(label: "twinfs.ask").async {

@@ -28,8 +28,7 @@ struct EventsCommand: ParsableCommand {
             for mount in mounts {
                 let path = mount.file("events")
                 Console.print(
-                    try TimeLimit.run(
-                        late: { Mounted.noAnswer(mount.shown) }, { try Mounted.read(path) }))
+                    try TimeLimit.run(mount.shown) { try Mounted.read(path) })
             }
             return
         }
@@ -39,12 +38,23 @@ struct EventsCommand: ParsableCommand {
         try followEvents(mounts[0])
     }
 
-    /// Reads to the end, waits until there is more, reads on with the same handle.
+    /// Follows with one handle for as long as that gives every event; where the mount has dropped some
+    /// before they were read, says so and goes on with those that it kept.
     private func followEvents(_ mount: Mounted) throws {
-        let path = mount.file("events")
-        let events = try TimeLimit.run(late: { Mounted.noAnswer(mount.shown) }) {
-            try FileDescriptor.openBacking(path, .readOnly)
+        while true {
+            do throws(Errno) { try printEvents(mount.file("events")) } catch {
+                if (try? mount.report()) == nil {
+                    throw Failure(.failure, "\(mount.shown): \(error)")
+                }
+                Console.complain(
+                    "\(mount.shown): events were dropped unread; see the sequence numbers")
+            }
         }
+    }
+
+    /// Reads to the end, waits until there is more, reads on with the same handle.
+    private func printEvents(_ path: FilePath) throws(Errno) {
+        let events = try FileDescriptor.openBacking(path, .readOnly)
         defer { try? events.close() }
         while true {
             Console.print(try events.rest())

@@ -8,20 +8,34 @@ struct LookArguments: ParsableArguments {
         help: "An image, a directory or a mountpoint; every twinfs mount where none is named.")
     var paths: [RawArgument] = []
 
-    /// The mounts with the reports about what was asked for.
+    /// The mounts with the reports about what was asked for. Where no path is named, a mount that does
+    /// not answer is told of and left out, as long as another one does.
     ///
     /// - Throws: `unknownName` where a path has no job.
     func reports() throws -> [(mount: Mounted, report: StatusReport)] {
-        try Mounted.find(paths).map { mount in
-            let report = try mount.report()
-            if let name = mount.missing(in: report).first {
-                throw Failure(
-                    .unknownName,
-                    "\(mount.shown)/\(name): has no job; start one: twinfs mirror \(mount.shown)/\(name)"
-                        + " target=/backup/")
-            }
-            return (mount, report)
+        let mounts = try Mounted.find(paths)
+        guard paths.isEmpty, mounts.count > 1 else {
+            return try mounts.map { ($0, try report($0)) }
         }
+        let reports = mounts.compactMap { mount in
+            do { return (mount, try mount.report()) } catch {
+                Console.complain((error as? Failure)?.message ?? "\(error)")
+                return nil
+            }
+        }
+        if reports.isEmpty { throw Failure(.noAnswer, "no mount answers") }
+        return reports
+    }
+
+    private func report(_ mount: Mounted) throws -> StatusReport {
+        let report = try mount.report()
+        if let name = mount.missing(in: report).first {
+            throw Failure(
+                .unknownName,
+                "\(mount.shown)/\(name): has no job; start one: twinfs mirror \(mount.shown)/\(name)"
+                    + " target=/backup/")
+        }
+        return report
     }
 }
 

@@ -30,7 +30,9 @@ struct WaitCommand: ParsableCommand {
         let end = timeout.map { SteadyClock.milliseconds + Int(min(max(0, $0), 1e9) * 1000) }
         while true {
             let reports = try arguments.reports()
-            let outcome = goal.outcome(reports.flatMap { $0.report.jobs })
+            let jobs = reports.flatMap { $0.report.jobs }
+            if jobs.isEmpty { throw Failure(.unknownName, "there is no job to wait for") }
+            let outcome = goal.outcome(jobs)
             let late = end.map { SteadyClock.milliseconds >= $0 } ?? false
             if let reason = outcome ?? (late ? .timedOut : nil) {
                 return try finish(reason, reports)

@@ -1,11 +1,74 @@
 import ArgumentParser
+import MirrorCore
+import MirrorSystem
+import SystemPackage
 
 struct MountCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "mount")
-}
-struct UnmountCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "unmount")
-}
-struct DemoCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "demo")
+    static let configuration = CommandConfiguration(
+        commandName: "mount",
+        abstract: "Mount a directory of images; returns when the mount is usable.",
+        usage: "twinfs SOURCE [MOUNTPOINT] [-o opt,…] [-f]",
+        discussion: """
+            Example: sudo twinfs /srv/images -o target=/backup,auto=on,allow_other
+
+            Without MOUNTPOINT the mount lies over SOURCE itself.
+
+            Options of -o:
+              target=DIRECTORY         mirror every image there
+              include=GLOB             only images whose path matches (several allowed)
+              exclude=GLOB             no images whose path matches (several allowed)
+              auto=on|off              also images created later; off
+              allow_other              other users may use the mount
+              ro                       read-only
+              control_group=GROUP      may give commands beside the owner
+              log=FILE                 log there instead of to the system's log
+              debug                    log more
+              and mount(8)'s own, and as defaults for target= the parameters of a job:
+              \(ParameterKey.allCases.map(\.rawValue).joined(separator: ", "))
+            """)
+
+    @Argument(help: "Directory that holds the images.")
+    var source: RawArgument
+
+    @Argument(help: "Where to show it; SOURCE itself where missing.")
+    var mountpoint: RawArgument?
+
+    @Option(
+        name: .customShort("o", allowingJoined: true), help: "Options, with commas between them.")
+    var options: [RawArgument] = []
+
+    @Flag(name: .customShort("f"), help: "Stay in the foreground and log to standard error.")
+    var foreground = false
+
+    @Option(
+        name: .customLong("ready-descriptor"),
+        help: ArgumentHelp("Where a daemon says that it is ready.", visibility: .private))
+    var readyDescriptor: Int32?
+
+    func run() throws {
+        guard let readyDescriptor else { return foreground ? try serve() : try startDaemon() }
+        let ready = ReadyPipe(end: FileDescriptor(rawValue: readyDescriptor))
+        do { try serve(ready) } catch let failure as Failure {
+            ready.say(failure)
+            throw failure
+        }
+    }
+
+    /// Serves the mount in this process until it is unmounted.
+    private func serve(_ ready: ReadyPipe? = nil) throws {
+        // Before the first thread: every one must leave these signals to the one that waits for them.
+        Serving.signals.block()
+        let plan = try MountPlan(source: source, mountpoint: mountpoint, options: options)
+        try Serving(plan, ready: ready).run()
+    }
+
+    /// Checks everything here, where the user sees it, then starts this program anew as the daemon.
+    private func startDaemon() throws {
+        let plan = try MountPlan(source: source, mountpoint: mountpoint, options: options)
+        // The daemon takes the lock that the check took here.
+        try plan.directory.close()
+        let options = options.flatMap { [Array("-o".utf8), $0.bytes] }
+        try ReadyPipe.startDaemon(
+            options + [Array("--".utf8), plan.source.bytes, plan.mountpoint.bytes])
+    }
 }

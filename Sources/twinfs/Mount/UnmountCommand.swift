@@ -1,0 +1,75 @@
+import ArgumentParser
+import MirrorCore
+import MirrorEngine
+import MirrorSystem
+import SystemPackage
+
+struct UnmountCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "unmount",
+        abstract: "Unmount, and wait until the daemon has saved its work.",
+        discussion: """
+            Example: sudo twinfs unmount /srv/images
+
+            While processes hold files in the mount it stays, they are named, and the exit code is \
+            \(ExitReason.stillOpen.rawValue).
+            """)
+
+    @Argument(help: "Where the mount lies.")
+    var mountpoint: RawArgument
+
+    func run() throws {
+        let table = try Mounted.table()
+        let mount = try Mounted.find(mountpoint, table)
+        guard mount.names.isEmpty, let entry = table.top(at: mount.mountpoint.bytes) else {
+            throw Failure(
+                .notMounted, "\(NameText.shown(mountpoint.bytes)): is no mountpoint of twinfs")
+        }
+        try Self.unmount(mount, source: FilePath(bytes: entry.source))
+    }
+
+    /// Detaches the mount and waits for its daemon's end.
+    static func unmount(_ mount: Mounted, source: FilePath) throws {
+        do throws(Errno) { try Unmounting.unmount(mount.mountpoint) } catch {
+            switch error {
+            case .resourceBusy: throw Failure(.stillOpen, busy(mount))
+            case .notPermitted: throw Failure(.notPermitted, "\(mount.shown): \(error); try sudo")
+            default: throw Failure(.failure, "\(mount.shown): \(error)")
+            }
+        }
+        try waitForDaemon(source, mount)
+    }
+
+    private static func busy(_ mount: Mounted) -> String {
+        // Where the mount lies over its source, the daemon's own descriptors look the same.
+        let daemon = try? mount.report().workerPID
+        let holders = FileHolder.holders(below: mount.mountpoint)
+            .filter { daemon != Int($0.process) }
+        let lines = holders.sorted { $0.process < $1.process }.map { holder in
+            "\n  \(NameText.shown(holder.name)) (process \(holder.process)): "
+                + NameText.shown(holder.path.bytes)
+        }
+        if lines.isEmpty {
+            return "\(mount.shown): is in use, by a process that cannot be seen from here"
+        }
+        return "\(mount.shown): is in use; end these first:" + lines.joined()
+    }
+
+    /// The daemon holds the source's lock until its work is saved and it ends.
+    private static func waitForDaemon(_ source: FilePath, _ mount: Mounted) throws {
+        let end = SteadyClock.milliseconds + 60_000
+        while SteadyClock.milliseconds < end {
+            guard let directory = try? FileDescriptor.openBacking(source, .readOnly, [.directory])
+            else {
+                return
+            }
+            defer { try? directory.close() }
+            do throws(Errno) { return try directory.lockDirectory() } catch {
+                if error != .resourceTemporarilyUnavailable { return }
+            }
+            SteadyClock.sleep(milliseconds: 50)
+        }
+        throw Failure(
+            .noAnswer, "\(mount.shown): is unmounted, but its daemon has not ended within 60 s")
+    }
+}
