@@ -155,7 +155,11 @@ PYTHON
 expect_error() { # CODE MESSAGE-REGEX COMMAND…
     local code=$1 pattern=$2 status=0 output
     shift 2
-    output=$(timeout "$LIMIT" "$@" 2>&1 </dev/null) || status=$?
+    if [ "$(type -t "$1")" = function ]; then
+        output=$("$@" 2>&1 </dev/null) || status=$?
+    else
+        output=$(timeout "$LIMIT" "$@" 2>&1 </dev/null) || status=$?
+    fi
     [ $status -ne 0 ] || fail "succeeded, expected an error: $*"
     [ $status -lt 124 ] || fail "ended by a signal or time limit ($status): $*: $output"
     [ "$code" = any ] || [ $status = "$code" ] || fail "exit code $status, expected $code: $*: $output"
