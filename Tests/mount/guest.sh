@@ -39,11 +39,13 @@ scenario() { # NAME FORMAT CACHE-OPTIONS
 
 # A raw and a qcow2 guest at once: two images of one mount are written side by side.
 pair() { # NAME CACHE-OPTIONS
-    local other
+    local raw qcow2
+    (trap - EXIT && scenario "$1" raw "$2") &
+    raw=$!
     (trap - EXIT && scenario "$1" qcow2 "$2") &
-    other=$!
-    (trap - EXIT && scenario "$1" raw "$2") || fail "$1.raw"
-    wait $other || fail "$1.qcow2"
+    qcow2=$!
+    wait $raw || fail "$1.raw"
+    wait $qcow2 || fail "$1.qcow2"
 }
 
 pair native cache=none,aio=native
