@@ -30,8 +30,6 @@ require() { # TOOL…: missing is a failure, never a skip
     done
 }
 
-require twinfs jq python3 cmp losetup timeout
-
 # A random seed that can be given again: SEED=n Tests/run churn
 SEED=${SEED:-$((RANDOM * 32768 + RANDOM))}
 
@@ -210,3 +208,6 @@ trap finish EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
+
+require twinfs jq python3 cmp losetup timeout
+cd "$SCRATCH" # so that a tool that writes where it stands writes there
