@@ -52,16 +52,16 @@ expect_field "$mnt" force.img target-state inconsistent
 say "pause and resume in bulk and in ready"
 new_job pause.img speed=64K
 command_ok pause "$mnt/pause.img"
-wait_field "$mnt" pause.img phase paused
+wait_field "$mnt" pause.img status paused
 expect_field "$mnt" pause.img paused true
 expect_error any '' twinfs complete "$mnt/pause.img" switch=off
 command_ok set "$mnt/pause.img" speed=0
-expect_field "$mnt" pause.img phase paused
+expect_field "$mnt" pause.img status paused
 dd if=/dev/urandom of="$mnt/pause.img" bs=64k count=20 seek=3 conv=notrunc status=none
 command_ok resume "$mnt/pause.img"
 wait_ready "$mnt/pause.img"
 command_ok pause "$mnt/pause.img"
-wait_field "$mnt" pause.img phase standby
+wait_field "$mnt" pause.img status standby
 dd if=/dev/urandom of="$mnt/pause.img" bs=64k count=20 seek=30 conv=notrunc,fsync status=none
 # Tracking goes on: what was written waits, and the twin is not said to be equal.
 [ "$(job_field "$mnt" pause.img dirty-bytes)" -ge $((20 * 65536)) ] || fail "no dirty bytes"

@@ -42,7 +42,7 @@ open_for_writing() { # FILE FORMAT
         -drive file="$1",format="$2",if=virtio
 }
 
-locked='Failed to get .* lock'
+locked='Failed to (get .* lock|lock byte)'
 hold vm1.img raw
 expect_error any "$locked" open_for_writing vm1.img raw
 expect_error any "$locked" qemu-io -f raw -c 'write 0 4k' vm1.img

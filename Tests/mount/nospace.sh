@@ -31,7 +31,7 @@ fallocate -l 60M "$SCRATCH/target/filler"
 timeout "$LIMIT" twinfs set "$image" speed=0
 guest_writes 0 32
 stopped_for_space
-expect_field "$mnt" vm1.img phase paused
+expect_field "$mnt" vm1.img status paused
 guest_writes 16 40
 mount -o remount,size=192M "$SCRATCH/target"
 timeout "$LIMIT" twinfs resume "$image"
@@ -41,7 +41,7 @@ fallocate -l "$(($(stat -f -c '%a * %S' "$SCRATCH/target") - 8 * 1024 * 1024))" 
     "$SCRATCH/target/more"
 guest_writes 100 48
 stopped_for_space
-expect_field "$mnt" vm1.img phase standby
+expect_field "$mnt" vm1.img status standby
 guest_writes 120 40
 rm "$SCRATCH/target/filler" "$SCRATCH/target/more"
 timeout "$LIMIT" twinfs resume "$image"
