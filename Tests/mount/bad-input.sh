@@ -97,8 +97,8 @@ refused "$S/(mount|source)" twinfs "$S/mount" "$S/other"
 
 say "--- mirror"
 image=$S/mount/vm1.img
-refused "$S/mount/none.img" twinfs mirror "$S/mount/none.img" target="$S/twins"
-refused "$S/mount/folder" twinfs mirror "$S/mount/folder" target="$S/twins"
+refused none.img twinfs mirror "$S/mount/none.img" target="$S/twins"
+refused folder twinfs mirror "$S/mount/folder" target="$S/twins"
 refused "$S/plain/kept" twinfs mirror "$S/plain/kept" target="$S/twins"
 refused target twinfs mirror "$image"
 refused relative/path twinfs mirror "$image" target=relative/path
@@ -137,9 +137,10 @@ refused "$small" twinfs mirror "$image" target="$small"
 losetup -d "$small"
 
 say "--- jobs and commands"
-for verb in pause resume cancel complete dismiss; do
+for verb in pause resume cancel dismiss; do
     refused vm1.img twinfs $verb "$image"
 done
+refused vm1.img twinfs complete "$image" switch=off
 refused vm1.img twinfs set "$image" speed=1M
 refused '' twinfs mirror
 refused frobnicate twinfs frobnicate "$image"
@@ -158,7 +159,6 @@ live() { # as refused, for a copier that is at work: its twin may change
     say "$text"
     failures=$((failures + 1))
 }
-live busy.img twinfs complete "$busy"
 live busy.img twinfs complete "$busy" switch=off
 live busy.img twinfs dismiss "$busy"
 live frobnicate twinfs set "$busy" frobnicate=1

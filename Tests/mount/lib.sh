@@ -161,7 +161,9 @@ expect_error() { # CODE MESSAGE-REGEX COMMAND…
     [ $status -ne 0 ] || fail "succeeded, expected an error: $*"
     [ $status -lt 124 ] || fail "ended by a signal or time limit ($status): $*: $output"
     [ "$code" = any ] || [ $status = "$code" ] || fail "exit code $status, expected $code: $*: $output"
-    [[ $output =~ $pattern ]] || fail "message does not match /$pattern/: $*: $output"
+    [[ $output =~ $pattern ]] || {
+        fail "message does not match /$pattern/: $(printf '%.300s: %.500s' "$*" "$output")"
+    }
 }
 
 as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups -- "$@"; }
