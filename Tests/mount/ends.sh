@@ -3,7 +3,7 @@
 # renamed or deleted under it, pause and resume, dismiss.
 # shellcheck source=Tests/mount/lib.sh
 . "$(dirname "$0")/lib.sh"
-require getfattr
+require getfattr qemu-io
 
 mkdir "$SCRATCH"/{source,mount,twins}
 mount_twinfs "$SCRATCH/source" "$SCRATCH/mount"
@@ -39,6 +39,8 @@ expect_field "$mnt" ready.img target-state 'consistent|synced'
 expect_field "$mnt" ready.img serving source
 [[ $(twin_state "$SCRATCH/twins/ready.img") =~ ^(consistent|synced)$ ]] ||
     fail "user.twinfs.state: $(twin_state "$SCRATCH/twins/ready.img")"
+# An ended job lets go of its twin, dismissed or not: a hypervisor may open it.
+qemu-io -f raw -c 'write 0 4k' "$SCRATCH/twins/ready.img" >/dev/null || fail "the twin is still locked"
 
 say "cancel force=on"
 new_job force.img
