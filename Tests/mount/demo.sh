@@ -1,0 +1,8 @@
+#!/bin/bash
+# Promise: twinfs demo shows the whole thing by itself, succeeds and leaves nothing behind.
+# shellcheck source=Tests/mount/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+mkdir "$SCRATCH/tmp"
+TMPDIR=$SCRATCH/tmp timeout "$LIMIT" twinfs demo </dev/null || fail "twinfs demo: $?"
+[ -z "$(ls -A "$SCRATCH/tmp")" ] || fail "left: $(ls -A "$SCRATCH/tmp")"
