@@ -100,10 +100,6 @@ extension FilePath {
         withPlatformString { fnmatch(pattern, $0, 0) } == 0
     }
 
-    /// This path with `suffix` at the end of its last name.
-    public func suffixed(_ suffix: String) -> FilePath {
-        FilePath(bytes: bytes + Array(suffix.utf8))
-    }
 }
 
 extension FilePath {
