@@ -200,7 +200,7 @@ extension JobMachine {
     /// QEMU's JobStatus word.
     public var status: String {
         switch phase {
-        case .created: "created"
+        case .created: isPaused ? "paused" : "created"
         case .bulk: isPaused ? "paused" : "running"
         case .ready: isPaused ? "standby" : "ready"
         case .completing: isPaused ? "standby" : "waiting"

@@ -74,7 +74,7 @@ extension Job {
     /// The mount ends: agreement where the twin was in sync once and nothing is wrong, else the end.
     func shutDown(_ done: @escaping @Sendable () -> Void) {
         whenEnded = done
-        if machine.isOver { return retired() }
+        if isConcluded { return tellEnd() }
         let isSound = machine.wasReady && !machine.isPaused && !isDelta
         if !isSound { counts.error = counts.error ?? "the mount ended before the twin was in sync" }
         perform(machine.handle(.end(isSound ? .soft : .now)))

@@ -8,7 +8,7 @@ extension Job {
     /// The one place where the job decides what to do next. Idempotent: called after every wake, result
     /// and command.
     func advance() {
-        guard isRunning else { return }
+        guard isRunning else { return concludeIfQuiet() }
         table.stayAwake()
         if machine.mayCopy, !isClerkBusy { fillLanes() }
         if isAtRest, machine.mayCopy, table.isLengthDirty { return copyLength() }

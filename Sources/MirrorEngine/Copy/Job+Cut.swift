@@ -36,7 +36,7 @@ extension Job {
         }
     }
 
-    private func lift() {
+    func lift() {
         image.lift(by: self)
         guard let since = heldSince else { return }
         heldSince = nil
@@ -160,6 +160,8 @@ extension Job {
     }
 
     private func announce() {
+        // The end is told once the job is off its image (`conclude`).
+        if machine.isOver { return }
         publishReport()
         services.tell(.statusChange, report())
         if machine.phase == .ready || machine.phase == .completing, !hasToldReady {
@@ -170,39 +172,9 @@ extension Job {
 
     private func announceError(_ side: JobMachine.Side, _ stops: Bool) {
         publishReport()
-        services.tell(
-            .error(side: side == .source ? "read" : "write", action: stops ? "stop" : "report"),
-            report())
-    }
-
-    /// The machine is in a final phase: no more marks, no more holds.
-    private func finish() {
-        lift()
-        markEnded()
-        if machine.phase == .completed { counts.targetState = isDelta ? "partial" : "consistent" }
-        if machine.phase == .completed { counts.error = nil }
-        publishReport()
-        services.tell(machine.phase == .cancelled ? .cancelled : .completed, report())
-        retire()
-    }
-
-    /// Takes the job off its image. A lane that hangs on a dead target keeps only itself waiting, and the
-    /// twin open and locked.
-    private func retire() {
-        guard !isRetired else { return }
-        isRetired = true
-        image.quiesce(on: queue) { [self] in
-            image.trackers.replace(with: image.trackers.all.filter { $0.table !== table })
-            image.endJob()
-            publishReport()
-            services.ended(self)
-            retired()
-        }
-    }
-
-    /// Tells whoever waits for the end of the mount.
-    func retired() {
-        whenEnded?()
-        whenEnded = nil
+        var job = report()
+        job.error = counts.error
+        let side = side == .source ? "read" : "write"
+        services.tell(.error(side: side, action: stops ? "stop" : "report"), job)
     }
 }

@@ -33,6 +33,7 @@ extension Job {
 
     /// On the queue: the words and numbers that only the queue knows.
     func publishReport() {
+        if machine.isOver, !isConcluded { return }
         var report = JobReport(
             id: NameText.shown(id), images: [shown(image.path)], target: shown(shownTarget))
         report.phase = machine.phase.rawValue

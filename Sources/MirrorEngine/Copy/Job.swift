@@ -14,7 +14,8 @@ import SystemPackage
 /// |---|---|
 /// | how it starts | `Job+Start.swift` |
 /// | taking extents, what happens when a copy fails | `Job+Copy.swift` |
-/// | agreement, hold, flush, publication, the end | `Job+Cut.swift` |
+/// | agreement, hold, flush, publication, errors | `Job+Cut.swift` |
+/// | the end | `Job+End.swift` |
 /// | commands | `Job+Commands.swift` |
 /// | what the status says | `Job+Report.swift` |
 ///
@@ -66,7 +67,12 @@ final class Job: @unchecked Sendable {
     var nextHold = ContinuousClock.now
     var isTicking = false
     var hasToldReady = false
-    var isRetired = false
+    /// No change of the image is marked for this job any more.
+    var isDetached = false
+    /// Its end has been told.
+    var isConcluded = false
+    /// Source and twin are closed.
+    var isLetGo = false
     /// Called once the job is off its image.
     var whenEnded: (@Sendable () -> Void)?
     /// The same as `machine.isOver`, for other threads.
@@ -111,8 +117,6 @@ final class Job: @unchecked Sendable {
         snapshot = Mutex(
             JobReport(id: name, images: [shown(parts.path)], target: shown(parts.twin.place.path)))
     }
-
-    deinit { try? source.close() }
 
     /// Operations in flight at most (QEMU's mirror: 16, of up to 1 MiB too).
     static let mostLanes = 8

@@ -74,7 +74,8 @@ final class Twin: Sendable {
         }
     }
 
-    deinit {
+    /// Gives the target back: descriptor, lock, directory. Nothing else may be called afterwards.
+    func close() {
         try? descriptor.close()
         try? directory?.close()
     }

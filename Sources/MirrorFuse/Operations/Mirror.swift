@@ -7,9 +7,6 @@ import SystemPackage
 // I/O, so the status answers while everything else hangs.
 
 extension Session {
-    /// Longest command line, in bytes.
-    private static let longestLine = 64 << 10
-
     /// Names are not remembered by the kernel: each look-up shows the state of its moment.
     func lookUpMirror(_ reply: consuming Reply, _ parent: UInt64, _ name: UnsafePointer<CChar>) {
         let directory = MirrorNumber.owns(parent) ? parent : nil
@@ -86,7 +83,6 @@ extension Session {
     func writeMirror(_ reply: consuming Reply, _ handle: UInt64, _ data: UnsafeRawBufferPointer) {
         let file = mirrorFiles.with(handle) { $0 }
         guard file.node.file == .control else { return reply.fail(.badFileDescriptor) }
-        guard data.count <= Self.longestLine else { return reply.fail(.argListTooLong) }
         let count = data.count
         let line = data.last == UInt8(ascii: "\n") ? data.dropLast() : data[...]
         let waiting = WaitingReply(reply)

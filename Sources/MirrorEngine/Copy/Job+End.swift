@@ -1,0 +1,53 @@
+import Dispatch
+import MirrorCore
+import SystemPackage
+
+// On the job's queue: the end. Finished → detached from the image → concluded.
+
+extension Job {
+    /// The machine is in a final phase: no more holds, and no more marks once no write is under way.
+    func finish() {
+        lift()
+        if machine.phase == .completed {
+            counts.targetState = isDelta ? "partial" : "consistent"
+            counts.error = nil
+        }
+        image.quiesce(on: queue) { [self] in
+            image.trackers.replace(with: image.trackers.all.filter { $0.table !== table })
+            isDetached = true
+            concludeIfQuiet()
+            // A lane that hangs on a dead target keeps the twin open, but not the job alive.
+            queue.asyncAfter(deadline: .now() + .seconds(1)) { [self] in conclude() }
+        }
+    }
+
+    /// Concludes as soon as nothing of the job is under way on source and twin.
+    func concludeIfQuiet() {
+        guard isDetached, busyLanes == 0, !isClerkBusy, !isFlushing else { return }
+        if !isLetGo {
+            isLetGo = true
+            twin.close()
+            try? source.close()
+        }
+        conclude()
+    }
+
+    /// Tells the end: what a person does next with image and twin finds them free.
+    private func conclude() {
+        guard !isConcluded else { return }
+        isConcluded = true
+        image.endJob()
+        markEnded()
+        publishReport()
+        services.tell(.statusChange, report())
+        services.tell(machine.phase == .cancelled ? .cancelled : .completed, report())
+        services.ended(self)
+        tellEnd()
+    }
+
+    /// Tells whoever waits for the end of the mount.
+    func tellEnd() {
+        whenEnded?()
+        whenEnded = nil
+    }
+}
