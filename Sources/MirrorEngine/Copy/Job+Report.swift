@@ -74,10 +74,8 @@ extension Job {
         report.cutGeneration = 1
     }
 
-    /// The name that the twin has now.
-    private var shownTarget: FilePath {
-        machine.wasReady && !isDelta ? twin.place.path : twin.workingPath
-    }
+    /// The name that the twin has, or will have once it was in sync.
+    private var shownTarget: FilePath { isDelta ? twin.workingPath : twin.place.path }
 
     /// Samples the rates once a second while there is something to tell; sleeps with the copier.
     func armTick() {
@@ -93,8 +91,12 @@ extension Job {
             progress.rest()
             return publishReport()
         }
+        sampleRates()
+        advance()
+    }
+
+    func sampleRates() {
         progress.sample(
             at: ContinuousClock.now - .origin, copied: counts.copied, remaining: remaining)
-        advance()
     }
 }

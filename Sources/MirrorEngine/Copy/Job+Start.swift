@@ -119,6 +119,7 @@ extension Job {
                 isClerkBusy = false
                 counts.total = wanted
                 cursor = firstGranule
+                sampleRates()
                 perform(machine.handle(.started))
                 armTick()
             }
