@@ -70,6 +70,25 @@ import Testing
         #expect(bench.isEqual("vm.img"), "seed \(seed)")
     }
 
+    @Test(arguments: ["", " unmap=off"])
+    func `what is cut off and grown again while the copier is behind reads as zero in the twin`(
+        option: String
+    ) throws {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 4 << 20)
+        let guest = try bench.guest("vm.img")
+        #expect(bench.command("mirror vm.img target=\(bench.target)/\(option)").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.command("set vm.img speed=2M").errno == nil)
+        guest.truncate(to: 1_000_001)
+        // Some of the marks of the cut are taken while the image is short, the size itself is not.
+        #expect(bench.wait("vm.img") { $0.dirtyBytes < 3 << 20 && $0.dirtyBytes > 0 })
+        guest.truncate(to: 4 << 20)
+        #expect(bench.command("complete vm.img switch=off").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.isEqual("vm.img"))
+    }
+
     @Test func `cancel in bulk ends cancelled, and the twin keeps its working name`() throws {
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 4 << 20)

@@ -58,15 +58,23 @@ final class Lane: @unchecked Sendable {
         while offset < range.upperBound {
             let count = Int(min(UInt64(size), range.upperBound - offset))
             let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
-            guard let done = copyPiece(piece, offset, source, twin, &result), done == count else {
-                return
-            }
+            guard let done = copyPiece(piece, offset, source, twin, &result) else { return }
             offset += UInt64(done)
+            if done < count { return clear(ByteRange(offset, range.upperBound), twin, &result) }
         }
     }
 
-    /// Bytes of the piece that the source had; nil on failure. Short at the source's end: the rest of the
-    /// extent is no longer the image's, and the change of size that took it away is marked itself.
+    /// The source ended inside the extent. What the twin has there goes now: the claim took the marks of
+    /// the cut with it, and the image may have grown again before its size is next given to the twin.
+    private func clear(_ range: ByteRange, _ twin: Twin, _ result: inout CopyResult) {
+        do throws(Errno) {
+            try twin.clear(range)
+        } catch {
+            result.failure = (.target, error)
+        }
+    }
+
+    /// Bytes of the piece that the source had, fewer at its end; nil on failure.
     private func copyPiece(
         _ piece: UnsafeMutableRawBufferPointer, _ offset: UInt64, _ source: FileDescriptor,
         _ twin: Twin,

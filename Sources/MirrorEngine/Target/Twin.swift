@@ -144,6 +144,18 @@ extension Twin {
         }
     }
 
+    /// Makes what the twin has of a range past the image's end read as zero, without making it longer.
+    func clear(_ range: ByteRange) throws(Errno) {
+        let end: UInt64
+        if case .device(let capacity) = place.kind {
+            end = capacity
+        } else {
+            end = try descriptor.status().size
+        }
+        let there = range.clamped(below: end)
+        if !there.isEmpty { try zero(there) }
+    }
+
     private func writeZeroes(_ range: ByteRange) throws(Errno) {
         let zeroes = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 4096)
         zeroes.initializeMemory(as: UInt8.self, repeating: 0)
