@@ -91,7 +91,7 @@ extension Engine {
     /// Starts a job; everything that can be refused is refused before anything is made.
     func start(_ path: FilePath, _ parameters: JobParameters, _ reply: @escaping CommandReply) {
         // A queue of its own: a target that hangs while it is opened keeps nobody else waiting.
-        DispatchQueue(label: "twinfs.start").async { [self] in
+        DispatchQueue(label: "twinfs.start", qos: .utility).async { [self] in
             do throws(CommandError) {
                 let job = try makeJob(path, parameters)
                 job.begin {

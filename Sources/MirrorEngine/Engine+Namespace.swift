@@ -10,7 +10,7 @@ extension Engine {
     /// The mount is usable: starts the jobs that `target=` asks for.
     public func mounted() {
         guard configuration.target != nil else { return }
-        DispatchQueue(label: "twinfs.walk").async { [self] in
+        DispatchQueue(label: "twinfs.walk", qos: .utility).async { [self] in
             for path in imagePaths(below: source, FilePath("")) { startWanted(path) }
         }
     }

@@ -18,9 +18,20 @@ final class JobRegistry: Sendable {
                 id = path + Array("#\(number)".utf8)
             }
             let job = make(id)
+            forgetOldest(&jobs)
             jobs.append(job)
             return job
         }
+    }
+
+    /// Ended jobs that are kept without being dismissed; the oldest beyond that are forgotten.
+    private static let mostEnded = 1000
+
+    private func forgetOldest(_ jobs: inout [Job]) {
+        guard jobs.count(where: \.hasEnded) > Self.mostEnded,
+            let oldest = jobs.firstIndex(where: \.hasEnded)
+        else { return }
+        jobs.remove(at: oldest)
     }
 
     func remove(_ job: Job) { jobs.withLock { $0.removeAll { $0 === job } } }

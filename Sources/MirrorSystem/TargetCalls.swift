@@ -52,17 +52,32 @@ extension FileDescriptor {
     }
 
     /// Renames inside this directory; never over another file. Corresponds to `renameat2(2)` with
-    /// RENAME_NOREPLACE.
+    /// RENAME_NOREPLACE; on filesystems without it (NFS, sshfs), to `linkat(2)` and `unlinkat(2)`.
     public func rename(
         _ old: FilePath.Component, to new: FilePath.Component
     ) throws(Errno) {
-        _ = try retrying {
-            old.withPlatformString { old in
-                new.withPlatformString { new in
-                    clinux_renameat2(rawValue, old, rawValue, new, UInt32(RENAME_NOREPLACE))
+        do throws(Errno) {
+            _ = try retrying {
+                old.withPlatformString { old in
+                    new.withPlatformString { new in
+                        clinux_renameat2(rawValue, old, rawValue, new, UInt32(RENAME_NOREPLACE))
+                    }
                 }
             }
+        } catch .invalidArgument {
+            try link(old, new)
         }
+    }
+
+    private func link(
+        _ old: FilePath.Component, _ new: FilePath.Component
+    ) throws(Errno) {
+        _ = try retrying {
+            old.withPlatformString { old in
+                new.withPlatformString { linkat(rawValue, old, rawValue, $0, 0) }
+            }
+        }
+        _ = try retrying { old.withPlatformString { unlinkat(rawValue, $0, 0) } }
     }
 }
 

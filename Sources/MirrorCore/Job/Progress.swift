@@ -38,13 +38,13 @@ public struct Progress: Sendable {
     public func secondsLeft(remaining: Int) -> Int? {
         if remaining == 0 { return 0 }
         guard rate > dirtyRate, rate >= 1 else { return nil }
-        return Int((Double(remaining) / (rate - dirtyRate)).rounded(.up))
+        return Int(min((Double(remaining) / (rate - dirtyRate)).rounded(.up), 1e15))
     }
 
     /// Microseconds to copy `remaining` bytes with the guest held, at the best rate seen. Before anything
     /// was measured, 64 MiB/s is assumed: a slow disk.
     public func microsecondsToCopy(_ remaining: Int) -> Int {
         let assumed = bestRate >= 1 ? bestRate : Double(64 << 20)
-        return Int(Double(remaining) / assumed * 1_000_000)
+        return Int(min(Double(remaining) / assumed * 1_000_000, 1e15))
     }
 }

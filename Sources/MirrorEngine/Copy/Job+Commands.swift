@@ -24,7 +24,10 @@ extension Job {
         try refuseWhenOver("set")
         for change in changes {
             switch change {
-            case .speed(let speed): limit.set(speed)
+            case .speed(let speed):
+                limit.set(speed)
+                isThrottled = false
+                throttleNumber += 1
             case .maxPause(let milliseconds): maxPause = milliseconds
             case .onSourceError(let policy): machine.onSourceError = policy
             case .onTargetError(let policy): machine.onTargetError = policy

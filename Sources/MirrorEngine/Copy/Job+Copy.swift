@@ -71,10 +71,12 @@ extension Job {
         guard let wait = limit.wait(at: ContinuousClock.now - .origin) else { return false }
         if isThrottled { return true }
         isThrottled = true
+        let number = throttleNumber
         queue.asyncAfter(deadline: .now() + .microseconds(Int(wait / .microseconds(1)))) {
             [weak self] in
-            self?.isThrottled = false
-            self?.advance()
+            guard let self, throttleNumber == number else { return }
+            isThrottled = false
+            advance()
         }
         return true
     }
@@ -83,28 +85,30 @@ extension Job {
         busyLanes += 1
         let ranges = batch.map(table.granularity.bytes(of:))
         limit.spend(ranges.reduce(0) { $0 + Int($1.count) })
+        let failures = flushFailures
         lane.queue.async { [self] in
             let results = lane.copy(ranges, batch, from: source, to: twin)
             if hasPermit { services.permits.giveBack() }
-            queue.async { [self] in finished(results, on: lane) }
+            queue.async { [self] in finished(results, on: lane, since: failures) }
         }
     }
 
-    private func finished(_ results: [CopyResult], on lane: Lane) {
+    private func finished(_ results: [CopyResult], on lane: Lane, since failures: Int) {
         busyLanes -= 1
         idleLanes.append(lane)
-        for result in results { finished(result) }
+        for result in results { finished(result, isDoubtful: failures != flushFailures) }
         if bytesSinceFlush >= Self.flushInterval, !isFlushing { flush(settles: false) }
         advance()
     }
 
-    /// R4: a copy that failed is marked before its claim ends.
-    private func finished(_ result: CopyResult) {
+    /// R4: a copy that failed, or that a failed flush may have lost, is marked before its claim ends.
+    private func finished(_ result: CopyResult, isDoubtful: Bool) {
         if let (side, error) = result.failure {
             table.giveBack(result.extent)
             fail(side, error)
             return
         }
+        if isDoubtful { return table.giveBack(result.extent) }
         unflushed.markUncounted(table.granularity.bytes(of: result.extent))
         written?.markUncounted(table.granularity.bytes(of: result.extent))
         table.release(result.extent)

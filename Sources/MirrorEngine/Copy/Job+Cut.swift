@@ -74,6 +74,8 @@ extension Job {
             try twin.flush()
             return nil
         } catch {
+            // It will be written again.
+            if isEnd { twin.annotate(.inconsistent) }
             return error
         }
     }
@@ -84,12 +86,18 @@ extension Job {
         try twin.saveExtents(JSON.bytes(ExtentList(written)) + [UInt8(ascii: "\n")])
     }
 
-    /// After a failed flush everything written since the last good one is dirty again.
+    /// After a failed flush everything written since the last good one is dirty again, also what was
+    /// written beside the flush: the kernel reports a lost page once, to whoever flushes next.
     private func flushed(_ settles: Bool, _ covered: DirtyTable, _ failure: Errno?) {
         isFlushing = false
         if let failure {
-            for extent in covered.dirtyExtents(limit: .max) { table.markUncounted(extent) }
+            flushFailures += 1
+            for written in [covered, unflushed] {
+                for extent in written.dirtyExtents(limit: .max) { table.markUncounted(extent) }
+            }
+            unflushed = DirtyTable(granularity: table.granularity, gauge: WriteGauge())
             mustFlushAgain = false
+            counts.cutTime = nil
             fail(.target, failure)
         } else if mustFlushAgain {
             mustFlushAgain = false

@@ -15,21 +15,27 @@ extension Job {
         image.quiesce(on: queue) { [self] in
             image.trackers.replace(with: image.trackers.all.filter { $0.table !== table })
             isDetached = true
-            concludeIfQuiet()
-            // A lane that hangs on a dead target keeps the twin open, but not the job alive.
+            // A target that hangs keeps the twin open, but not the job alive.
             queue.asyncAfter(deadline: .now() + .seconds(1)) { [self] in conclude() }
+            concludeIfQuiet()
         }
     }
 
-    /// Concludes as soon as nothing of the job is under way on source and twin.
+    /// Concludes as soon as nothing of the job is under way on source and twin, and both are closed.
     func concludeIfQuiet() {
-        guard isDetached, busyLanes == 0, !isClerkBusy, !isFlushing else { return }
-        if !isLetGo {
-            isLetGo = true
+        guard isDetached, !isLetGo, busyLanes == 0, !isClerkBusy, !isFlushing else { return }
+        isLetGo = true
+        idleLanes = []
+        clerk.async { [self] in
             twin.close()
             try? source.close()
+            queue.async { [self] in
+                conclude()
+                // The report is made; the pages are not needed any more.
+                table.forgetAll(from: 0)
+                unflushed = DirtyTable(granularity: .standard, gauge: WriteGauge())
+            }
         }
-        conclude()
     }
 
     /// Tells the end: what a person does next with image and twin finds them free.

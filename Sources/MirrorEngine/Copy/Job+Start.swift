@@ -23,6 +23,7 @@ extension JobParts {
         let source = try Self.openImage(path, engine.source)
         do throws(CommandError) {
             let status = try Self.status(source, path)
+            try Self.refuseHuge(status.size, path)
             if parameters.sync == .full { try Self.refuseReferences(source, path) }
             let image = engine.images.image(status.identity, path: path)
             do throws(CommandError) {
@@ -57,7 +58,7 @@ extension JobParts {
         _ path: FilePath, _ directory: FileDescriptor
     ) throws(CommandError) -> FileDescriptor {
         do throws(Errno) {
-            return try directory.openBeneath(path, .readOnly)
+            return try directory.openBeneath(path, .readOnly, .nonBlocking)
         } catch {
             throw CommandError(
                 .unknownImage,
@@ -73,6 +74,14 @@ extension JobParts {
                 .unknownImage, "image \(shown(path)): not a regular file; name an image")
         }
         return status
+    }
+
+    private static func refuseHuge(_ size: UInt64, _ path: FilePath) throws(CommandError) {
+        guard size > DirtyTable.limit else { return }
+        throw CommandError(
+            .notSupported,
+            "image \(shown(path)): has \(size) bytes; more than 4 PiB (\(DirtyTable.limit)) cannot be tracked"
+        )
     }
 
     /// `sync=full` means all that the header refers to; what is not built yet is refused, not left out.
@@ -100,7 +109,8 @@ extension Job {
         image.quiesce(on: queue) { [self] in
             if machine.isOver { return }
             let size = (try? source.status().size) ?? knownLength
-            _ = image.end.mayHaveGrown(to: size, since: image.end.begin(size), isCertain: true)
+            image.end.reached(size)
+            _ = image.end.mayHaveGrown(to: size, since: image.end.begin(), isCertain: true)
             image.trackers.replace(with: image.trackers.all + [tracker])
             _ = table.markLength()
             publishReport()
@@ -122,6 +132,7 @@ extension Job {
                 sampleRates()
                 perform(machine.handle(.started))
                 armTick()
+                advance()
             }
         }
     }

@@ -46,6 +46,8 @@ final class Job: @unchecked Sendable {
     /// What the twin of a `sync=none` job holds: its extent list. Nothing is ever taken from it.
     let written: DirtyTable?
     var isFlushing = false
+    /// Failed flushes. What a lane wrote while one failed may be lost: it does not count as copied.
+    var flushFailures = 0
     /// The flush that is under way began before source and twin agreed: another has to follow.
     var mustFlushAgain = false
 
@@ -55,6 +57,8 @@ final class Job: @unchecked Sendable {
     var isClerkBusy = false
     /// Waiting for the speed limit.
     var isThrottled = false
+    /// Which wait for the speed limit is the valid one.
+    var throttleNumber = 0
 
     /// Where the next extent is looked for, in granules.
     var cursor = 0
@@ -109,8 +113,10 @@ final class Job: @unchecked Sendable {
         limit = RateLimit(bytesPerSecond: parameters.speed)
         maxPause = parameters.maxPause
         let name = NameText.shown(id)
-        queue = DispatchQueue(label: "twinfs.job.\(name)")
-        clerk = DispatchQueue(label: "twinfs.clerk.\(name)")
+        // Apart from the lanes: a class of service has threads of its own, and targets that hang must not
+        // use up those that lift holds.
+        queue = DispatchQueue(label: "twinfs.job.\(name)", qos: .userInitiated)
+        clerk = DispatchQueue(label: "twinfs.clerk.\(name)", qos: .utility)
         let lanes = max(1, min(Self.mostLanes, parameters.bufferSize / Lane.largestPiece))
         let size = parameters.bufferSize
         idleLanes = (0..<lanes).map { Lane(label: "twinfs.lane\($0).\(name)", bufferSize: size) }

@@ -26,7 +26,7 @@ final class Lane: @unchecked Sendable {
     private var buffer: UnsafeMutableRawBufferPointer?
 
     init(label: String, bufferSize: Int) {
-        queue = DispatchQueue(label: label)
+        queue = DispatchQueue(label: label, qos: .utility)
         size = min(Self.largestPiece, bufferSize)
     }
 

@@ -12,19 +12,17 @@ extension Image {
     /// - Throws: `.resourceBusy` where another process holds a lock on the backing file.
     public func opened(for access: Access, backing: FilePath) throws(Errno) {
         if access == .reading { return state.withLock { $0.readers += 1 } }
-        try state.withLock { (state) throws(Errno) in
-            try state.takeLock(backing)
-            state.writers += 1
-        }
+        try lock.take(backing)
+        state.withLock { $0.writers += 1 }
     }
 
     /// Counts it out; the last one gives the lock back and forgets a failed flush.
     public func closed(for access: Access) {
         state.withLock { state in
             if access == .reading { state.readers -= 1 } else { state.writers -= 1 }
-            state.dropLockIfUnused()
             if state.readers + state.writers == 0 { flushFailure.store(0, ordering: .relaxed) }
         }
+        if access == .writing { lock.drop() }
     }
 
     /// Asks for a read-only open that the kernel serves past the daemon. Refused while somebody has the
@@ -45,20 +43,26 @@ extension Image {
     /// - Throws: `imageBusy` while the kernel serves readers past us, or another process has the backing
     ///   file locked; `badState` where the image has a job.
     func beginJob(backing: FilePath) throws(CommandError) {
-        let refusal = state.withLock { $0.beginJob(backing) }
-        if let refusal { throw refusal }
+        if let refusal = state.withLock({ $0.beginJob() }) { throw refusal }
+        do throws(Errno) {
+            try lock.take(backing)
+        } catch {
+            state.withLock { $0.jobs -= 1 }
+            throw CommandError(
+                .imageBusy,
+                "image \(shown(path)): another process has its file open and locked behind the mount;"
+                    + " end that process first")
+        }
     }
 
     func endJob() {
-        state.withLock { state in
-            state.jobs -= 1
-            state.dropLockIfUnused()
-        }
+        state.withLock { $0.jobs -= 1 }
+        lock.drop()
     }
 }
 
 extension ImageState {
-    fileprivate mutating func beginJob(_ backing: FilePath) -> CommandError? {
+    fileprivate mutating func beginJob() -> CommandError? {
         guard jobs == 0 else {
             return CommandError(
                 .badState,
@@ -72,35 +76,7 @@ extension ImageState {
                     + " later writer might not be tracked; close them first, or start the job before they open"
             )
         }
-        do throws(Errno) {
-            try takeLock(backing)
-        } catch .readOnlyFileSystem, .permissionDenied, .notPermitted, .textFileBusy {
-            // Nobody can write the backing file, so nobody has to be kept from it.
-        } catch {
-            return CommandError(
-                .imageBusy,
-                "image \(shown(path)): another process has its file open and locked behind the mount;"
-                    + " end that process first")
-        }
         jobs += 1
         return nil
-    }
-
-    mutating func takeLock(_ backing: FilePath) throws(Errno) {
-        if lock != nil { return }
-        let descriptor = try FileDescriptor.openBacking(backing, .readWrite)
-        do throws(Errno) {
-            try descriptor.lockExclusively()
-            lock = descriptor
-        } catch {
-            try? descriptor.close()
-            throw error == .resourceTemporarilyUnavailable ? .resourceBusy : error
-        }
-    }
-
-    mutating func dropLockIfUnused() {
-        guard writers == 0, jobs == 0, let descriptor = lock else { return }
-        lock = nil
-        try? descriptor.close()
     }
 }

@@ -20,10 +20,12 @@ public final class Image: Sendable {
     let flushFailure = Atomic<Int32>(0)
 
     /// Where changes that a hold had parked are run again, one after the other.
-    let replay = DispatchQueue(label: "twinfs.replay")
+    let replay = DispatchQueue(label: "twinfs.replay", qos: .userInitiated)
 
-    /// Protects names and counts. Leaf lock: nothing is called under it, no system call but `fcntl`
-    /// for the lock on the backing file.
+    /// Keeps other processes from the backing file while somebody writes or a job lives.
+    let lock = BackingLock()
+
+    /// Protects names and counts. Leaf lock: nothing is called under it.
     let state: Mutex<ImageState>
 
     init(identity: FileIdentity, path: FilePath) {
@@ -48,8 +50,6 @@ struct ImageState: ~Copyable {
     var pins = 0
     var jobs = 0
     var isDeleted = false
-    /// Carries the exclusive lock on the backing file while somebody writes or a job lives.
-    var lock: FileDescriptor?
 
     init(path: FilePath) { self.path = path }
 }

@@ -4,8 +4,8 @@ import Synchronization
 /// side that costs a look and never a byte.
 ///
 /// `known` is at most the size: a change that ends past it may have grown the file and marks the size.
-/// `reach` is at least the end of every write begun since the mount: what a cut must mark, as a
-/// write that went past the old size may have been copied before the cut took it away again.
+/// `reach` is at least the end of what any twin may hold: the size when a job began, and the end of every
+/// change that was marked since. What lies between a cut and it must be marked.
 struct EndOfFile: ~Copyable, Sendable {
     private let known = Atomic<UInt64>(0)
     private let reach = Atomic<UInt64>(0)
@@ -15,15 +15,19 @@ struct EndOfFile: ~Copyable, Sendable {
     /// Protects raising `known` and changing `cuts` together. Nothing is called under it.
     private let lock = Mutex<Void>(())
 
-    /// Before the source is changed up to `end`.
+    /// Before the source is changed.
     ///
-    /// - Returns: what `grew` wants to know afterwards.
+    /// - Returns: what `mayHaveGrown` wants to know afterwards.
     @inline(__always)
-    func begin(_ end: UInt64) -> UInt64 {
+    func begin() -> UInt64 { cuts.load(ordering: .sequentiallyConsistent) }
+
+    /// After the source was changed up to `end`, and before that is marked: nothing of it can be in a
+    /// twin before the mark, and a cut that comes after the mark finds `reach` raised.
+    @inline(__always)
+    func reached(_ end: UInt64) {
         if end > reach.load(ordering: .relaxed) {
             _ = reach.max(end, ordering: .sequentiallyConsistent)
         }
-        return cuts.load(ordering: .sequentiallyConsistent)
     }
 
     /// After the source was changed up to `end`: whether that may have moved the end of the file.
@@ -44,7 +48,7 @@ struct EndOfFile: ~Copyable, Sendable {
 
     /// After the file's size was set, and before that is marked.
     ///
-    /// - Returns: the end of what may have been cut off, beyond the size seen before.
+    /// - Returns: the end of what may have been cut off from a twin.
     func cut() -> UInt64 {
         lock.withLock { _ in
             cuts.add(1, ordering: .sequentiallyConsistent)

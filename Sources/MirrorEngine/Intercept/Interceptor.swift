@@ -26,14 +26,16 @@ extension Image {
         _ data: UnsafeRawBufferPointer, at offset: UInt64, through descriptor: FileDescriptor
     ) -> Outcome {
         let range = ByteRange(at: offset, count: UInt64(data.count))
+        guard range.upperBound <= DirtyTable.limit else { return .failed(.fileTooLarge) }
         guard gate.enter(range) else { return .held }
-        let cuts = end.begin(range.upperBound)
+        let cuts = end.begin()
         let outcome: Outcome
         do throws(Errno) {
             outcome = .done(try descriptor.writeSome(data, at: offset))
         } catch {
             outcome = .failed(error)
         }
+        if case .done(let count) = outcome { end.reached(offset + UInt64(count)) }
         mark(range)
         if case .done(let count) = outcome {
             markGrowth(to: offset + UInt64(count), since: cuts, isCertain: true)
@@ -47,20 +49,18 @@ extension Image {
     /// Sets the image's size. What may be cut off is marked, and so is the size itself. Growth needs no
     /// mark of its bytes: past its end a twin reads as zero. Corresponds to `ftruncate(2)`.
     public func truncate(to size: UInt64, through descriptor: FileDescriptor) -> Outcome {
+        guard size <= DirtyTable.limit else { return .failed(.fileTooLarge) }
         let everything = ByteRange(0, UInt64(Int64.max))
         guard gate.enter(everything) else { return .held }
         let outcome: Outcome
-        var old: UInt64 = 0
         do throws(Errno) {
-            old = try descriptor.status().size
             try descriptor.setSize(size)
             outcome = .done(0)
         } catch {
             outcome = .failed(error)
         }
-        // A write may have grown the file between the two calls, and been copied: `reach` knows of it.
-        old = max(old, end.cut())
-        if size < old { mark(ByteRange(size, old)) }
+        let reach = end.cut()
+        if size < reach { mark(ByteRange(size, reach)) }
         markLength()
         gate.leave(everything)
         return outcome
@@ -71,8 +71,9 @@ extension Image {
         _ mode: AllocationMode, at offset: UInt64, count: UInt64, through descriptor: FileDescriptor
     ) -> Outcome {
         let range = ByteRange(at: offset, count: count)
+        guard range.upperBound <= DirtyTable.limit else { return .failed(.fileTooLarge) }
         guard gate.enter(range) else { return .held }
-        let cuts = end.begin(range.upperBound)
+        let cuts = end.begin()
         let outcome: Outcome
         do throws(Errno) {
             try descriptor.allocate(mode, at: offset, count: count)
@@ -80,6 +81,7 @@ extension Image {
         } catch {
             outcome = .failed(error)
         }
+        if case .done = outcome { end.reached(range.upperBound) }
         // Plain allocation changes no byte below the end of the file.
         if mode.contains(.punchHole) || mode.contains(.zeroRange) { mark(range) }
         if !mode.contains(.keepSize) {

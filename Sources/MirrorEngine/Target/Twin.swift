@@ -53,9 +53,13 @@ final class Twin: Sendable {
             }
             let directory = try FileDescriptor.openBacking(
                 path.removingLastComponent(), .readOnly, .directory)
-            let file = try create(path, image, imagePath)
+            made.opened.append(directory)
+            try removeLeftOver(path, imagePath)
+            let file = try FileDescriptor.openBacking(
+                path, .readWrite, [.create, .exclusiveCreate])
+            made.opened.append(file)
             made.file = path
-            try file.setSize(image.size)
+            try prepare(file, image, imagePath)
             try directory.synchronize()
             return (file, directory)
         } catch {
@@ -68,7 +72,9 @@ final class Twin: Sendable {
     private struct MadeThings {
         var directories: [FilePath] = []
         var file: FilePath?
+        var opened: [FileDescriptor] = []
         func remove() {
+            for descriptor in opened { try? descriptor.close() }
             if let file { try? file.removeFile() }
             for directory in directories.reversed() { try? directory.removeDirectory() }
         }
@@ -96,25 +102,18 @@ final class Twin: Sendable {
         }
     }
 
-    /// A new file, locked. A left-over of an earlier, ended job for the same image is taken away first.
-    private static func create(
-        _ path: FilePath, _ image: FileStatus, _ imagePath: FilePath
-    ) throws(Errno) -> FileDescriptor {
-        try removeLeftOver(path, imagePath)
-        let descriptor = try FileDescriptor.openBacking(
-            path, .readWrite, [.create, .exclusiveCreate])
-        do throws(Errno) {
-            try descriptor.lockExclusively()
-        } catch {
-            try? descriptor.close()
-            throw error
-        }
-        descriptor.adopt(owner: image.owner, group: image.group, mode: image.mode)
-        try? descriptor.setAttribute("user.twinfs.state", State.inconsistent.rawValue)
-        try? descriptor.setAttribute("user.twinfs.image", shown(imagePath))
-        return descriptor
+    /// Locks a new file and gives it the image's size, owner and mode.
+    private static func prepare(
+        _ file: FileDescriptor, _ image: FileStatus, _ imagePath: FilePath
+    ) throws(Errno) {
+        try file.lockExclusively()
+        file.adopt(owner: image.owner, group: image.group, mode: image.mode)
+        try? file.setAttribute("user.twinfs.state", State.inconsistent.rawValue)
+        try? file.setAttribute("user.twinfs.image", shown(imagePath))
+        try file.setSize(image.size)
     }
 
+    /// Takes away what an earlier, ended job for the same image left; anything else stays and is an error.
     private static func removeLeftOver(_ path: FilePath, _ imagePath: FilePath) throws(Errno) {
         guard let old = try? FileDescriptor.openBacking(path, .readWrite, .noFollow) else { return }
         defer { try? old.close() }
@@ -193,7 +192,7 @@ extension Twin {
         do throws(Errno) {
             try directory.rename(workingPath.lastComponent!, to: place.path.lastComponent!)
         } catch .noSuchFileOrDirectory where isNamed {
-            return
+            // An earlier attempt got as far as the rename; the directory may not be durable yet.
         }
         try directory.synchronize()
     }

@@ -118,10 +118,11 @@ extension NodeTable.State {
     }
 
     /// The names from the root down. The kernel keeps every directory above a file that is in use.
+    /// Directories moved behind the mount can make the records point in a circle; no path is that deep.
     fileprivate func path(of id: UInt64) -> [[UInt8]] {
         var names: [[UInt8]] = []
         var current = id
-        while current != UInt64(FUSE_ROOT_ID), let record = records[current] {
+        while current != UInt64(FUSE_ROOT_ID), names.count < 4096, let record = records[current] {
             names.append(record.name)
             current = record.parent
         }

@@ -31,7 +31,7 @@ extension Session {
             let (node, file) = try createFile(reply, parent, name, mode, flags)
             do throws(Errno) {
                 let attributes = try node.attributes()
-                let handle = try insert(file)
+                let handle = try files.insert(file)
                 let answer = join(file)
                 engine.created(node.identity, at: nodes.path(of: node.id))
                 var message = cfuse_create_out()
