@@ -30,7 +30,6 @@ public final class MountServer: Sendable {
 
     /// Mounts, starts the request threads, and returns once the kernel can be served.
     public func mount() throws(MountError) {
-        DescriptorLimit.raise()
         let arguments = options.arguments(
             source: session.engine.configuration.source.string, isRoot: ThreadIdentity.mayChange)
         try session.attach(to: mountpoint, arguments)

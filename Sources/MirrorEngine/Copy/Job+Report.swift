@@ -87,7 +87,9 @@ extension Job {
     private func tick() {
         isTicking = false
         guard !machine.isOver else { return }
-        if table.isAsleep, table.isClean {
+        // While agreement is wanted the job keeps looking: a change that marks nothing may have been in the
+        // way of the last look, and nobody tells when it is done.
+        if table.isAsleep, table.isClean, machine.phase == .ready || machine.isPaused {
             progress.rest()
             return publishReport()
         }
