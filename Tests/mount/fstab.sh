@@ -6,13 +6,14 @@
 require mount umount findmnt
 
 helper=/sbin/mount.twinfs
-! ls $helper 2>/dev/null || fail "$helper is there already; not touched"
-if [ -e "$REPOSITORY/mount-helpers/mount.twinfs" ]; then
-    ln -s "$REPOSITORY/mount-helpers/mount.twinfs" $helper
-else
-    ln -s "$(command -v twinfs)" $helper
-fi
-at_end() { rm -f "$helper"; }
+# An installed helper (quickstart's) is moved aside, and put back at the end.
+aside=$helper.aside.$$
+! [ -e $helper ] || mv $helper "$aside"
+at_end() {
+    rm -f "$helper"
+    ! [ -e "$aside" ] || mv "$aside" "$helper"
+}
+ln -s "$REPOSITORY/mount-helpers/mount.twinfs" $helper
 
 mkdir "$SCRATCH"/{source,mount,twins}
 random_file "$SCRATCH/source/vm1.img" 2M
