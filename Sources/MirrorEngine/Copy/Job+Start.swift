@@ -107,7 +107,8 @@ extension Job {
         wakeSource.activate()
         let tracker = Tracker(table: table) { [weak self] in self?.wake() }
         image.quiesce(on: queue) { [self] in
-            if machine.isOver { return }
+            // Ended before it began (the image was deleted): whoever asked is answered all the same (R8).
+            if machine.isOver { return started() }
             let size = (try? source.status().size) ?? knownLength
             image.end.reached(size)
             _ = image.end.mayHaveGrown(to: size, since: image.end.begin(), isCertain: true)
