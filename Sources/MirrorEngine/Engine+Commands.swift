@@ -31,6 +31,10 @@ extension Engine {
     private func execute(_ command: Command, _ reply: @escaping CommandReply) throws(CommandError) {
         switch command {
         case .mirror(let images, let parameters):
+            guard images.count == 1 else {
+                throw CommandError(
+                    .notSupported, "mirror: groups are not built yet: use one line an image")
+            }
             start(FilePath(bytes: images[0]), parameters, reply)
         case .pause(let id):
             try run(id, reply) { (job) throws(CommandError) in try job.pause() }
@@ -40,10 +44,18 @@ extension Engine {
             try run(id, reply) { (job) throws(CommandError) in try job.set(changes) }
         case .cancel(let id, let force):
             try run(id, reply) { (job) throws(CommandError) in try job.cancel(force: force) }
-        case .complete(let id, _):
+        case .complete(_, switchOver: true):
+            throw CommandError(
+                .notSupported, "complete: switch-over is not built yet: use complete switch=off")
+        case .complete(let id, switchOver: false):
             try run(id, reply) { (job) throws(CommandError) in try job.complete() }
         case .verify:
-            throw CommandError(.notSupported, "verify is not built yet")
+            throw CommandError(
+                .notSupported,
+                "verify is not built yet: use complete switch=off, then cmp the source and the twin"
+            )
+        case .checkpoint:
+            throw CommandError(.notSupported, "checkpoint is not built yet: use sync=full")
         case .dismiss(let id):
             try dismiss(id, reply)
         }

@@ -71,6 +71,8 @@ public struct MountConfiguration: Sendable {
     public var auto = false
     /// Group that may write `.mirror/control` beside the owner.
     public var controlGroup: UInt32?
+    /// Where to keep what must outlive the daemon; made when it is first needed. Nil where there is no place.
+    public var stateDirectory: FilePath?
     /// What `mirror` takes for parameters that are not given, and what the jobs of `target=` run with.
     public var defaults = JobParameters()
 

@@ -31,6 +31,7 @@ extension Job {
             case .maxPause(let milliseconds): maxPause = milliseconds
             case .onSourceError(let policy): machine.onSourceError = policy
             case .onTargetError(let policy): machine.onTargetError = policy
+            case .pace, .minSpeed, .copyMode, .writeTimeout, .maxRetries: continue
             }
         }
         wake()
