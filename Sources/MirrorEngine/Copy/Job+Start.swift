@@ -38,8 +38,9 @@ extension JobParts {
                     .init(
                         source: engine.source, sourcePath: engine.configuration.source,
                         mountpoint: engine.configuration.mountpoint, image: status,
-                        relativePath: path))
-                let twin = try Twin(place, status, named: path, parameters, faults: engine.faults)
+                        relativePath: path), try TwinBeginning(parameters))
+                let twin = try Twin(
+                    place, status, named: path, parameters, source: source, faults: engine.faults)
                 self.init(
                     image: image, path: path, size: status.size, source: source, twin: twin,
                     parameters: parameters)
@@ -125,7 +126,12 @@ extension Job {
     private func scan() {
         isClerkBusy = true
         clerk.async { [self] in
-            let wanted = isDelta ? 0 : twin.isDevice || !parameters.unmap ? markAll() : markData()
+            let wanted =
+                switch twin.firstPass {
+                case .nothing: 0
+                case .data: markData()
+                case .everything, .compare: markAll()
+                }
             queue.async { [self] in
                 isClerkBusy = false
                 counts.total = wanted

@@ -27,7 +27,8 @@ final class Lane: @unchecked Sendable {
 
     init(label: String, bufferSize: Int) {
         queue = DispatchQueue(label: label, qos: .utility)
-        size = min(Self.largestPiece, bufferSize)
+        // Whole blocks, so that a hole at the seam of two pieces is seen as one.
+        size = min(Self.largestPiece, bufferSize & ~(ZeroScan.block - 1))
     }
 
     deinit { buffer?.deallocate() }
@@ -100,7 +101,8 @@ final class Lane: @unchecked Sendable {
     private func write(
         _ data: UnsafeRawBufferPointer, _ offset: UInt64, _ twin: Twin, _ result: inout CopyResult
     ) throws(Errno) {
-        try ZeroScan.forEachRun(in: data) { (run, isZero) throws(Errno) in
+        try ZeroScan.forEachRun(in: data, at: offset, block: twin.zeroBlock) {
+            (run, isZero) throws(Errno) in
             let start = offset + UInt64(run.lowerBound)
             if isZero {
                 try twin.zero(ByteRange(at: start, count: UInt64(run.count)))
