@@ -120,6 +120,12 @@ final class Twin: Sendable {
         released()
     }
 
+    /// Takes back what was done to make or take over the target, and closes it: its job does not begin.
+    func discard() {
+        if let file { file.discard() } else { store.close() }
+        released()
+    }
+
     /// The name under which it is being written.
     var workingPath: FilePath { file?.workingPath ?? place.path }
 

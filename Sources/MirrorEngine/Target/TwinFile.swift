@@ -19,6 +19,8 @@ final class TwinFile: Sendable {
     /// The file that has the final name and gives way at the first publication: open, and so locked, until
     /// then. The lock protects the variable alone.
     private let replaced: Mutex<FileDescriptor?>
+    /// What was done to make or take over the file.
+    private let changes: TwinChanges
 
     /// Makes or takes over the file as `beginning` says, locks it, and gives it the image's size, owner and
     /// mode. Leaves everything as it was where it fails.
@@ -30,6 +32,7 @@ final class TwinFile: Sendable {
             (descriptor, directory) = (made.descriptor, made.directory)
             holdsOldBytes = made.holdsOldBytes
             replaced = Mutex(made.replaced)
+            self.changes = changes
         } catch {
             changes.undo()
             throw error as? CommandError
@@ -44,6 +47,7 @@ final class TwinFile: Sendable {
         holdsOldBytes = true
         directory = nil
         replaced = Mutex(nil)
+        changes = TwinChanges()
     }
 
     /// Everything but the descriptor, which the store closes.
@@ -51,6 +55,9 @@ final class TwinFile: Sendable {
         dropReplaced()
         try? directory?.close()
     }
+
+    /// Takes back what was done to make or take over the file, and closes it. Before anything is written.
+    func discard() { changes.undo() }
 
     private func dropReplaced() {
         let old = replaced.withLock { old in
