@@ -88,8 +88,12 @@ extension JobParts {
     private static func refuseReferences(
         _ source: FileDescriptor, _ path: FilePath
     ) throws(CommandError) {
-        let header = ImageHeader { offset, count in source.bytes(at: offset, count: count) }
-        guard case .refersTo(let what) = header else { return }
+        let what: String
+        switch ImageHeader(read: { offset, count in source.bytes(at: offset, count: count) }) {
+        case .refersTo(let references) where references.isEmpty: return
+        case .refersTo(let references): what = "it refers to the \(references[0].shown)"
+        case .unreadable(let why): what = why
+        }
         throw CommandError(
             .notSupported,
             "image \(shown(path)): \(what), and sync=full of several files is not built yet:"
