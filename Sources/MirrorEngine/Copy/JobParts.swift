@@ -44,16 +44,17 @@ struct JobParts {
     private static func members(
         of path: FilePath, _ engine: Engine
     ) throws(CommandError) -> [FilePath] {
-        guard let source = try? engine.source.openBeneath(path, .readOnly, .nonBlocking) else {
-            return [path]
-        }
-        defer { try? source.close() }
-        let header = ImageHeader { offset, count in source.bytes(at: offset, count: count) }
-        guard case .refersTo(let what) = header else { return [path] }
-        throw CommandError(
-            .notSupported,
-            "image \(shown(path)): \(what), and sync=full of several files is not built yet:"
-                + " use sync=top, and copy the other files by hand")
+        let directories = [engine.configuration.source, engine.configuration.mountpoint]
+        let source = ImageClosure.Source(
+            directories: directories.map(\.bytes), look: { engine.presence(of: $0) },
+            read: { path, offset, count in
+                guard let file = engine.openForLook(path) else { return nil }
+                defer { try? file.close() }
+                return file.bytes(at: offset, count: count)
+            })
+        // What cannot be opened has its own message where it is.
+        guard engine.presence(of: path.bytes) == .file else { return [path] }
+        return try ImageClosure(of: path.bytes, in: source).members.map { FilePath(bytes: $0.path) }
     }
 
     private static func refuseTwice(_ members: [MemberParts]) throws(CommandError) {
@@ -179,5 +180,23 @@ struct MemberParts {
             "target \(shown(target)): several files are mirrored (\(shown(path)) is one of them), and their"
                 + " twins keep their layout: name a directory, e.g. target=/backup/, or use sync=top"
         )
+    }
+}
+
+extension Engine {
+    fileprivate func openForLook(_ path: [UInt8]) -> FileDescriptor? {
+        try? source.openBeneath(FilePath(bytes: path), .readOnly, .nonBlocking)
+    }
+
+    fileprivate func presence(of path: [UInt8]) -> ImageClosure.Presence {
+        do throws(Errno) {
+            let file = try source.openBeneath(FilePath(bytes: path), .readOnly, .nonBlocking)
+            defer { try? file.close() }
+            return try file.status().kind == .regular ? .file : .unusable("is not a regular file")
+        } catch .noSuchFileOrDirectory {
+            return .missing
+        } catch {
+            return .unusable("cannot be opened (\(error))")
+        }
     }
 }
