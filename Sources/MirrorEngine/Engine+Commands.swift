@@ -112,7 +112,7 @@ extension Engine {
         let parts = try JobParts(path, parameters, self)
         let services = JobServices(
             permits: permits, tell: { [weak self] in self?.tell($0, $1) },
-            ended: { [weak self] in self?.images.release($0.image) })
+            ended: { [weak self] in self?.release($0.image) })
         return jobs.add(path.bytes) { Job(parts, id: $0, services: services) }
     }
 }

@@ -21,7 +21,26 @@ struct FileMarks {
     }
 }
 
-/// Changes of the attributes. Each is durable when it returns; none is made on a filesystem that keeps none.
+extension Serving {
+    private static let marks = [SupersededMark.attribute, SupersededMark.servingAttribute].map {
+        Array($0.utf8)
+    }
+
+    /// Whether an attribute of this name says which file serves an image: not for the mount's users.
+    public static func isMark(_ name: some Collection<UInt8>) -> Bool {
+        marks.contains { $0.elementsEqual(name) }
+    }
+
+    /// The same for a C string.
+    public static func isMark(_ name: UnsafePointer<CChar>) -> Bool {
+        let prefix = "user.twinfs."
+        guard name[0] == CChar(bitPattern: UInt8(ascii: "u")) else { return false }
+        let text = String(cString: name)
+        return text.hasPrefix(prefix) && isMark(text.utf8)
+    }
+}
+
+/// Changes of the attributes, not yet durable; none is made on a filesystem that keeps none.
 extension FileDescriptor {
     func mark(superseded mark: SupersededMark) throws(Errno) {
         try changingMarks { () throws(Errno) in
@@ -44,6 +63,5 @@ extension FileDescriptor {
 
     private func changingMarks(_ change: () throws(Errno) -> Void) throws(Errno) {
         do throws(Errno) { try change() } catch .notSupported { return }
-        try synchronizeNode()
     }
 }
