@@ -42,15 +42,22 @@ extension FileDescriptor {
     ///
     /// - Throws: `.notSupported` where the filesystem keeps no attributes.
     public func nodeAttribute(_ name: String) throws(Errno) -> String? {
-        var value = [UInt8](repeating: 0, count: 64 << 10)
         do throws(Errno) {
-            let count = try retrying {
-                name.withCString { clinux_node_getxattr(rawValue, $0, &value, value.count) }
-            }
-            return String(decoding: value[..<count], as: UTF8.self)
+            return try nodeAttribute(name, room: 512)
         } catch .noData {
             return nil
+        } catch .outOfRange {
+            // The most that Linux keeps in one.
+            return try nodeAttribute(name, room: 64 << 10)
         }
+    }
+
+    private func nodeAttribute(_ name: String, room: Int) throws(Errno) -> String {
+        var value = [UInt8](repeating: 0, count: room)
+        let count = try retrying {
+            name.withCString { clinux_node_getxattr(rawValue, $0, &value, value.count) }
+        }
+        return String(decoding: value[..<count], as: UTF8.self)
     }
 
     /// Corresponds to `setxattr(2)`.

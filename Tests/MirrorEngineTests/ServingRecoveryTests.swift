@@ -54,6 +54,22 @@ import Testing
         try node.removeNodeAttribute("user.twinfs.superseded")
         try node.close()
         #expect(content(in: engine)?.count == 50_000)
+        #expect(engine.report().warnings.isEmpty)
+    }
+
+    @Test func `a name that is given to another file leaves the image its other names`() throws {
+        let link = bench.source.appending("link.img")
+        try FileManager.default.linkItem(atPath: own.string, toPath: link.string)
+        let engine = bench.remounted()
+        try bench.source.appending("other.img").replace(own)
+        let identity = try own.status().identity
+        engine.renamed(from: "other.img", to: "vm.img")
+        engine.created(identity, at: "vm.img")
+        engine.serving.finishSaving()
+        for engine in [engine, bench.remounted()] {
+            #expect(content(in: engine)?.count == 1000)
+            #expect(content(in: engine, "link.img") == current)
+        }
     }
 
     @Test func `a record file cut at any length never gives old data`() throws {

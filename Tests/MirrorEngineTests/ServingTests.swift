@@ -51,6 +51,7 @@ import Testing
         var handle: TestHandle? = try bench.open("vm.img")
         let old = descriptors(below: bench.source)
         try bench.switchOver([bench.twin(handle!, "vm.img")])
+        bench.engine.serving.finishSaving()
         // The twin: handle, lock, backing. The source: its directory, and the pin on the old file.
         #expect(descriptors(below: bench.target) == 3)
         #expect(descriptors(below: bench.source) == old - 1)

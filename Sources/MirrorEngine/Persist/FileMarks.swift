@@ -12,9 +12,14 @@ struct FileMarks {
 
     /// Of the file that a descriptor holds.
     init(of node: FileDescriptor) throws(Errno) {
+        try self.init(ofSource: node)
+        if areKept { serving = try node.nodeAttribute(SupersededMark.servingAttribute) }
+    }
+
+    /// The same without `serving`, which says nothing of an image's own file: every open asks this.
+    init(ofSource node: FileDescriptor) throws(Errno) {
         do throws(Errno) {
             superseded = try node.nodeAttribute(SupersededMark.attribute).map(SupersededMark.init)
-            serving = try node.nodeAttribute(SupersededMark.servingAttribute)
         } catch .notSupported {
             areKept = false
         }

@@ -41,7 +41,7 @@ final class PreparedMove {
         let status = try move.descriptor.status()
         let isHome = status.identity == move.image.identity
         // An image without a name has no place in a record; one that is at home stays there.
-        if entry?.isDeleted == true || isHome && entry == nil { throw .invalidArgument }
+        if entry?.isDeleted == true || isHome && former == nil { throw .invalidArgument }
         let place = isHome ? nil : try plan.place(of: move, status)
         record = plan.record(of: move, place, replacing: entry?.record)
         backing =
@@ -113,7 +113,7 @@ struct SwitchPlan {
     ) throws(Errno) -> ServingRecord.Place {
         let isDevice = status.kind == .blockDevice
         return ServingRecord.Place(
-            path: shown(move.twin),
+            path: shown(isDevice ? DeviceName.lasting(move.twin) : move.twin),
             inode: isDevice ? status.representedDevice : status.identity.inode,
             isDevice: isDevice, length: move.length,
             capacity: isDevice ? try move.descriptor.blockDeviceSize() : 0)
@@ -122,8 +122,9 @@ struct SwitchPlan {
     func record(
         of move: Move, _ place: ServingRecord.Place?, replacing old: ServingRecord?
     ) -> ServingRecord {
+        // Of a way back whose attributes may not be durable yet, what it came from.
         let past = old.flatMap { old in
-            old.twin.map { ServingRecord.Past(id: old.id, twin: $0.path) }
+            old.twin.map { ServingRecord.Past(id: old.id, twin: $0.path) } ?? old.replaces
         }
         return ServingRecord(
             id: RandomID.make(), generation: generation, image: shown(move.image.path),

@@ -66,7 +66,7 @@ extension Serving {
     /// Whether what the image's file says of itself goes with the record. A switch-over that a crash cut
     /// short has left the attribute of the time before it, or none.
     private func isOwn(_ home: HeldNode, _ record: ServingRecord) -> Bool {
-        guard let marks = try? FileMarks(of: home.descriptor) else { return false }
+        guard let marks = try? FileMarks(ofSource: home.descriptor) else { return false }
         guard let mark = marks.superseded else { return true }
         return mark.id == record.id || mark.id == record.replaces?.id
     }

@@ -42,7 +42,8 @@ extension Serving {
             return dropped
         }
         for record in dropped { tellForgotten(record) }
-        if !dropped.isEmpty { saveSoon() }
+        let isRenamed = change { $0.takeName(name, from: identity) }
+        if !dropped.isEmpty || isRenamed { saveSoon() }
     }
 
     /// The last name of a file went away in the mount. Guests that have it open go on on the twin.
@@ -76,6 +77,19 @@ extension Serving {
     }
 }
 
+extension Serving.State {
+    /// A switched image that had this name, and has others still (hard links), is known by its attribute
+    /// from now on: the name means another file.
+    fileprivate mutating func takeName(_ name: String, from other: FileIdentity) -> Bool {
+        var isChanged = false
+        for (identity, entry) in entries where identity != other && entry.record.image == name {
+            entries[identity]?.record.image = ""
+            isChanged = true
+        }
+        return isChanged
+    }
+}
+
 extension Serving {
     /// Saves the records as they are then, off the caller's way. A failure is told in the log; what is in
     /// memory goes on being right, and is saved with the next change.
@@ -106,11 +120,11 @@ extension Serving {
         try directory.replace(ServingFile.name, with: file.bytes)
     }
 
-    /// Waits until everything that was to be saved is, for at most five seconds: its disk may hang.
+    /// Waits until everything that was to be made durable is, for at most five seconds: a disk may hang.
     func finishSaving() {
-        let saved = DispatchSemaphore(value: 0)
-        saving.async { saved.signal() }
-        _ = saved.wait(timeout: .now() + .seconds(5))
+        let done = DispatchSemaphore(value: 0)
+        marking.async { [self] in saving.async { done.signal() } }
+        _ = done.wait(timeout: .now() + .seconds(5))
     }
 }
 

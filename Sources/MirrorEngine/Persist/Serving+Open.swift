@@ -18,9 +18,10 @@ extension Serving {
         if let entry = state.withLock({ $0.entries[identity] }) {
             return try backing(entry, identity)
         }
-        let marks = try FileMarks(of: node)
+        let marks = try FileMarks(ofSource: node)
         if marks.superseded == nil, marks.areKept || isCertain(identity, path) {
             try refuseReplaced(identity, path)
+            forgive(identity)
             return nil
         }
         if let record = find(marks, identity) {
@@ -86,6 +87,12 @@ extension Serving {
         }
         guard let record else { return }
         throw refuse(identity, Self.missingImage(record))
+    }
+
+    /// What was refused earlier may be opened now.
+    private func forgive(_ identity: FileIdentity) {
+        let isRefused = state.withLock { $0.refused[identity] != nil }
+        if isRefused { change { $0.refused[identity] = nil } }
     }
 
     /// Said once in the log, and in the status for as long as it is so.

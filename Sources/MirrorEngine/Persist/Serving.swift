@@ -22,6 +22,9 @@ public final class Serving: Sendable {
     /// Saves happen here, one after the other.
     let saving = DispatchQueue(label: "twinfs.state", qos: .utility)
 
+    /// Attributes are made durable here, which may take as long as files have to be written back.
+    let marking = DispatchQueue(label: "twinfs.marks", qos: .utility)
+
     let directory: StateDirectory?
     /// The source directory and its path.
     let source: FileDescriptor
@@ -101,7 +104,7 @@ public final class Serving: Sendable {
     }
 
     static func missingImage(_ record: ServingRecord) -> String {
-        "\(record.image): was switched to \(record.twin?.path ?? "") (generation \(record.generation)), and"
+        "\(record.image.isEmpty ? "inode \(record.inode)" : record.image): was switched to \(record.twin?.path ?? "") (generation \(record.generation)), and"
             + " its own file is gone from the source directory; put that file back, or give this name to"
             + " another one inside the mount"
     }

@@ -44,7 +44,7 @@ struct SettledMarks: Sendable {
 
     private mutating func markHome(_ mark: SupersededMark, _ log: Logger) {
         let wanted = record.twin == nil ? nil : mark
-        guard let marks = try? FileMarks(of: home.descriptor) else { return }
+        guard let marks = try? FileMarks(ofSource: home.descriptor) else { return }
         if marks.superseded == wanted || !marks.areKept {
             isHomeRight = true
             return

@@ -63,7 +63,7 @@ extension Serving {
         for move in prepared { move.swap() }
         for (_, record, _) in marks { tell(record) }
         // Not while guests wait: the old file may have much to write back.
-        DispatchQueue(label: "twinfs.marks", qos: .utility).async { [self] in
+        marking.async { [self] in
             for (marks, record, identity) in marks { settled(marks, record, identity) }
         }
     }
