@@ -12,10 +12,12 @@ public struct StatusReport: Codable, Sendable {
     public var keeperPID: Int?
     public var workerPID: Int
     public var jobs: [JobReport]
+    /// What is wrong beside the jobs, and what to do about it; a line each.
+    public var warnings: [String]
 
     public init(
         version: String, source: String, mountpoint: String, uptime: Int, generation: Int,
-        keeperPID: Int?, workerPID: Int, jobs: [JobReport]
+        keeperPID: Int?, workerPID: Int, jobs: [JobReport], warnings: [String] = []
     ) {
         self.version = version
         self.source = source
@@ -25,13 +27,14 @@ public struct StatusReport: Codable, Sendable {
         self.keeperPID = keeperPID
         self.workerPID = workerPID
         self.jobs = jobs
+        self.warnings = warnings
     }
 
     fileprivate enum CodingKeys: String, CodingKey {
         case version, source, mountpoint, uptime, generation
         case keeperPID = "keeper-pid"
         case workerPID = "worker-pid"
-        case jobs
+        case jobs, warnings
     }
 }
 

@@ -120,8 +120,12 @@ extension Engine {
         let services = JobServices(
             permits: permits, tell: { [weak self] in self?.tell($0, $1) },
             ended: { [weak self] job in
-                for member in job.members { self?.images.release(member.image) }
-            })
+                for member in job.members { self?.release(member.image) }
+            },
+            switchOver: { [weak self] moves throws(CommandError) in
+                try self?.switchOver(moves)
+            },
+            servingPath: { [weak self] in self?.servingPath(of: $0) })
         return jobs.add(paths[0].bytes) { Job(parts, id: $0, services: services) }
     }
 }

@@ -17,11 +17,14 @@ extension Engine {
 
     /// A file was created, linked or renamed into place in the mount (`auto=on` may start a job for it).
     public func created(_ identity: FileIdentity, at path: FilePath) {
+        serving.created(identity, at: path)
         if configuration.auto, configuration.target != nil, wants(path) { startWanted(path) }
     }
 
     /// The last name of a file went away in the mount: its jobs end as `cancelled`, with that reason.
     public func deleted(_ identity: FileIdentity) {
+        serving.deleted(identity)
+        serving.released(identity)
         for job in jobs.all where !job.hasEnded {
             guard job.members.contains(where: { $0.image.identity == identity }) else { continue }
             job.queue.async { job.imageDeleted() }
@@ -30,7 +33,10 @@ extension Engine {
 
     /// A name was given to a file or directory in the mount; both are relative to the source. Jobs follow
     /// their image, whose twin keeps its name.
-    public func renamed(from old: FilePath, to new: FilePath) { images.renamed(from: old, to: new) }
+    public func renamed(from old: FilePath, to new: FilePath) {
+        images.renamed(from: old, to: new)
+        serving.renamed(from: old, to: new)
+    }
 
     /// The mount ends, and no image is open. Ready jobs are brought to agreement, so that their twins are
     /// consistent; the others end as they are. Waits for at most `patience` for targets that hang.
@@ -41,6 +47,7 @@ extension Engine {
             job.queue.async { job.shutDown { group.leave() } }
         }
         _ = group.wait(timeout: .now() + .milliseconds(Int(patience / .milliseconds(1))))
+        serving.finishSaving()
     }
 
     private func startWanted(_ path: FilePath) {

@@ -12,6 +12,8 @@ public final class Engine: Sendable {
     public let configuration: MountConfiguration
     public let images = ImageRegistry()
     public let events = EventLog()
+    /// Which images are served from another file than their own.
+    public let serving: Serving
     let jobs = JobRegistry()
     let permits = LanePermits(16)
     let log: Logger
@@ -34,6 +36,12 @@ public final class Engine: Sendable {
         self.faults = faults
         self.source = source
         self.log = log
+        let images = images
+        serving = Serving(
+            directory: configuration.stateDirectory.map { StateDirectory(path: $0) },
+            source: source, sourcePath: configuration.source, log: log,
+            isInUse: { images.knows($0) })
+        serving.load()
     }
 
     /// The state of the mount and its jobs. Never waits for an image or a target (design, section 10).
@@ -43,7 +51,8 @@ public final class Engine: Sendable {
             mountpoint: shown(configuration.mountpoint),
             uptime: Int((ContinuousClock.now - started) / .seconds(1)), generation: 1,
             keeperPID: nil,
-            workerPID: ThisProcess.id, jobs: jobs.all.map { $0.report() })
+            workerPID: ThisProcess.id, jobs: jobs.all.map { $0.report() },
+            warnings: serving.warnings)
     }
 
     func tell(_ event: EventLog.Name, _ job: JobReport) {
@@ -62,6 +71,9 @@ public struct MountConfiguration: Sendable {
     public var source: FilePath
     /// Absolute, without symbolic links.
     public var mountpoint: FilePath
+    /// Where is kept what must outlive the mount (`statedir=`); absolute. Nil where nothing can be kept:
+    /// no image can be switched to its twin then.
+    public var stateDirectory: FilePath?
     /// `target=` of the mount: a job for every image; nil where jobs are started one by one.
     public var target: FilePath?
     /// Globs over relative paths: which images `target=` means. Empty `include` is all.
@@ -71,8 +83,6 @@ public struct MountConfiguration: Sendable {
     public var auto = false
     /// Group that may write `.mirror/control` beside the owner.
     public var controlGroup: UInt32?
-    /// Where to keep what must outlive the daemon; made when it is first needed. Nil where there is no place.
-    public var stateDirectory: FilePath?
     /// What `mirror` takes for parameters that are not given, and what the jobs of `target=` run with.
     public var defaults = JobParameters()
 

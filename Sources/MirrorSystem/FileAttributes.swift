@@ -75,4 +75,16 @@ extension FileAttributes {
         copy.raw.st_blocks = (size + 511) / 512
         return copy
     }
+
+    /// The same with what `other` says of the content: size, blocks, and when it was changed. The time of
+    /// the last status change is the later of both.
+    public func withContent(of other: FileAttributes) -> FileAttributes {
+        var copy = self
+        copy.raw.st_size = other.raw.st_size
+        copy.raw.st_blocks = other.raw.st_blocks
+        copy.raw.st_mtim = other.raw.st_mtim
+        let (own, there) = (raw.st_ctim, other.raw.st_ctim)
+        if (there.tv_sec, there.tv_nsec) > (own.tv_sec, own.tv_nsec) { copy.raw.st_ctim = there }
+        return copy
+    }
 }

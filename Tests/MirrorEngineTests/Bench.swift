@@ -14,10 +14,12 @@ final class Bench: Sendable {
     let root: FilePath
     let source: FilePath
     let target: FilePath
+    let state: FilePath
     let engine: Engine
     private let directory: FileDescriptor
 
-    init(_ root: String? = nil, faults: FaultPlan? = nil) throws {
+    /// - Parameter keepsState: whether there is a state directory.
+    init(_ root: String? = nil, faults: FaultPlan? = nil, keepsState: Bool = true) throws {
         let base = root ?? NSTemporaryDirectory()
         let name = "twinfs-bench-\(ThisProcess.id)-\(UInt32.random(in: 0...UInt32.max))"
         self.root = FilePath(base).appending(name)
@@ -25,10 +27,24 @@ final class Bench: Sendable {
         target = self.root.appending("target")
         for path in [self.root, source, target] { _ = try path.makeDirectory() }
         directory = try FileDescriptor.openBacking(source, .readOnly, .directory)
-        let configuration = MountConfiguration(
-            source: source, mountpoint: self.root.appending("mount"))
-        engine = Engine(
-            configuration: configuration, source: directory, log: Self.log, faults: faults)
+        state = self.root.appending("var").appending("state")
+        engine = Self.engine(self.root, directory, faults, keepsState ? state : nil)
+    }
+
+    /// A second engine on the same directories: what the next mount finds.
+    ///
+    /// - Parameter state: another state directory than the bench's.
+    func remounted(state: FilePath? = nil) -> Engine {
+        Self.engine(root, directory, nil, state ?? self.state)
+    }
+
+    private static func engine(
+        _ root: FilePath, _ source: FileDescriptor, _ faults: FaultPlan?, _ state: FilePath?
+    ) -> Engine {
+        var configuration = MountConfiguration(
+            source: root.appending("source"), mountpoint: root.appending("mount"))
+        configuration.stateDirectory = state
+        return Engine(configuration: configuration, source: source, log: log, faults: faults)
     }
 
     private static var log: Logger {

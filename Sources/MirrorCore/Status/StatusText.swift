@@ -11,6 +11,7 @@ public enum StatusText {
     /// The whole text, each line with its newline.
     public static func render(_ report: StatusReport) -> String {
         var lines = [header(report)]
+        lines += report.warnings.map { "warning: " + NameText.harmless($0) }
         if report.jobs.isEmpty {
             lines.append("no jobs; start one: twinfs mirror IMAGE target=/backup/")
         }

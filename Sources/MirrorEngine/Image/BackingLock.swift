@@ -26,11 +26,24 @@ final class BackingLock: Sendable {
         }
     }
 
+    /// The image goes on on another file. Takes over `descriptor`, which has its lock
+    /// already.
+    func move(to descriptor: FileDescriptor) {
+        state.withLock { state in
+            let old = state.descriptor
+            state.descriptor = state.users == 0 ? nil : descriptor
+            try? (state.users == 0 ? descriptor : old)?.close()
+        }
+    }
+
     /// Nil where nobody can write the file, so that nobody has to be kept from it.
     private static func lock(_ backing: FilePath) throws(Errno) -> FileDescriptor? {
         let descriptor: FileDescriptor
         do throws(Errno) {
-            descriptor = try FileDescriptor.openBacking(backing, .writeOnly)
+            // On a block device O_EXCL keeps others from mounting it. On a file it means nothing here.
+            let isDevice = try backing.status().kind == .blockDevice
+            descriptor = try FileDescriptor.openBacking(
+                backing, .writeOnly, isDevice ? .exclusiveCreate : [])
         } catch .readOnlyFileSystem, .permissionDenied, .notPermitted, .textFileBusy {
             return nil
         }

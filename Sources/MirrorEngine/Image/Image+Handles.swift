@@ -1,23 +1,25 @@
 import MirrorCore
 import MirrorSystem
 import Synchronization
-public import SystemPackage
+import SystemPackage
 
 extension Image {
     public enum Access: Sendable { case reading, writing }
 
-    /// Counts a handle. The first writer takes the exclusive lock on the backing file, through
-    /// `descriptor`'s own open file.
+    /// Counts a handle. The first writer takes the exclusive lock on the file that serves the image.
     ///
-    /// - Throws: `.resourceBusy` where another process holds a lock on the backing file.
-    public func opened(for access: Access, backing: FilePath) throws(Errno) {
-        if access == .reading { return state.withLock { $0.readers += 1 } }
-        try lock.take(backing)
-        state.withLock { $0.writers += 1 }
+    /// - Throws: `.resourceBusy` where another process holds a lock on it.
+    func opened(_ descriptor: FileDescriptor, _ flags: OpenFlags, _ serving: FilePath) throws(Errno)
+    {
+        if flags.writes { try lock.take(serving) }
+        state.withLock { if flags.writes { $0.writers += 1 } else { $0.readers += 1 } }
+        handles.add(descriptor, flags)
     }
 
-    /// Counts it out; the last one gives the lock back and forgets a failed flush.
-    public func closed(for access: Access) {
+    /// Counts it out, before its descriptor is closed; the last one gives the lock back and forgets a
+    /// failed flush.
+    func closed(_ descriptor: FileDescriptor, for access: Access) {
+        handles.remove(descriptor)
         state.withLock { state in
             if access == .reading { state.readers -= 1 } else { state.writers -= 1 }
             if state.readers + state.writers == 0 { flushFailure.store(0, ordering: .relaxed) }

@@ -30,6 +30,14 @@ public final class Image: Sendable {
     /// Keeps other processes from the backing file while somebody writes or a job lives.
     let lock = BackingLock()
 
+    /// Every descriptor that a switch-over has to move to the twin.
+    let handles = OpenHandles()
+
+    /// Held while the image is opened, from choosing the file until the handle is counted, and by a
+    /// switch-over from its preparation to its end: an open gets the old file and is moved, or the new
+    /// one. Only other opens of this image wait for it.
+    let opening = Mutex<Void>(())
+
     /// Protects names and counts. Leaf lock: nothing is called under it.
     let state: Mutex<ImageState>
 

@@ -32,6 +32,9 @@ public final class ImageRegistry: Sendable {
         }
     }
 
+    /// Whether anybody uses the image of this identity.
+    func knows(_ identity: FileIdentity) -> Bool { images.withLock { $0[identity] != nil } }
+
     /// Every image there is, in no order.
     public var all: [Image] { images.withLock { Array($0.values) } }
 
@@ -40,12 +43,7 @@ public final class ImageRegistry: Sendable {
     public func renamed(from old: FilePath, to new: FilePath) {
         for image in all {
             image.state.withLock { state in
-                guard state.path.starts(with: old) else { return }
-                var path = new
-                for component in state.path.components.dropFirst(old.components.count) {
-                    path.append(component)
-                }
-                state.path = path
+                if let path = state.path.moved(from: old, to: new) { state.path = path }
             }
         }
     }

@@ -13,6 +13,7 @@ struct FileStore: TwinStore {
     }
 
     var capacity: UInt64? { nil }
+    var local: FileDescriptor? { descriptor }
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno) -> Int {
         try descriptor.readFully(into: buffer, at: offset)

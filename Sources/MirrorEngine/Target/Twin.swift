@@ -126,6 +126,9 @@ final class Twin: Sendable {
         released()
     }
 
+    /// The file or device, open and locked; nil for a target on another machine.
+    var descriptor: FileDescriptor? { store.local }
+
     /// The name under which it is being written.
     var workingPath: FilePath { file?.workingPath ?? place.path }
 

@@ -14,6 +14,10 @@ protocol TwinStore: Sendable {
     /// not fill such a block makes no hole.
     var blockSize: Int { get }
 
+    /// What a guest can go on on, open for reading and writing and locked; nil where that is not on this
+    /// machine.
+    var local: FileDescriptor? { get }
+
     /// Reads until `buffer` is full or the store ends; says how many bytes came.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno) -> Int
 

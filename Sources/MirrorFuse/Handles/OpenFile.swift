@@ -18,6 +18,4 @@ final class OpenFile: Sendable {
     }
 
     deinit { try? descriptor.close() }
-
-    var access: Image.Access { flags.writes ? .writing : .reading }
 }

@@ -40,6 +40,7 @@ extension Session {
         do throws(Errno) {
             let node = try nodes.node(id)
             try node.apply(ownerAndModeOf: change)
+            twin(of: node)?.follow(ownerAndModeOf: change)
             guard let size = change.size else { return finish(reply, node, change) }
             let file = try fileForSize(node, handle)
             setSize(WaitingReply(reply), file, size, change, isTemporary: handle == nil)
@@ -62,10 +63,7 @@ extension Session {
         file.image.perform {
             file.image.truncate(to: size, through: file.descriptor)
         } then: { outcome in
-            if isTemporary {
-                file.image.closed(for: .writing)
-                self.engine.images.release(file.image)
-            }
+            if isTemporary { self.drop(file) }
             switch outcome {
             case .failed(let error): reply.take().fail(error)
             default: self.finish(reply.take(), file.node, change)
@@ -76,10 +74,35 @@ extension Session {
     private func finish(_ reply: consuming Reply, _ node: Node, _ change: AttributeChange) {
         do throws(Errno) {
             try node.apply(timesOf: change)
-            reply.attributes(try node.attributes(), valid: Self.valid)
+            twin(of: node)?.follow(timesOf: change)
+            reply.attributes(shown(try node.attributes()), valid: Self.valid)
         } catch {
             reply.fail(error)
         }
+    }
+
+    /// The file that serves an image in place of its own, where that one has attributes to set.
+    private func twin(of node: Node) -> FileDescriptor? {
+        guard let backing = engine.serving.backing(of: node.identity), !backing.isDevice else {
+            return nil
+        }
+        return backing.node
+    }
+}
+
+extension FileDescriptor {
+    /// A twin carries what its image says of owner, mode and times, as far as it can.
+    fileprivate func follow(ownerAndModeOf change: AttributeChange) {
+        if change.owner != nil || change.group != nil {
+            try? setOwner(change.owner, group: change.group)
+        }
+        if let permissions = change.permissions { try? setPermissions(permissions) }
+    }
+
+    fileprivate func follow(timesOf change: AttributeChange) {
+        guard change.access != nil || change.modification != nil else { return }
+        try? setTimes(
+            access: change.access ?? .unchanged, modification: change.modification ?? .unchanged)
     }
 }
 

@@ -94,7 +94,7 @@ extension Session {
         let held = list.withAttributes ? hold(entry, parent) : nil
         guard let held else { return list.add(entry) }
         let node = nodes.remember(held.descriptor, held.attributes, parent, entry.name)
-        if list.add(entry, node.id, held.attributes, valid: Self.valid) { return true }
+        if list.add(entry, node.id, shown(held.attributes), valid: Self.valid) { return true }
         nodes.forget(node.id, 1)
         return false
     }

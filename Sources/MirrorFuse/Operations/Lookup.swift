@@ -1,4 +1,5 @@
 import CFuse
+import MirrorEngine
 import MirrorSystem
 import Synchronization
 import SystemPackage
@@ -55,7 +56,12 @@ extension Session {
     ) {
         let node = nodes.remember(descriptor, attributes, parent, [UInt8](cString: name))
         node.hasSetID.store(attributes.hasSetID, ordering: .relaxed)
-        if !reply.entry(node.id, attributes, valid: Self.valid) { nodes.forget(node.id, 1) }
+        if !reply.entry(node.id, shown(attributes), valid: Self.valid) { nodes.forget(node.id, 1) }
+    }
+
+    /// What the kernel is told of a file: of one that a twin serves, that one's size and times.
+    func shown(_ attributes: FileAttributes) -> FileAttributes {
+        engine.serving.backing(of: attributes.identity)?.attributes(over: attributes) ?? attributes
     }
 
     func forget(_ node: UInt64, _ count: UInt64) {
@@ -67,7 +73,7 @@ extension Session {
             if MirrorNumber.owns(node) {
                 return reply.attributes(try mirror.attributes(of: node, identity), valid: 0)
             }
-            reply.attributes(try nodes.node(node).attributes(), valid: Self.valid)
+            reply.attributes(shown(try nodes.node(node).attributes()), valid: Self.valid)
         } catch {
             reply.fail(error)
         }

@@ -30,7 +30,7 @@ extension Session {
             if hides(parent, name) { throw Errno.notPermitted }
             let (node, file) = try createFile(reply, parent, name, mode, flags)
             do throws(Errno) {
-                let attributes = try node.attributes()
+                let attributes = shown(try node.attributes())
                 let handle = try files.insert(file)
                 let answer = join(file)
                 engine.created(node.identity, at: nodes.path(of: node.id))
@@ -60,24 +60,20 @@ extension Session {
 
     /// Opens the file behind a node with the guest's access mode, and counts the image as open.
     ///
-    /// - Throws: `.resourceBusy` where another process holds a lock on the backing file.
+    /// - Throws: `.resourceBusy` where another process holds a lock on the backing file; `.ioError` where
+    ///   a twin serves the image that is not there.
     func openBacking(of node: Node, _ flags: OpenFlags) throws(Errno) -> OpenFile {
         guard node.isRegular else { throw .invalidArgument }
-        return try counted(node, flags, try node.descriptor.reopened(flags.backing))
+        return try counted(node, flags, nil)
     }
 
+    /// - Parameter given: the image's own file where it is open already; taken over.
     private func counted(
-        _ node: Node, _ flags: OpenFlags, _ descriptor: FileDescriptor
+        _ node: Node, _ flags: OpenFlags, _ given: FileDescriptor?
     ) throws(Errno) -> OpenFile {
-        let image = engine.images.image(node.identity, path: nodes.path(of: node.id))
-        let file = OpenFile(node: node, flags: flags, descriptor: descriptor, image: image)
-        do throws(Errno) {
-            try image.opened(for: file.access, backing: node.descriptor.procPath)
-        } catch {
-            engine.images.release(image)
-            throw error
-        }
-        return file
+        let (image, descriptor) = try engine.open(
+            node.identity, node.descriptor, at: nodes.path(of: node.id), flags, given: given)
+        return OpenFile(node: node, flags: flags, descriptor: descriptor, image: image)
     }
 
     private func insert(_ file: OpenFile) throws(Errno) -> UInt64 {
@@ -116,8 +112,6 @@ extension Session {
         drop(file)
     }
 
-    private func drop(_ file: OpenFile) {
-        file.image.closed(for: file.access)
-        engine.images.release(file.image)
-    }
+    /// Before the descriptor goes with the file.
+    func drop(_ file: OpenFile) { engine.close(file.image, file.descriptor, file.flags) }
 }

@@ -30,6 +30,7 @@ extension Session {
     /// so it may turn out not to be needed.
     private func offerBacking(_ file: OpenFile) -> Int32? {
         guard offer.passthrough, !file.flags.writes else { return nil }
+        if engine.serving.backing(of: file.image.identity)?.isDevice == true { return nil }
         guard file.node.opening.withLock({ $0.isIdle }), file.image.pin() else { return nil }
         let id = cfuse_backing_open(device, file.descriptor.rawValue)
         if id > 0 { return id }

@@ -1,0 +1,137 @@
+import MirrorCore
+public import MirrorSystem
+import Synchronization
+public import SystemPackage
+
+// Opening images, wherever their bytes are.
+
+extension Engine {
+    /// Opens an image for a guest, with its access mode, O_SYNC and O_DSYNC, and counts the handle. The
+    /// file is the one that serves the image at that moment; a later switch-over makes the descriptor
+    /// stand for the twin. Paired with `close`.
+    ///
+    /// - Parameters:
+    ///   - node: the image's own file, O_PATH.
+    ///   - path: relative to the source directory.
+    ///   - given: the image's own file, opened already (CREATE); used, or closed where another file
+    ///     serves the image or the open fails.
+    /// - Throws: `.resourceBusy` where another process holds a lock on the file; `.ioError` where the
+    ///   image's own file is old and its twin is not known or not there.
+    public func open(
+        _ identity: FileIdentity, _ node: FileDescriptor, at path: FilePath, _ flags: OpenFlags,
+        given: FileDescriptor? = nil
+    ) throws(Errno) -> (image: Image, descriptor: FileDescriptor) {
+        let image = images.image(identity, path: path)
+        do throws(Errno) {
+            let descriptor = try image.opening.withLock { _ throws(Errno) in
+                try open(image, node, path, flags, given)
+            }
+            return (image, descriptor)
+        } catch {
+            release(image)
+            throw error
+        }
+    }
+
+    /// Under `image.opening`.
+    private func open(
+        _ image: Image, _ node: FileDescriptor, _ path: FilePath, _ flags: OpenFlags,
+        _ given: FileDescriptor?
+    ) throws(Errno) -> FileDescriptor {
+        var opened = given
+        do throws(Errno) {
+            let backing = try serving.backing(forOpening: image.identity, node, at: path)
+            let file = backing?.node ?? node
+            if backing != nil || given == nil {
+                try? given?.close()
+                opened = nil
+                opened = try file.reopened(flags.backing)
+            }
+            let descriptor = opened!
+            try image.opened(descriptor, flags, file.procPath)
+            return descriptor
+        } catch {
+            try? opened?.close()
+            throw error
+        }
+    }
+
+    /// Ends what `open` began, before the descriptor is closed by its owner.
+    public func close(_ image: Image, _ descriptor: FileDescriptor, _ flags: OpenFlags) {
+        image.closed(descriptor, for: flags.writes ? .writing : .reading)
+        release(image)
+    }
+
+    /// Ends one use of an image.
+    func release(_ image: Image) {
+        images.release(image)
+        serving.released(image.identity)
+    }
+}
+
+extension Engine {
+    /// Opens an image for reading, for a job: the file that serves it now. The caller closes it, and calls
+    /// `Image.follow` where it wants to read the twin after a switch-over.
+    ///
+    /// - Returns: the descriptor, the status of the image's own file (its identity is the image's), and
+    ///   the path of the twin that serves it, nil where its own file does.
+    func openBacking(
+        of path: FilePath
+    ) throws(Errno) -> (descriptor: FileDescriptor, own: FileStatus, twin: FilePath?) {
+        let own = try source.openBeneath(path, .readOnly, .nonBlocking)
+        do throws(Errno) {
+            let status = try own.status()
+            guard status.kind == .regular,
+                let backing = try serving.backing(forOpening: status.identity, own, at: path)
+            else { return (own, status, nil) }
+            let descriptor = try FileDescriptor.openBacking(
+                backing.node.procPath, .readOnly, .nonBlocking)
+            try? own.close()
+            return (descriptor, status, backing.path)
+        } catch {
+            try? own.close()
+            throw error
+        }
+    }
+
+    /// The image's own file as a target, to switch back to it: where a twin serves the image, and
+    /// `target` names that file (by its path in the source directory or in the mount, or by either
+    /// directory). Nil otherwise. Its bytes are old; a job has to overwrite what differs.
+    ///
+    /// - Returns: the file, open for reading and writing and locked, the caller's to close; and its path.
+    func home(
+        of image: Image, named target: FilePath
+    ) throws(CommandError) -> (descriptor: FileDescriptor, path: FilePath)? {
+        guard let node = serving.home(of: image.identity) else { return nil }
+        let path = image.path
+        let wanted = target.lexicallyNormalized()
+        let names = [configuration.source, configuration.mountpoint].flatMap { directory in
+            [directory, directory.pushing(path)]
+        }
+        guard names.contains(wanted) else { return nil }
+        let place = configuration.source.pushing(path)
+        do throws(Errno) {
+            let file = try FileDescriptor.openBacking(node.descriptor.procPath, .readWrite)
+            do throws(Errno) {
+                try file.lockExclusively()
+                return (file, place)
+            } catch {
+                try? file.close()
+                throw error
+            }
+        } catch {
+            throw .target(place, error)
+        }
+    }
+
+    /// Where an image's bytes are: the path of the twin that serves it, nil where its own file does.
+    func servingPath(of image: Image) -> FilePath? { serving.backing(of: image.identity)?.path }
+}
+
+extension Image {
+    /// A switch-over makes this descriptor stand for the twin, as it does with guests' handles.
+    func follow(_ descriptor: FileDescriptor) { handles.add(descriptor, .reading) }
+
+    /// Before the descriptor is closed.
+    func unfollow(_ descriptor: FileDescriptor) { handles.remove(descriptor) }
+}

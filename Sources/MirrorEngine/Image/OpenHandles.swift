@@ -1,0 +1,38 @@
+import MirrorSystem
+import Synchronization
+import SystemPackage
+
+/// The descriptors through which an image's bytes are reached, so that a switch-over can make them
+/// stand for another file: the guests' handles, and what jobs read from.
+///
+/// A number stays the same for as long as its owner has it. Reads and writes need not look here: a call
+/// that is under way goes on with the file that it began with.
+final class OpenHandles: Sendable {
+    struct Handle {
+        let descriptor: FileDescriptor
+        let flags: OpenFlags
+    }
+
+    /// Protects the list. Held over `dup3(2)` of a switch-over, which nothing can make wait; a number is
+    /// taken out of the list before it is closed, so it is never another file's by then.
+    private let handles = Mutex<[Handle]>([])
+
+    var all: [Handle] { handles.withLock { $0 } }
+
+    func add(_ descriptor: FileDescriptor, _ flags: OpenFlags) {
+        handles.withLock { $0.append(Handle(descriptor: descriptor, flags: flags)) }
+    }
+
+    func remove(_ descriptor: FileDescriptor) {
+        handles.withLock { $0.removeAll { $0.descriptor == descriptor } }
+    }
+
+    /// Makes each of these numbers that is still open stand for its other file.
+    func swap(_ replacements: [(old: FileDescriptor, new: FileDescriptor)]) {
+        handles.withLock { handles in
+            for (old, new) in replacements where handles.contains(where: { $0.descriptor == old }) {
+                new.replace(old)
+            }
+        }
+    }
+}

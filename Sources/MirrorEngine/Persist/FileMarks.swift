@@ -1,0 +1,72 @@
+import MirrorSystem
+import SystemPackage
+
+/// What the attributes of a file say of its part in switch-overs.
+struct FileMarks {
+    /// That its bytes are old.
+    var superseded: SupersededMark?
+    /// That it serves an image: `ID GENERATION`.
+    var serving: String?
+    /// Whether its filesystem keeps attributes at all.
+    var areKept = true
+
+    /// Of the file that a descriptor holds.
+    init(of node: FileDescriptor) throws(Errno) {
+        try self.init(ofSource: node)
+        if areKept { serving = try node.nodeAttribute(SupersededMark.servingAttribute) }
+    }
+
+    /// The same without `serving`, which says nothing of an image's own file: every open asks this.
+    init(ofSource node: FileDescriptor) throws(Errno) {
+        do throws(Errno) {
+            superseded = try node.nodeAttribute(SupersededMark.attribute).map(SupersededMark.init)
+        } catch .notSupported {
+            areKept = false
+        }
+    }
+}
+
+extension Serving {
+    private static let marks = [SupersededMark.attribute, SupersededMark.servingAttribute].map {
+        Array($0.utf8)
+    }
+
+    /// Whether an attribute of this name says which file serves an image: not for the mount's users.
+    public static func isMark(_ name: some Collection<UInt8>) -> Bool {
+        marks.contains { $0.elementsEqual(name) }
+    }
+
+    /// The same for a C string.
+    public static func isMark(_ name: UnsafePointer<CChar>) -> Bool {
+        let prefix = "user.twinfs."
+        guard name[0] == CChar(bitPattern: UInt8(ascii: "u")) else { return false }
+        let text = String(cString: name)
+        return text.hasPrefix(prefix) && isMark(text.utf8)
+    }
+}
+
+/// Changes of the attributes, not yet durable; none is made on a filesystem that keeps none.
+extension FileDescriptor {
+    func mark(superseded mark: SupersededMark) throws(Errno) {
+        try changingMarks { () throws(Errno) in
+            try removeNodeAttribute(SupersededMark.servingAttribute)
+            try setNodeAttribute(SupersededMark.attribute, mark.text)
+        }
+    }
+
+    func mark(serving mark: String) throws(Errno) {
+        try changingMarks { () throws(Errno) in
+            try setNodeAttribute(SupersededMark.servingAttribute, mark)
+        }
+    }
+
+    func unmarkSuperseded() throws(Errno) {
+        try changingMarks { () throws(Errno) in
+            try removeNodeAttribute(SupersededMark.attribute)
+        }
+    }
+
+    private func changingMarks(_ change: () throws(Errno) -> Void) throws(Errno) {
+        do throws(Errno) { try change() } catch .notSupported { return }
+    }
+}

@@ -1,0 +1,133 @@
+import MirrorCore
+import MirrorSystem
+import SystemPackage
+
+/// One image's part of a switch-over.
+struct Move: Sendable {
+    let image: Image
+    /// The twin: absolute, without links in its directory.
+    let twin: FilePath
+    /// The twin, open for reading and writing, and locked. Stays the caller's, who closes it some time
+    /// after; the lock stays for as long as the image needs it.
+    let descriptor: FileDescriptor
+    /// Bytes that the image has at the cut.
+    let length: UInt64
+}
+
+/// A move, for which everything that can fail is done before the record is written.
+final class PreparedMove {
+    let move: Move
+    private(set) var record: ServingRecord
+    let home: HeldNode
+    /// Nil where the image's own file serves it again.
+    let backing: Backing?
+    /// Id of the record that this one takes the place of.
+    let replaced: String?
+    /// What served the image so far, if that was not its own file.
+    let former: Backing?
+    /// The twin once more, for the image's lock.
+    private var lock: FileDescriptor?
+    /// For each descriptor of the image one of the twin, and one more of the old file: so that it is not
+    /// closed while others wait, which can take long where it has to be written back first.
+    private var replacements: [(old: FileDescriptor, new: FileDescriptor, spare: FileDescriptor)] =
+        []
+
+    init(
+        _ move: Move, _ plan: SwitchPlan, home: HeldNode, entry: Serving.Entry?
+    ) throws(Errno) {
+        self.move = move
+        self.home = home
+        (former, replaced) = (entry?.backing, entry?.record.id)
+        let status = try move.descriptor.status()
+        let isHome = status.identity == move.image.identity
+        // An image without a name has no place in a record; one that is at home stays there.
+        if entry?.isDeleted == true || isHome && former == nil { throw .invalidArgument }
+        let place = isHome ? nil : try plan.place(of: move, status)
+        record = plan.record(of: move, place, replacing: entry?.record)
+        backing =
+            try place.map { (place) throws(Errno) in
+                Backing(
+                    path: move.twin,
+                    node: try FileDescriptor.openNode(at: move.descriptor.procPath),
+                    isDevice: place.isDevice, length: place.length)
+            }
+    }
+
+    deinit {
+        try? lock?.close()
+        for (_, new, spare) in replacements {
+            try? new.close()
+            try? spare.close()
+        }
+    }
+
+    /// Opens what the image's descriptors will stand for, and marks the twin.
+    func prepare() throws(Errno) {
+        if let backing, !backing.isDevice {
+            try backing.node.mark(serving: record.servingMark)
+            try backing.node.synchronizeNode()
+        }
+        lock = try move.descriptor.duplicated()
+        let node = try FileDescriptor.openNode(at: move.descriptor.procPath)
+        defer { try? node.close() }
+        for handle in move.image.handles.all { try prepare(handle, node) }
+    }
+
+    private func prepare(_ handle: OpenHandles.Handle, _ node: FileDescriptor) throws(Errno) {
+        let new = try node.reopened(handle.flags.backing)
+        do throws(Errno) {
+            replacements.append((handle.descriptor, new, try handle.descriptor.duplicated()))
+        } catch {
+            try? new.close()
+            throw error
+        }
+    }
+
+    /// Follows a rename: the image's path now.
+    func lookUpPath() { record.image = shown(move.image.path) }
+
+    /// The switch-over does not happen: takes back what was written on the twin.
+    func abandon() {
+        guard let backing, !backing.isDevice else { return }
+        try? backing.node.removeNodeAttribute(SupersededMark.servingAttribute)
+    }
+
+    /// The image's entry once the record is written.
+    var entry: Serving.Entry { Serving.Entry(record: record, home: home, backing: backing) }
+
+    /// Gives the image its new file. Cannot fail.
+    func swap() {
+        move.image.handles.swap(replacements.map { ($0.old, $0.new) })
+        if let lock = lock.take() { move.image.lock.move(to: lock) }
+    }
+}
+
+/// What the moves of one switch-over have in common.
+struct SwitchPlan {
+    let generation: Int
+    let time: Int
+
+    /// Where the twin is, as the record has it.
+    func place(
+        of move: Move, _ status: FileStatus
+    ) throws(Errno) -> ServingRecord.Place {
+        let isDevice = status.kind == .blockDevice
+        return ServingRecord.Place(
+            path: shown(isDevice ? DeviceName.lasting(move.twin) : move.twin),
+            inode: isDevice ? status.representedDevice : status.identity.inode,
+            isDevice: isDevice, length: move.length,
+            capacity: isDevice ? try move.descriptor.blockDeviceSize() : 0)
+    }
+
+    func record(
+        of move: Move, _ place: ServingRecord.Place?, replacing old: ServingRecord?
+    ) -> ServingRecord {
+        // Of a way back whose attributes may not be durable yet, what it came from.
+        let past = old.flatMap { old in
+            old.twin.map { ServingRecord.Past(id: old.id, twin: $0.path) } ?? old.replaces
+        }
+        return ServingRecord(
+            id: RandomID.make(), generation: generation, image: shown(move.image.path),
+            inode: move.image.identity.inode, twin: place, replaces: past, time: time)
+    }
+}
