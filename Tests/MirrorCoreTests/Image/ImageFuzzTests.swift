@@ -82,7 +82,11 @@ struct ImageFuzzTests {
     private static func follow(_ name: String, from path: String) -> String {
         var parts = path.split(separator: "/").dropLast()
         for part in name.trimmingPrefix("file:").split(separator: "/") where part != "." {
-            if part == ".." { _ = parts.popLast() } else { parts.append(part) }
+            if part != ".." {
+                parts.append(part)
+            } else if parts.popLast() == nil {
+                return "outside"
+            }
         }
         return parts.joined(separator: "/")
     }

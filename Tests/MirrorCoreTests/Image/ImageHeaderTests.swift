@@ -93,6 +93,11 @@ struct ImageHeaderTests {
         var unnamed = SampleImage.qcow2(backing: "").read(0, 4096)
         unnamed[79] = 4
         #expect(SampleImage(unnamed).header.isUnreadable)
+        // The first extension runs past the cluster's end, and would hide those behind it.
+        var overrun = SampleImage.qcow2(backing: "", dataFile: "d").read(0, 4096)
+        overrun.put([0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff], at: 112)
+        overrun[79] = 0
+        #expect(SampleImage(overrun).header.isUnreadable)
     }
 
     @Test("every extent of a VMDK descriptor is named")
