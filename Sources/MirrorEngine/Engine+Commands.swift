@@ -44,15 +44,17 @@ extension Engine {
             try run(id, reply) { (job) throws(CommandError) in try job.set(changes) }
         case .cancel(let id, let force):
             try run(id, reply) { (job) throws(CommandError) in try job.cancel(force: force) }
-        case .complete(_, switchOver: true):
-            throw CommandError(
-                .notSupported, "complete: switch-over is not built yet: use complete switch=off")
-        case .complete(let id, switchOver: false):
-            try run(id, reply) { (job) throws(CommandError) in try job.complete() }
-        case .verify:
+        case .complete(let id, switchOver: true):
             throw CommandError(
                 .notSupported,
-                "verify is not built yet: use complete switch=off, then cmp the source and the twin"
+                "complete \(NameText.shown(id)): switch-over is not built yet: use complete switch=off"
+            )
+        case .complete(let id, switchOver: false):
+            try run(id, reply) { (job) throws(CommandError) in try job.complete() }
+        case .verify(let id, _):
+            throw CommandError(
+                .notSupported,
+                "verify \(NameText.shown(id)): not built yet: use complete switch=off, then cmp the source and the twin"
             )
         case .checkpoint:
             throw CommandError(.notSupported, "checkpoint is not built yet: use sync=full")
