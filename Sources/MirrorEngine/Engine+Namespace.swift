@@ -22,7 +22,8 @@ extension Engine {
 
     /// The last name of a file went away in the mount: its jobs end as `cancelled`, with that reason.
     public func deleted(_ identity: FileIdentity) {
-        for job in jobs.all where job.image.identity == identity && !job.hasEnded {
+        for job in jobs.all where !job.hasEnded {
+            guard job.members.contains(where: { $0.image.identity == identity }) else { continue }
             job.queue.async { job.imageDeleted() }
         }
     }
@@ -43,7 +44,7 @@ extension Engine {
     }
 
     private func startWanted(_ path: FilePath) {
-        start(path, configuration.defaults) { [self] result in
+        start([path], configuration.defaults) { [self] result in
             if result.errno != nil { log.error("\(shown(path)): no job: \(result.text)") }
         }
     }
