@@ -44,10 +44,10 @@ extension Engine {
             try run(id, reply) { (job) throws(CommandError) in
                 try job.complete(switchOver: switchOver)
             }
-        case .verify:
+        case .verify(let id, _):
             throw CommandError(
                 .notSupported,
-                "verify is not built yet: use complete switch=off, then cmp the source and the twin"
+                "verify \(NameText.shown(id)): not built yet: use complete switch=off, then cmp the source and the twin"
             )
         case .checkpoint:
             throw CommandError(.notSupported, "checkpoint is not built yet: use sync=full")
