@@ -10,7 +10,8 @@ extension StressTests {
     /// told *in sync*.
     @Suite(.serialized, .timeLimit(.minutes(1))) struct RelayTests {
         enum Kind: CaseIterable, Sendable {
-            case forwards, forwardsAndClaims, claims, backgroundWrites, failedForwards
+            case forwards, forwardsAndClaims, claims, writesAndClaims, backgroundWrites,
+                failedForwards
         }
 
         @Test(arguments: Kind.allCases, [1, 2])
@@ -44,10 +45,13 @@ private final class Relay: Sendable {
     let isOver = Atomic<Bool>(false)
     private let kind: StressTests.RelayTests.Kind
     private let gauges: [WriteGauge]
+    /// Idle images between the two: they keep a reader on its way from the first to the last.
+    private static let idleImages = 20
 
     init(_ kind: StressTests.RelayTests.Kind, images: Int) {
         self.kind = kind
-        let gauges = (0..<images).map { _ in WriteGauge() }
+        let count = images == 1 ? 1 : images + Self.idleImages
+        let gauges = (0..<count).map { _ in WriteGauge() }
         self.gauges = gauges
         tables = gauges.map { DirtyTable(granularity: .standard, gauge: $0) }
         begin(place(0), 0)
@@ -62,7 +66,7 @@ private final class Relay: Sendable {
     }
 
     private func place(_ number: Int) -> Place {
-        let index = number % tables.count
+        let index = number == 0 ? 0 : tables.count - 1
         return Place(
             table: tables[index], gauge: gauges[index],
             range: ByteRange(at: UInt64(number) * 63 << 27, count: 512))
@@ -86,6 +90,10 @@ private final class Relay: Sendable {
 
     private func handOn(from old: Place, to new: Place, _ turn: Int) {
         switch kind {
+        case .writesAndClaims where turn % 2 == 0:
+            begin(new, turn + 1)
+            finish(old, turn)
+            old.table.release(old.table.takeExtent(from: old.granule, limit: 1)!)
         case .backgroundWrites, .failedForwards:
             // The old place stays dirty when its write is over, until the new one has begun.
             finish(old, turn)
@@ -99,10 +107,10 @@ private final class Relay: Sendable {
 
     private func begin(_ place: Place, _ turn: Int) {
         switch kind {
-        case .forwardsAndClaims where turn % 2 == 0, .claims:
+        case .forwardsAndClaims where turn % 2 == 0, .writesAndClaims where turn % 2 == 1, .claims:
             place.table.markUncounted(place.range)
             precondition(place.table.takeExtent(from: place.granule, limit: 1) != nil)
-        case .backgroundWrites:
+        case .backgroundWrites, .writesAndClaims:
             place.gauge.enter(place.range)
         case .failedForwards:
             forward(place)
@@ -114,9 +122,9 @@ private final class Relay: Sendable {
 
     private func finish(_ place: Place, _ turn: Int) {
         switch kind {
-        case .forwardsAndClaims where turn % 2 == 0, .claims:
+        case .forwardsAndClaims where turn % 2 == 0, .writesAndClaims where turn % 2 == 1, .claims:
             place.table.release(place.granule..<place.granule + 1)
-        case .backgroundWrites:
+        case .backgroundWrites, .writesAndClaims:
             _ = place.table.mark(place.range)
             place.gauge.leave(place.range)
         case .failedForwards:
