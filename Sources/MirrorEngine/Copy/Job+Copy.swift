@@ -97,6 +97,7 @@ extension Job {
         busyLanes -= 1
         idleLanes.append(lane)
         for result in results { finished(result, isDoubtful: failures != flushFailures) }
+        for block in twin.takeRaggedBlocks() { table.markUncounted(block) }
         if bytesSinceFlush >= Self.flushInterval, !isFlushing { flush(settles: false) }
         advance()
     }

@@ -27,7 +27,6 @@ final class Lane: @unchecked Sendable {
 
     init(label: String, bufferSize: Int) {
         queue = DispatchQueue(label: label, qos: .utility)
-        // Whole blocks, so that a hole at the seam of two pieces is seen as one.
         size = min(Self.largestPiece, bufferSize & ~(ZeroScan.block - 1))
     }
 
@@ -57,7 +56,9 @@ final class Lane: @unchecked Sendable {
         self.buffer = buffer
         var offset = range.lowerBound
         while offset < range.upperBound {
-            let count = Int(min(UInt64(size), range.upperBound - offset))
+            // Pieces end where blocks do, so that a hole at their seam is seen as one.
+            let most = size - Int(offset % UInt64(ZeroScan.block))
+            let count = Int(min(UInt64(most), range.upperBound - offset))
             let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
             guard let done = copyPiece(piece, offset, source, twin, &result) else { return }
             offset += UInt64(done)
@@ -89,7 +90,9 @@ final class Lane: @unchecked Sendable {
             return nil
         }
         do throws(Errno) {
-            try write(UnsafeRawBufferPointer(rebasing: piece[..<count]), offset, twin, &result)
+            try write(
+                UnsafeRawBufferPointer(rebasing: piece[..<count]), offset, twin,
+                claimed: offset + UInt64(piece.count), &result)
         } catch {
             result.failure = (.target, error)
             return nil
@@ -99,13 +102,17 @@ final class Lane: @unchecked Sendable {
     }
 
     private func write(
-        _ data: UnsafeRawBufferPointer, _ offset: UInt64, _ twin: Twin, _ result: inout CopyResult
+        _ data: UnsafeRawBufferPointer, _ offset: UInt64, _ twin: Twin, claimed: UInt64,
+        _ result: inout CopyResult
     ) throws(Errno) {
         try ZeroScan.forEachRun(in: data, at: offset, block: twin.zeroBlock) {
             (run, isZero) throws(Errno) in
             let start = offset + UInt64(run.lowerBound)
             if isZero {
-                try twin.zero(ByteRange(at: start, count: UInt64(run.count)))
+                let isLast = run.upperBound == data.count
+                try twin.zero(
+                    ByteRange(at: start, count: UInt64(run.count)),
+                    claimed: isLast ? claimed : nil)
                 result.zeroes += run.count
             } else {
                 try twin.write(UnsafeRawBufferPointer(rebasing: data[run]), at: start)
