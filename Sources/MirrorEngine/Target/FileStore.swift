@@ -32,6 +32,16 @@ struct FileStore: TwinStore {
         }
     }
 
+    func giveBackTail(of range: ByteRange, _ claimed: UInt64) -> Bool {
+        let block = UInt64(blockSize)
+        let start = range.upperBound / block * block
+        guard start < range.upperBound, range.lowerBound <= start, start + block <= claimed else {
+            return false
+        }
+        let mode: AllocationMode = [.punchHole, .keepSize]
+        return (try? descriptor.allocate(mode, at: start, count: block)) != nil
+    }
+
     func setSize(_ size: UInt64) throws(Errno) { try descriptor.setSize(size) }
 
     func size() throws(Errno) -> UInt64 { try descriptor.status().size }

@@ -27,6 +27,10 @@ protocol TwinStore: Sendable {
     /// Makes a range read as zero: with `unmap` a hole where the store can, else allocated zeroes.
     func zero(_ range: ByteRange, unmap: Bool) throws(Errno)
 
+    /// The last block of `range`, which reads as zero, becomes a hole as a whole, with what it has past the
+    /// range; not where that goes past `claimed`. Says whether it did. The store's size stays.
+    func giveBackTail(of range: ByteRange, _ claimed: UInt64) -> Bool
+
     /// Gives the store a size; `.noSpace` where it cannot be that large. A store with a capacity keeps it.
     func setSize(_ size: UInt64) throws(Errno)
 
@@ -41,6 +45,8 @@ protocol TwinStore: Sendable {
 }
 
 extension TwinStore {
+    func giveBackTail(of range: ByteRange, _ claimed: UInt64) -> Bool { false }
+
     /// Offset of the first byte below `end` that is not zero, found by reading: what a device says of its
     /// discarded blocks is not to be trusted.
     func firstNonZero(below end: UInt64) throws(Errno) -> UInt64? {
