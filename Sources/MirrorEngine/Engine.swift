@@ -52,7 +52,7 @@ public final class Engine: Sendable {
             uptime: Int((ContinuousClock.now - started) / .seconds(1)), generation: 1,
             keeperPID: nil,
             workerPID: ThisProcess.id, jobs: jobs.all.map { $0.report() },
-            warnings: serving.warnings)
+            served: serving.reports, warnings: serving.warnings)
     }
 
     func tell(_ event: EventLog.Name, _ job: JobReport) {

@@ -72,6 +72,11 @@ import Testing
         handle.guest.write([1, 2, 3], at: 70_000)
         let next = bench.remounted()
         #expect(next.serving.warnings.isEmpty)
+        let served = ServedReport(image: "vm.img", twin: twin.string, generation: 1)
+        #expect(next.report().served == [served])
+        #expect(
+            StatusText.render(next.report())
+                .contains("vm.img  is served from \(twin)  (generation 1)"))
         let node = try FileDescriptor.openNode(at: own)
         defer { try? node.close() }
         let attributes = try node.attributes()
