@@ -24,4 +24,15 @@ public struct ByteRange: Hashable, Sendable {
     public func clamped(below end: UInt64) -> ByteRange {
         ByteRange(min(lowerBound, end), min(upperBound, end))
     }
+
+    /// Whether both have a byte in common.
+    func overlaps(_ other: ByteRange) -> Bool {
+        max(lowerBound, other.lowerBound) < min(upperBound, other.upperBound)
+    }
+
+    /// The bytes that both have.
+    /// - Precondition: they overlap or touch.
+    func intersection(_ other: ByteRange) -> ByteRange {
+        ByteRange(max(lowerBound, other.lowerBound), min(upperBound, other.upperBound))
+    }
 }

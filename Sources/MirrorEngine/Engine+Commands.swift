@@ -31,7 +31,7 @@ extension Engine {
     private func execute(_ command: Command, _ reply: @escaping CommandReply) throws(CommandError) {
         switch command {
         case .mirror(let images, let parameters):
-            start(FilePath(bytes: images[0]), parameters, reply)
+            start(images.map { FilePath(bytes: $0) }, parameters, reply)
         case .pause(let id):
             try run(id, reply) { (job) throws(CommandError) in try job.pause() }
         case .resume(let id):
@@ -40,10 +40,17 @@ extension Engine {
             try run(id, reply) { (job) throws(CommandError) in try job.set(changes) }
         case .cancel(let id, let force):
             try run(id, reply) { (job) throws(CommandError) in try job.cancel(force: force) }
-        case .complete(let id, _):
-            try run(id, reply) { (job) throws(CommandError) in try job.complete() }
+        case .complete(let id, let switchOver):
+            try run(id, reply) { (job) throws(CommandError) in
+                try job.complete(switchOver: switchOver)
+            }
         case .verify:
-            throw CommandError(.notSupported, "verify is not built yet")
+            throw CommandError(
+                .notSupported,
+                "verify is not built yet: use complete switch=off, then cmp the source and the twin"
+            )
+        case .checkpoint:
+            throw CommandError(.notSupported, "checkpoint is not built yet: use sync=full")
         case .dismiss(let id):
             try dismiss(id, reply)
         }
@@ -89,17 +96,16 @@ extension Engine {
 
 extension Engine {
     /// Starts a job; everything that can be refused is refused before anything is made.
-    func start(_ path: FilePath, _ parameters: JobParameters, _ reply: @escaping CommandReply) {
+    func start(
+        _ paths: [FilePath], _ parameters: JobParameters, _ reply: @escaping CommandReply
+    ) {
         // A queue of its own: a target that hangs while it is opened keeps nobody else waiting.
         DispatchQueue(label: "twinfs.start", qos: .utility).async { [self] in
             do throws(CommandError) {
-                let job = try makeJob(path, parameters)
+                let job = try makeJob(paths, parameters)
+                let target = shown(job.members[0].twin.place.path)
                 job.begin {
-                    reply(
-                        CommandResult(
-                            ok:
-                                "\(NameText.shown(job.id)): mirroring to \(shown(job.twin.place.path))"
-                        ))
+                    reply(CommandResult(ok: "\(NameText.shown(job.id)): mirroring to \(target)"))
                 }
             } catch {
                 reply(CommandResult(error))
@@ -107,12 +113,15 @@ extension Engine {
         }
     }
 
-    private func makeJob(_ path: FilePath, _ parameters: JobParameters) throws(CommandError) -> Job
-    {
-        let parts = try JobParts(path, parameters, self)
+    private func makeJob(
+        _ paths: [FilePath], _ parameters: JobParameters
+    ) throws(CommandError) -> Job {
+        let parts = try JobParts(paths, parameters, self)
         let services = JobServices(
             permits: permits, tell: { [weak self] in self?.tell($0, $1) },
-            ended: { [weak self] in self?.release($0.image) })
-        return jobs.add(path.bytes) { Job(parts, id: $0, services: services) }
+            ended: { [weak self] job in
+                for member in job.members { self?.release(member.image) }
+            })
+        return jobs.add(paths[0].bytes) { Job(parts, id: $0, services: services) }
     }
 }

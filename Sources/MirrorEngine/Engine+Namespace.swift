@@ -25,7 +25,8 @@ extension Engine {
     public func deleted(_ identity: FileIdentity) {
         serving.deleted(identity)
         serving.released(identity)
-        for job in jobs.all where job.image.identity == identity && !job.hasEnded {
+        for job in jobs.all where !job.hasEnded {
+            guard job.members.contains(where: { $0.image.identity == identity }) else { continue }
             job.queue.async { job.imageDeleted() }
         }
     }
@@ -50,7 +51,7 @@ extension Engine {
     }
 
     private func startWanted(_ path: FilePath) {
-        start(path, configuration.defaults) { [self] result in
+        start([path], configuration.defaults) { [self] result in
             if result.errno != nil { log.error("\(shown(path)): no job: \(result.text)") }
         }
     }

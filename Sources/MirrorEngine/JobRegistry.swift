@@ -37,12 +37,12 @@ final class JobRegistry: Sendable {
     func remove(_ job: Job) { jobs.withLock { $0.removeAll { $0 === job } } }
 
     /// The job that a person means by `name`: the live one of that id, or of the image that has that path
-    /// now; else the ended one of that id.
+    /// now (the first such job); else the ended one of that id.
     func find(_ name: [UInt8]) -> Job? {
         let all = all
         let live = all.filter { !$0.hasEnded }
-        return live.first { $0.id == name } ?? live.first { $0.image.path.bytes == name }
-            ?? all.last { $0.id == name } ?? all.last { $0.image.path.bytes == name }
+        return live.first { $0.id == name } ?? live.first { $0.mirrors(name) }
+            ?? all.last { $0.id == name } ?? all.last { $0.mirrors(name) }
     }
 
     /// The job of exactly this id.

@@ -16,6 +16,11 @@ public enum PlainThread {
         if result != 0 { box.release() }
         return result == 0
     }
+
+    /// Keeps the calling thread asleep. Corresponds to `usleep(3)`.
+    public static func sleep(_ duration: Duration) {
+        _ = usleep(UInt32(max(0, duration / .microseconds(1))))
+    }
 }
 
 private final class Body: Sendable {

@@ -25,6 +25,21 @@ extension FileDescriptor {
         return UInt64(raw.f_bavail) * UInt64(raw.f_frsize)
     }
 
+    /// Bytes of the blocks in which this filesystem gives room to files; 4096 where what it says cannot be
+    /// one (NFS names its transfer size). Corresponds to `fstatvfs(2)`.
+    public func filesystemBlockSize() throws(Errno) -> Int {
+        var raw = statvfs()
+        _ = try retrying { fstatvfs(rawValue, &raw) }
+        let size = Int(raw.f_frsize)
+        return size.nonzeroBitCount == 1 && (512...(64 << 10)).contains(size) ? size : 4096
+    }
+
+    /// Makes this file share all of the other's blocks; what it has past the other's end stays. Writes back
+    /// the other's cached pages first. Corresponds to `ioctl(2)` with FICLONE.
+    public func clone(_ other: FileDescriptor) throws(Errno) {
+        _ = try retrying { clinux_clone(rawValue, other.rawValue) }
+    }
+
     /// Bytes of a block device. Corresponds to `ioctl(2)` with BLKGETSIZE64.
     public func blockDeviceSize() throws(Errno) -> UInt64 {
         var size: UInt64 = 0
@@ -43,6 +58,11 @@ extension FileDescriptor {
         var buffer = [UInt8](repeating: 0, count: 4096)
         let count = fgetxattr(rawValue, name, &buffer, buffer.count)
         return count < 0 ? nil : String(decoding: buffer[..<count], as: UTF8.self)
+    }
+
+    /// Corresponds to `fremovexattr(2)`.
+    public func removeAttribute(_ name: String) throws(Errno) {
+        _ = try retrying { fremovexattr(rawValue, name) }
     }
 
     /// Gives the file an owner and a mode, as far as this process may. Corresponds to `fchown(2)`, `fchmod(2)`.
@@ -66,6 +86,17 @@ extension FileDescriptor {
             }
         } catch .invalidArgument {
             try link(old, new)
+        }
+    }
+
+    /// Renames inside this directory, over whatever has the name. Corresponds to `renameat(2)`.
+    public func renameOver(
+        _ old: FilePath.Component, to new: FilePath.Component
+    ) throws(Errno) {
+        _ = try retrying {
+            old.withPlatformString { old in
+                new.withPlatformString { renameat(rawValue, old, rawValue, $0) }
+            }
         }
     }
 
@@ -115,6 +146,24 @@ extension FilePath {
         withPlatformString { fnmatch(pattern, $0, 0) } == 0
     }
 
+}
+
+extension FilePath {
+    /// Whether somebody has the file open for writing, as far as that can be seen: false on filesystems
+    /// without leases, and for files of others. Corresponds to `fcntl(2)` with F_SETLEASE, which is granted
+    /// for reading only while there is no writer.
+    public var isOpenForWriting: Bool {
+        guard let file = try? FileDescriptor.openBacking(self, .readOnly, .noFollow) else {
+            return false
+        }
+        defer { try? file.close() }
+        do throws(Errno) {
+            _ = try retrying { clinux_probe_writers(file.rawValue) }
+            return false
+        } catch {
+            return error == .resourceTemporarilyUnavailable
+        }
+    }
 }
 
 extension FilePath {

@@ -118,11 +118,23 @@ struct Guest: Sendable {
     func change(_ body: @escaping @Sendable () -> Image.Outcome) -> Image.Outcome {
         while true {
             let outcome = body()
+            if case .forwarded(let forward) = outcome { return result(of: forward) }
             guard case .held = outcome else { return outcome }
             let lifted = DispatchSemaphore(value: 0)
             image.whenLifted { lifted.signal() }
             lifted.wait()
         }
+    }
+
+    private func result(of forward: Forward) -> Image.Outcome {
+        let done = DispatchSemaphore(value: 0)
+        let result = Mutex<Image.Outcome?>(nil)
+        forward.then { outcome in
+            result.withLock { $0 = outcome }
+            done.signal()
+        }
+        done.wait()
+        return result.withLock { $0! }
     }
 
     @discardableResult

@@ -8,6 +8,7 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -40,6 +41,15 @@ static inline int clinux_block_size(int fd, uint64_t *bytes) { return ioctl(fd, 
 static inline int clinux_ofd_lock(int fd, short type) {
     struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0};
     return fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+static inline int clinux_clone(int target, int source) { return ioctl(target, FICLONE, source); }
+
+// Takes a read lease and gives it back: EAGAIN where the file is open for writing. Somebody who opens it in
+// between makes the kernel send a signal; SIGURG is ignored unless asked for, the default would kill.
+static inline int clinux_probe_writers(int fd) {
+    if (fcntl(fd, F_SETSIG, SIGURG) == -1 || fcntl(fd, F_SETLEASE, F_RDLCK) == -1) return -1;
+    return fcntl(fd, F_SETLEASE, F_UNLCK);
 }
 
 // Identity of the calling thread alone: the raw calls, because glibc's wrappers change every thread.

@@ -2,6 +2,7 @@
 ///
 /// Images and jobs are relative paths of bytes, as names are; a further job of an image ends in `#2`.
 public enum Command: Hashable, Sendable {
+    /// Several images are a group: one job with one cut. None is named twice.
     case mirror(images: [[UInt8]], parameters: JobParameters)
     case pause([UInt8])
     case resume([UInt8])
@@ -10,12 +11,16 @@ public enum Command: Hashable, Sendable {
     case cancel([UInt8], force: Bool)
     /// `switchOver` lets the guest go on on the twin.
     case complete([UInt8], switchOver: Bool)
+    /// `repair` marks what differs, so that it is copied again.
     case verify([UInt8], repair: Bool)
     case dismiss([UInt8])
+    /// From now on, or with `delete` no longer, what changes in the image is kept under this name
+    /// (`CheckpointName`).
+    case checkpoint([UInt8], String, delete: Bool)
 
     /// The first word of a line.
     public enum Verb: String, CaseIterable, Sendable {
-        case mirror, pause, resume, set, cancel, complete, verify, dismiss
+        case mirror, pause, resume, set, cancel, complete, verify, dismiss, checkpoint
     }
 
     /// The command that `line` (with or without its newline) gives.
@@ -32,6 +37,7 @@ public enum Command: Hashable, Sendable {
 /// A line sorted into verb, names and parameters.
 private struct Line {
     let verb: Command.Verb
+    /// The words that are no parameters, as they were written.
     var names: [[UInt8]] = []
     var pairs: [ParameterPair] = []
 
@@ -49,7 +55,7 @@ private struct Line {
             if let pair = word.pair {
                 pairs.append(pair)
             } else {
-                names.append(try name(word.bytes))
+                names.append(word.bytes)
             }
         }
     }
@@ -62,8 +68,10 @@ private struct Line {
         case .dismiss: return .dismiss(try jobAlone())
         case .set: return try set()
         case .cancel: return .cancel(try job(), force: try flag("force", default: false))
-        case .complete: return try complete()
-        case .verify: return try verify()
+        case .complete:
+            return .complete(try job(), switchOver: try flag("switch", default: true))
+        case .verify: return .verify(try job(), repair: try flag("repair", default: false))
+        case .checkpoint: return try checkpoint()
         }
     }
 
@@ -73,12 +81,19 @@ private struct Line {
             throw CommandError(
                 .badSyntax, "mirror: no image is named; write mirror IMAGE target=/backup/")
         }
-        guard names.count == 1 else {
-            throw CommandError(
-                .notSupported,
-                "mirror: a group of \(names.count) images is not built yet: use one line an image")
+        var images: [[UInt8]] = []
+        for name in names {
+            let image = try path(name)
+            guard !images.contains(image) else {
+                throw CommandError(
+                    .badValue,
+                    "mirror: \(ControlLine.quote(image)) is named twice; name each image of a group once"
+                )
+            }
+            images.append(image)
         }
-        return .mirror(images: names, parameters: parameters)
+        try parameters.refuseGroup(of: images.count)
+        return .mirror(images: images, parameters: parameters)
     }
 
     private func set() throws(CommandError) -> Command {
@@ -89,20 +104,20 @@ private struct Line {
         return .set(try job(), changes)
     }
 
-    private func complete() throws(CommandError) -> Command {
-        let (id, switchOver) = (try job(), try flag("switch", default: true))
-        if switchOver {
+    private func checkpoint() throws(CommandError) -> Command {
+        guard names.count == 2 else {
             throw CommandError(
-                .notSupported, "complete: switch-over is not built yet: use complete switch=off")
+                .badSyntax,
+                "checkpoint: \(names.count) words; write an image and a name, e.g. checkpoint vm1.img monday"
+            )
         }
-        return .complete(id, switchOver: switchOver)
-    }
-
-    private func verify() throws(CommandError) -> Command {
-        _ = (try job(), try flag("repair", default: false))
-        throw CommandError(
-            .notSupported,
-            "verify is not built yet: use complete switch=off, then cmp the source and the twin")
+        guard let name = CheckpointName.parse(names[1]) else {
+            throw CommandError(
+                .badValue,
+                "checkpoint \(ControlLine.quote(names[1])): must be a name, \(CheckpointName.rule),"
+                    + " e.g. checkpoint vm1.img monday")
+        }
+        return .checkpoint(try path(names[0]), name, delete: try flag("delete", default: false))
     }
 }
 
@@ -119,7 +134,7 @@ extension Line {
                 "\(verb.rawValue): \(names.count) jobs are named; write one job a line, e.g. "
                     + "\(verb.rawValue) vm1.img")
         }
-        return names[0]
+        return try path(names[0])
     }
 
     private func jobAlone() throws(CommandError) -> [UInt8] {
@@ -145,7 +160,7 @@ extension Line {
     }
 
     /// A path relative to the mount without `.`, doubled slashes, or a way out of it.
-    private func name(_ bytes: [UInt8]) throws(CommandError) -> [UInt8] {
+    private func path(_ bytes: [UInt8]) throws(CommandError) -> [UInt8] {
         let parts = bytes.split(separator: UInt8(ascii: "/")).filter { $0 != [UInt8(ascii: ".")] }
         let dots = Array("..".utf8)
         guard bytes.first != UInt8(ascii: "/"), !parts.isEmpty, !parts.contains(dots[...]) else {

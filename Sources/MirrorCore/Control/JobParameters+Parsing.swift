@@ -1,17 +1,27 @@
 extension JobParameters {
     static let allowedBufferSizes = (64 << 10)...(1 << 30)
     static let allowedPauses = 1...60_000
+    static let allowedWriteTimeouts = 0...600_000
+    static let allowedRetries = 0...1000
+    /// Of a guest's flush, and of the commands around a cut, milliseconds.
+    static let allowedWaits = 1...600_000
 
     /// The parameters that `pairs` ask for, over `defaults` (those of the mount, say).
     ///
-    /// - Throws: `unknownKey`; `badValue` also where a key comes twice; `notSupported` for what the
-    ///   design has and this version has not.
+    /// A `sync` among the pairs lets what belongs to the `sync` of the defaults fall away, `seed` and
+    /// `checkpoint`: there is no value to write that would mean none.
+    ///
+    /// - Throws: `unknownKey`; `badValue` also where a key comes twice and for values that do not go
+    ///   together.
     public init(
         parsing pairs: [ParameterPair], defaults: JobParameters = JobParameters()
     ) throws(CommandError) {
         self = defaults
-        for (key, pair) in try Self.known(pairs) { try set(key, pair) }
+        let known = try Self.known(pairs)
+        if known.contains(where: { $0.0 == .sync }) { (seed, checkpoint) = (nil, nil) }
+        for (key, pair) in known { try set(key, pair) }
         bufferSize = max(bufferSize, granularity.bytes)
+        try refuseContradictions()
     }
 
     /// Each pair with its key, or the error of the first that has none or has one that came before.
@@ -32,38 +42,47 @@ extension JobParameters {
     private mutating func set(_ key: ParameterKey, _ pair: ParameterPair) throws(CommandError) {
         let value = ParameterValue(key, pair)
         switch key {
-        case .sync: sync = try value.word(notBuilt: [.incremental: "sync=full or sync=top"])
-        case .target: target = try value.path()
+        case .sync: sync = try value.word()
+        case .target: target = try value.target()
         case .granularity: granularity = try value.granularity()
         case .bufferSize: bufferSize = try value.size(Self.allowedBufferSizes)
-        case .speed: speed = try value.size()
         case .unmap: unmap = try value.flag()
-        case .onSourceError: onSourceError = try value.errorPolicy()
-        case .onTargetError: onTargetError = try value.errorPolicy()
-        case .maxPause: maxPause = try value.number(Self.allowedPauses)
-        default: try setLater(key, value)
+        case .existing: existing = try value.word()
+        case .fsync: fsync = try value.word()
+        case .seed: seed = try value.word() as Seed
+        case .checkpoint: checkpoint = try value.checkpoint()
+        case .targetIsZero: targetIsZero = try value.flag()
+        case .cut, .cutWait, .preCut, .postCut, .cutTimeout: try setCut(key, value)
+        case .speed, .pace, .minSpeed, .copyMode, .onSourceError, .onTargetError, .maxPause,
+            .writeTimeout, .maxRetries:
+            apply(try ParameterChange(key, pair))
         }
     }
 
-    /// The parameters of which only the default is built.
-    private mutating func setLater(
+    private mutating func setCut(
         _ key: ParameterKey, _ value: ParameterValue
     ) throws(CommandError) {
         switch key {
-        case .pace: pace = try value.word(notBuilt: [.guest: "pace=full"])
-        case .copyMode:
-            let way = "copy-mode=background"
-            copyMode = try value.word(notBuilt: [.writeBlocking: way, .auto: way])
-        case .existing:
-            let way = "existing=fail and a target name that is free"
-            existing = try value.word(notBuilt: [.replace: way, .reuse: way])
-        case .fsync: fsync = try value.word(notBuilt: [.both: "fsync=source"])
-        case .minSpeed: minSpeed = try value.only(minSpeed, value.size())
-        case .writeTimeout: writeTimeout = try value.only(writeTimeout, value.number(0...Int.max))
-        case .maxRetries: maxRetries = try value.only(maxRetries, value.number(0...Int.max))
-        default:
-            let way = "sync=full"
-            seed = try value.word(notBuilt: [Seed.asserted: way, .reflink: way])
+        case .cutWait: cutWait = try value.number(Self.allowedWaits)
+        case .preCut: preCut = try value.program()
+        case .postCut: postCut = try value.program()
+        case .cutTimeout: cutTimeout = try value.number(Self.allowedWaits)
+        default: cut = try value.word()
+        }
+    }
+
+    /// What `set` did to a job, for the parameters it is shown with.
+    public mutating func apply(_ change: ParameterChange) {
+        switch change {
+        case .speed(let value): speed = value
+        case .pace(let value): pace = value
+        case .minSpeed(let value): minSpeed = value
+        case .copyMode(let value): copyMode = value
+        case .onSourceError(let value): onSourceError = value
+        case .onTargetError(let value): onTargetError = value
+        case .maxPause(let value): maxPause = value
+        case .writeTimeout(let value): writeTimeout = value
+        case .maxRetries(let value): maxRetries = value
         }
     }
 }

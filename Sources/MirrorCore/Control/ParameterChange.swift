@@ -2,10 +2,23 @@
 public enum ParameterChange: Hashable, Sendable {
     /// Bytes a second; 0 is no limit.
     case speed(Int)
-    /// Milliseconds.
-    case maxPause(Int)
+    case pace(JobParameters.Pace)
+    /// Bytes a second.
+    case minSpeed(Int)
+    case copyMode(JobParameters.CopyMode)
     case onSourceError(JobParameters.ErrorPolicy)
     case onTargetError(JobParameters.ErrorPolicy)
+    /// Milliseconds.
+    case maxPause(Int)
+    /// Milliseconds; 0 is off.
+    case writeTimeout(Int)
+    case maxRetries(Int)
+
+    /// Every key that `set` takes.
+    public static let keys: [ParameterKey] = [
+        .speed, .pace, .minSpeed, .copyMode, .onSourceError, .onTargetError, .maxPause,
+        .writeTimeout, .maxRetries,
+    ]
 
     /// The changes that `pairs` ask for, in their order.
     ///
@@ -18,23 +31,25 @@ public enum ParameterChange: Hashable, Sendable {
         return changes
     }
 
-    private init(_ key: ParameterKey, _ pair: ParameterPair) throws(CommandError) {
+    /// - Throws: `badValue` where `set` may not change the key.
+    init(_ key: ParameterKey, _ pair: ParameterPair) throws(CommandError) {
         let value = ParameterValue(key, pair)
         switch key {
         case .speed: self = .speed(try value.size())
+        case .pace: self = .pace(try value.word())
+        case .minSpeed: self = .minSpeed(try value.size())
+        case .copyMode: self = .copyMode(try value.word())
+        case .onSourceError: self = .onSourceError(try value.word())
+        case .onTargetError: self = .onTargetError(try value.word())
         case .maxPause: self = .maxPause(try value.number(JobParameters.allowedPauses))
-        case .onSourceError: self = .onSourceError(try value.errorPolicy())
-        case .onTargetError: self = .onTargetError(try value.errorPolicy())
-        case .pace, .minSpeed, .copyMode, .writeTimeout:
-            throw CommandError(
-                .notSupported,
-                "\(pair.shown): changing \(key.rawValue) is not built yet: use set speed=…, or cancel"
-                    + " the job and start it anew")
+        case .writeTimeout:
+            self = .writeTimeout(try value.number(JobParameters.allowedWriteTimeouts))
+        case .maxRetries: self = .maxRetries(try value.number(JobParameters.allowedRetries))
         default:
             throw CommandError(
                 .badValue,
-                "\(pair.shown): \(key.rawValue) is fixed once the job runs; set knows speed, max-pause,"
-                    + " on-source-error and on-target-error")
+                "\(pair.shown): \(key.rawValue) is fixed once the job runs; set knows"
+                    + " \(Self.keys.map(\.rawValue).joined(separator: ", "))")
         }
     }
 }

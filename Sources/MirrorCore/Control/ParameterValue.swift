@@ -13,20 +13,10 @@ struct ParameterValue {
 
     private var bad: CommandError { CommandError(.badValue, "\(pair.shown): \(key.rule)") }
 
-    private func notBuilt(_ instead: String) -> CommandError {
-        CommandError(.notSupported, "\(pair.shown) is not built yet: use \(instead)")
-    }
-
-    /// One of an enumeration's words; those in `notBuilt` are refused with what to use instead.
-    func word<Value>(notBuilt later: [Value: String]) throws(CommandError) -> Value
-    where Value: RawRepresentable<String> {
+    /// One of an enumeration's words.
+    func word<Value>() throws(CommandError) -> Value where Value: RawRepresentable<String> {
         guard let value = Value(rawValue: text) else { throw bad }
-        if let instead = later[value] { throw notBuilt(instead) }
         return value
-    }
-
-    func errorPolicy() throws(CommandError) -> JobParameters.ErrorPolicy {
-        try word(notBuilt: [.ignore: "\(key.rawValue)=stop, and resume the job by hand"])
     }
 
     func flag() throws(CommandError) -> Bool {
@@ -49,22 +39,39 @@ struct ParameterValue {
         return number
     }
 
-    /// `value` where it is the one value that is built.
-    func only(_ built: Int, _ value: Int) throws(CommandError) -> Int {
-        if value != built { throw notBuilt("\(key.rawValue)=\(built)") }
-        return value
-    }
-
     func granularity() throws(CommandError) -> Granularity {
         guard let granularity = Granularity(bytes: try size()) else { throw bad }
         return granularity
     }
 
-    func path() throws(CommandError) -> [UInt8] {
-        if text.hasPrefix("nbd:") || text.hasPrefix("nbd+unix:") {
-            throw notBuilt("a file, a directory or a block device")
-        }
+    func checkpoint() throws(CommandError) -> String {
+        guard let name = CheckpointName.parse(pair.value) else { throw bad }
+        return name
+    }
+
+    /// Where to mirror to: an absolute path, or the URI of an NBD export.
+    func target() throws(CommandError) -> [UInt8] {
+        JobParameters.isURI(pair.value) ? try uri() : try path()
+    }
+
+    /// What a URI means is the target's to judge; here it only has to name somebody to ask.
+    private func uri() throws(CommandError) -> [UInt8] {
+        let rest = pair.value.drop { $0 != UInt8(ascii: "/") }.dropFirst(2)
+        let isSocket = pair.value.starts(with: Array("nbd+unix:".utf8))
+        let startsPath = rest.first == UInt8(ascii: "/")
+        guard !rest.isEmpty, isSocket == startsPath, !pair.value.contains(0) else { throw bad }
+        return pair.value
+    }
+
+    private func path() throws(CommandError) -> [UInt8] {
         guard pair.value.first == UInt8(ascii: "/"), !pair.value.contains(0) else { throw bad }
         return pair.value
+    }
+
+    /// An absolute path that does not say directory.
+    func program() throws(CommandError) -> [UInt8] {
+        let path = try path()
+        guard path.last != UInt8(ascii: "/") else { throw bad }
+        return path
     }
 }

@@ -7,8 +7,9 @@ extension DirtyTable {
         private static let asleep = 24
         private static let ownMarks = 32
         private static let takes = 40
+        private static let forwarded = 48
         /// Each word on a cache line of its own.
-        private let words = AtomicWords(count: 48)
+        private let words = AtomicWords(count: 56)
 
         init() {}
 
@@ -21,12 +22,18 @@ extension DirtyTable {
         var claimed: Int { Int(words.load(Self.claimed)) }
         func addClaimed(_ count: Int) { words.add(UInt64(bitPattern: Int64(count)), Self.claimed) }
 
+        /// Bytes of forwards under way.
+        var forwarded: Int { Int(words.load(Self.forwarded)) }
+        func addForwarded(_ count: Int) {
+            words.add(UInt64(bitPattern: Int64(count)), Self.forwarded)
+        }
+
         var isLengthDirty: Bool { words.load(Self.length) != 0 }
         func setLengthDirty() { words.store(1, Self.length) }
         func clearLengthDirty() { words.store(0, Self.length) }
 
-        /// How many times marks were about to be cleared, so that a reader on another thread can tell
-        /// that none were while it looked.
+        /// How many times marks were about to be cleared, or a forward about to begin, so that a reader on
+        /// another thread can tell that none were while it looked.
         var takes: UInt64 { words.load(Self.takes) }
         func noteTake() { words.add(1, Self.takes) }
 
@@ -37,8 +44,14 @@ extension DirtyTable {
             words.add(UInt64(bitPattern: Int64(count)), Self.ownMarks)
         }
 
+        private static let sleepsForMarks: UInt64 = 1
+        private static let sleepsForQuiet: UInt64 = 2
+
         /// The copier says that it will sleep; it looks at the table once more afterwards.
-        func fallAsleep() { words.store(1, Self.asleep) }
+        /// - Parameter isForQuiet: whether it wants to be woken by the last forward's end too.
+        func fallAsleep(isForQuiet: Bool) {
+            words.store(isForQuiet ? Self.sleepsForQuiet : Self.sleepsForMarks, Self.asleep)
+        }
 
         func stayAwake() { words.store(0, Self.asleep) }
         var isAsleep: Bool { words.load(Self.asleep) != 0 }
@@ -47,7 +60,13 @@ extension DirtyTable {
         /// the copier looks after `fallAsleep`, both in one total order: one of them sees the other.
         @inline(__always)
         func shouldWake() -> Bool {
-            words.load(Self.asleep) != 0 && words.replace(1, with: 0, Self.asleep).0
+            let sleep = words.load(Self.asleep)
+            return sleep != 0 && words.replace(sleep, with: 0, Self.asleep).0
+        }
+
+        /// `shouldWake` for a forward that has ended over clean granules.
+        func shouldWakeForQuiet() -> Bool {
+            words.load(Self.asleep) == Self.sleepsForQuiet && forwarded == 0 && shouldWake()
         }
     }
 }

@@ -68,12 +68,23 @@ final class DirtyPage: Sendable {
         return nil
     }
 
+    /// The first dirty granule at or after `granule` and below `limit`, or `limit`; summaries aside.
+    func firstDirty(from granule: Int, below limit: Int) -> Int {
+        first(from: granule, below: limit) { $0 }
+    }
+
     /// The first clean granule at or after `granule` and below `limit`, or `limit`.
     func firstClean(from granule: Int, below limit: Int) -> Int {
+        first(from: granule, below: limit) { ~$0 }
+    }
+
+    /// The first granule whose bit is set in what `view` makes of its word.
+    @inline(__always)
+    private func first(from granule: Int, below limit: Int, _ view: (UInt64) -> UInt64) -> Int {
         var granule = granule
         while granule < limit {
-            let clean = ~bits.load(granule / 64) & (.max << UInt64(granule % 64))
-            if clean != 0 { return min(limit, granule / 64 * 64 + clean.trailingZeroBitCount) }
+            let seen = view(bits.load(granule / 64)) & (.max << UInt64(granule % 64))
+            if seen != 0 { return min(limit, granule / 64 * 64 + seen.trailingZeroBitCount) }
             granule = (granule / 64 + 1) * 64
         }
         return limit

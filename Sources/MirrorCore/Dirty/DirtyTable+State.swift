@@ -4,30 +4,34 @@ extension DirtyTable {
     /// Bytes of claimed granules.
     public var claimedBytes: Int { counters.claimed * granularity.bytes }
 
-    /// Whether nothing is dirty, nothing claimed, and the size not changed. Says nothing of changes under
-    /// way: R5 is this only where the gate is held and its gauge was idle before, else `isInSync`.
+    /// Bytes of guest writes that go to the twin beside the source.
+    public var forwardedBytes: Int { counters.forwarded }
+
+    /// Whether nothing is dirty, nothing claimed or forwarded, and the size not changed. Says nothing of
+    /// changes under way: R5 is this only where the gate is held and its gauge was idle before, else
+    /// `isInSync`.
     ///
-    /// Claims are read before dirt: a lane that gives an extent back marks it before it releases it.
-    public var isClean: Bool {
-        counters.claimed == 0 && isUnmarked
+    /// Claims and forwards are read before dirt: one that fails is marked before it ends.
+    public var isClean: Bool { hasNoHolds && isUnmarked }
+
+    /// R5 without holding anything back: `areInSync` of this table alone.
+    public var isInSync: Bool { Self.areInSync(CollectionOfOne(self)) }
+
+    /// R5 for several tables at one instant: whether there was one during the call at which in none of them
+    /// anything was dirty, claimed, forwarded, or between its source write and its mark. Any thread; a
+    /// size that was taken (`takeLength`) and is not yet the twin's is the caller's to account for.
+    ///
+    /// Each step is done for all tables before the next begins: that is the proof (docs/invariants.md).
+    public static func areInSync(_ tables: some Collection<DirtyTable>) -> Bool {
+        // Each only grows: the sum is unmoved where each is.
+        let takes = tables.reduce(0) { $0 &+ $1.counters.takes }
+        return tables.allSatisfy { $0.hasNoHolds && !$0.counters.hasOwnMarks }
+            && tables.allSatisfy { $0.gauge.isIdle }
+            && tables.allSatisfy { $0.isUnmarked }
+            && tables.reduce(0) { $0 &+ $1.counters.takes } == takes
     }
 
-    /// R5 without holding anything back: whether there was an instant during the call at which nothing
-    /// was dirty, claimed, or between its source write and its mark. Any thread; a size that was taken
-    /// (`takeLength`) and is not yet the twin's is the caller's to account for.
-    ///
-    /// The order is the proof. No claim, and none made before the end, else `takes` would have moved: a
-    /// claim is counted, then the take, and only then are marks cleared. Then the gauge, read idle from
-    /// an instant T on (`WriteGauge.isIdle`). Then no mark: none was cleared meanwhile, so there was
-    /// none at T, and no change that had its mark still to come. With the gauge read first, an extent
-    /// could be copied after T while a change not yet marked was already in the source: no claim
-    /// later, no change at T, and no one instant with neither.
-    public var isInSync: Bool {
-        let takes = counters.takes
-        return counters.claimed == 0 && !counters.hasOwnMarks && gauge.isIdle && isUnmarked
-            && counters.takes == takes
-    }
-
+    private var hasNoHolds: Bool { counters.claimed == 0 && counters.forwarded == 0 }
     private var isUnmarked: Bool { counters.dirty == 0 && !counters.isLengthDirty }
 
     public var isLengthDirty: Bool { counters.isLengthDirty }
@@ -39,7 +43,10 @@ extension DirtyTable {
     }
 
     /// The next mark answers that the copier must be woken. Look at the table once more after this.
-    public func fallAsleep() { counters.fallAsleep() }
+    ///
+    /// - Parameter isForQuiet: whether the copier waits for the table to be in sync: then the end of the last
+    ///   forward wakes it too, also over clean granules.
+    public func fallAsleep(isForQuiet: Bool = false) { counters.fallAsleep(isForQuiet: isForQuiet) }
 
     /// The copier works: marks need not wake it.
     public func stayAwake() { counters.stayAwake() }

@@ -5,7 +5,7 @@ import Synchronization
 
 extension DirtyTable {
     /// Takes the first extent at or after granule `start`: a run of dirty granules inside one shard, at
-    /// most `limit` long, none of them claimed. They are clean and claimed when it returns, and the
+    /// most `limit` long, none of them claimed or forwarded. They are clean and claimed when it returns, and the
     /// caller's next read of the source sees every write that was marked before (R2).
     ///
     /// - Parameter givesPagesBack: whether a shard that becomes clean gives its page back; right for a
@@ -28,14 +28,25 @@ extension DirtyTable {
         return nil
     }
 
+    /// Whether `takeExtent` would find something: what a copier asks before it sleeps. A table that is not
+    /// clean may have nothing to take, where all that is dirty is claimed or forwarded.
+    public var canTake: Bool {
+        var start = 0
+        while let shard = firstNotedShard(from: start) {
+            if canTake(in: shard, from: shard * granulesPerShard) { return true }
+            start = shard + 1
+        }
+        return false
+    }
+
     /// Ends a claim: the copy is on the target.
     public func release(_ extent: Range<Int>) {
-        claims.withLock(ofShard: extent.lowerBound / granulesPerShard) { claims in
-            guard let index = claims.firstIndex(of: extent) else {
+        claims.withLock(ofShard: extent.lowerBound / granulesPerShard) { holds in
+            guard let index = holds.claims.firstIndex(of: extent) else {
                 preconditionFailure("released an extent that was not claimed")
             }
-            claims.swapAt(index, claims.count - 1)
-            claims.removeLast()
+            holds.claims.swapAt(index, holds.claims.count - 1)
+            holds.claims.removeLast()
         }
         counters.addClaimed(-extent.count)
     }
@@ -47,11 +58,28 @@ extension DirtyTable {
         release(extent)
     }
 
-    /// Forgets every mark at or after granule `start`. Only while nothing is claimed.
+    /// Forgets every mark at or after granule `start`. Only while nothing is claimed or forwarded.
     public func forgetAll(from start: Int) {
         while let extent = takeExtent(from: start, limit: .max, givesPagesBack: true) {
             release(extent)
         }
+    }
+
+    /// Moves every mark into `other`, the length's too, where nobody copies from this table. Marks that
+    /// come meanwhile are moved or stay. Wakes nobody, and `other` is not in sync before all is moved.
+    public func drain(into other: DirtyTable) {
+        other.counters.addOwnMarks(1)
+        if isLengthDirty {
+            takeLength()
+            other.counters.setLengthDirty()
+        }
+        var start = 0
+        while let extent = takeExtent(from: start, limit: .max, givesPagesBack: true) {
+            other.markUncounted(granularity.bytes(of: extent))
+            release(extent)
+            start = extent.upperBound
+        }
+        other.counters.addOwnMarks(-1)
     }
 
     /// The first shard at or after `shard` that may be dirty.
@@ -73,17 +101,30 @@ extension DirtyTable {
     ) -> Range<Int>? {
         guard let reference = unsafe region(shard / DirtyRegion.shards) else { return nil }
         return unsafe reference._withUnsafeGuaranteedRef { region in
-            claims.withLock(ofShard: shard) { claims in
+            claims.withLock(ofShard: shard) { holds in
                 guard let page = unsafe page(of: shard, region) else { return nil }
                 let base = shard * granulesPerShard
                 let found = unsafe page._withUnsafeGuaranteedRef { page in
-                    claim(in: page, base, from: start, limit: limit, &claims)
+                    claim(in: page, base, from: start, limit: limit, &holds)
                 }
                 let isEmpty = unsafe page._withUnsafeGuaranteedRef {
                     forgetIfEmpty(shard, $0, region)
                 }
                 if isEmpty, givesPagesBack { reclaimPage(shard, region) }
                 return found
+            }
+        }
+    }
+
+    private func canTake(in shard: Int, from start: Int) -> Bool {
+        guard let reference = unsafe region(shard / DirtyRegion.shards) else { return false }
+        return unsafe reference._withUnsafeGuaranteedRef { region in
+            claims.withLock(ofShard: shard) { holds in
+                guard let page = unsafe page(of: shard, region) else { return false }
+                return unsafe page._withUnsafeGuaranteedRef { page in
+                    let base = shard * granulesPerShard
+                    return freeRun(in: page, base, from: start, limit: 1, holds) != nil
+                }
             }
         }
     }
@@ -107,22 +148,39 @@ extension DirtyTable {
 
     /// Finds a run, clears it and claims it. Under the shard's lock.
     private func claim(
-        in page: DirtyPage, _ base: Int, from start: Int, limit: Int, _ claims: inout [Range<Int>]
+        in page: DirtyPage, _ base: Int, from start: Int, limit: Int, _ holds: inout Holds
+    ) -> Range<Int>? {
+        guard let run = freeRun(in: page, base, from: start, limit: limit, holds) else {
+            return nil
+        }
+        // Counted as taken and claimed before it is counted as clean: see `isInSync`.
+        counters.addClaimed(run.count)
+        counters.noteTake()
+        counters.addDirty(-page.clear(run.lowerBound - base..<run.upperBound - base))
+        holds.claims.append(run)
+        return run
+    }
+
+    /// The first run of dirty granules at or after `start` that are neither claimed nor forwarded (R3).
+    private func freeRun(
+        in page: DirtyPage, _ base: Int, from start: Int, limit: Int, _ holds: Holds
     ) -> Range<Int>? {
         var local = start - base
         while let first = page.firstDirty(from: local) {
-            if let other = claims.first(where: { $0.contains(base + first) }) {
-                local = other.upperBound - base
+            if let claim = holds.claim(of: base + first) {
+                local = claim.upperBound - base
                 continue
             }
-            let nextClaim = claims.lazy.map { $0.lowerBound - base }.filter { $0 > first }.min()
-            let end = first + min(limit, granulesPerShard - first)
-            let last = page.firstClean(from: first, below: min(end, nextClaim ?? end))
-            // Counted as taken and claimed before it is counted as clean: see `isInSync`.
-            counters.addClaimed(last - first)
-            counters.noteTake()
-            counters.addDirty(-page.clear(first..<last))
-            claims.append(base + first..<base + last)
+            var end = first + min(limit, granulesPerShard - first)
+            if let forward = holds.forwarded(from: base + first, granularity) {
+                if forward.contains(base + first) {
+                    local = forward.upperBound - base
+                    continue
+                }
+                end = min(end, forward.lowerBound - base)
+            }
+            if let claim = holds.nextClaim(after: base + first) { end = min(end, claim - base) }
+            let last = page.firstClean(from: first, below: end)
             return base + first..<base + last
         }
         return nil

@@ -15,7 +15,8 @@ import Synchronization
 ///
 /// A granule is dirty (bit), claimed (in the list of its shard's lock), both (marked again while it is
 /// copied) or neither. `mark` sets dirty. `takeExtent` turns dirty into claimed and never takes what is
-/// claimed (R3). `release` ends a claim; `giveBack` marks first (R4).
+/// claimed (R3). `release` ends a claim; `giveBack` marks first (R4). A granule with neither may be
+/// forwarded (`beginForward`): that excludes claims as claims exclude each other.
 ///
 /// Pages are given back when a shard becomes clean and no change is under way near it: a marker counts
 /// in the gauge (the job's own in `Counters.ownMarks`) while it uses a page, so an idle gauge after the

@@ -1,71 +1,59 @@
-extension HeaderBytes {
-    /// VHD: a dynamic or differencing disk begins with a copy of its footer; disk type 4 (byte 60,
-    /// big-endian) is differencing.
-    var vhd: String? {
-        guard has("conectix", at: 0), bigEndian(60, 4) == 4 else { return nil }
-        return "a VHD parent \(vhdParentName)"
-    }
-
-    /// The parent's name in UTF-16, big-endian, at byte 64 of the dynamic header, whose place stands
-    /// at byte 16 of the footer.
-    private var vhdParentName: String {
-        guard let header = bigEndian(16, 8), has("cxsparse", at: header),
-            let name = slice(header + 64, 512)
-        else { return "whose name cannot be read" }
-        let units = stride(from: 0, to: 512, by: 2).map {
-            UInt16(name[$0]) << 8 | UInt16(name[$0 + 1])
+/// VHD: a dynamic or differencing disk begins with a copy of its footer; a fixed one does not, and
+/// refers to nothing. Big-endian.
+extension HeaderReader {
+    /// Disk type 4 (byte 60) is differencing. The dynamic header's place stands at byte 16.
+    func vhdReferences() throws(Unreadable) -> [ImageReference] {
+        guard try bigEndian(60, 4) == 4 else { return [] }
+        let header = try bigEndian(16, 8)
+        guard try has("cxsparse", at: header) else {
+            throw Unreadable("its VHD header has no part that names its parent")
         }
-        return NameText.harmless(String(decoding: units.prefix { $0 != 0 }, as: UTF16.self))
-    }
-
-    /// VHDX: the region table (at 192 KiB) leads to the metadata table, that to the file parameters,
-    /// whose flag 2 is HasParent. What cannot be read counts as a reference: better refused than a
-    /// twin that does not open.
-    var vhdx: String? {
-        guard has("vhdxfile", at: 0) else { return nil }
-        guard let metadata = vhdxMetadata, let flags = vhdxFlags(metadata) else {
-            return "a VHDX parent, perhaps: its metadata cannot be read"
+        for name in [
+            try vhdLocator("W2ru", header), try vhdUnicodeName(header),
+            try vhdLocator("W2ku", header),
+        ] where !name.isEmpty {
+            return [.init(.parent, name)]
         }
-        return flags & 2 == 0 ? nil : "a VHDX parent"
+        throw Unreadable("its VHD header does not name its parent")
     }
 
-    /// Offset of the metadata region. Entries of 32 bytes after a header of 16: id, offset, length.
-    private var vhdxMetadata: UInt64? {
-        entry(of: Self.metadataRegion, at: 192 << 10, signature: "regi", header: 16, countAt: 8, 4)
-            .flatMap { littleEndian($0 + 16, 8) }
+    /// The parent's name, UTF-16 in big-endian order, at byte 64.
+    private func vhdUnicodeName(_ header: UInt64) throws(Unreadable) -> [UInt8] {
+        WindowsName.utf8(try slice(header + 64, 512), isBigEndian: true)
     }
 
-    /// Entries of 32 bytes after a header of 32: id, offset within the region, length.
-    private func vhdxFlags(_ metadata: UInt64) -> UInt64? {
-        guard metadata < 1 << 62 else { return nil }
-        return entry(
-            of: Self.fileParameters, at: metadata, signature: "metadata", header: 32, countAt: 10, 2
-        )
-        .flatMap { littleEndian($0 + 16, 4) }
-        .flatMap { littleEndian(metadata + $0 + 4, 4) }
-    }
-
-    /// Where the table's entry with that id is.
-    private func entry(
-        of id: [UInt8], at table: UInt64, signature: String, header: UInt64, countAt: UInt64,
-        _ countSize: UInt64
-    ) -> UInt64? {
-        guard has(signature, at: table), let count = littleEndian(table + countAt, countSize) else {
-            return nil
+    /// A parent's name for one platform, `W2ru` (relative) or `W2ku` (absolute): UTF-16, least significant
+    /// byte first as Windows writes it. Eight entries of 24 bytes at byte 576: code, space, length, nothing,
+    /// offset. Empty where there is none.
+    private func vhdLocator(_ code: String, _ header: UInt64) throws(Unreadable) -> [UInt8] {
+        let table = try slice(header + 576, 8 * 24)
+        for entry in stride(from: 0, to: table.count, by: 24).map({ table[$0..<$0 + 24] })
+        where entry.starts(with: code.utf8) {
+            let length = entry.dropFirst(8).prefix(4).bigEndian
+            guard length <= WindowsName.longest else {
+                throw Unreadable("its VHD header has a name of \(length) bytes")
+            }
+            let name = try slice(entry.dropFirst(16).bigEndian, length)
+            return WindowsName.utf8(name, isBigEndian: false)
         }
-        // Both tables hold at most 2047 entries.
-        return (0..<min(count, 2047)).lazy.map { table + header + $0 * 32 }
-            .first { slice($0, 16) == id }
+        return []
     }
+}
 
-    /// 8B7CA206-4790-4B9A-B8FE-575F050F886E
-    private static let metadataRegion: [UInt8] = [
-        0x06, 0xa2, 0x7c, 0x8b, 0x90, 0x47, 0x9a, 0x4b, 0xb8, 0xfe, 0x57, 0x5f, 0x05, 0x0f, 0x88,
-        0x6e,
-    ]
-    /// CAA16737-FA36-4D43-B3B6-33F0AA44E76B
-    private static let fileParameters: [UInt8] = [
-        0x37, 0x67, 0xa1, 0xca, 0x36, 0xfa, 0x43, 0x4d, 0xb3, 0xb6, 0x33, 0xf0, 0xaa, 0x44, 0xe7,
-        0x6b,
-    ]
+/// Names of files as Windows writes them.
+enum WindowsName {
+    /// Bytes of the longest name in UTF-16: 32767 characters would be allowed, no Linux path is longer
+    /// than 4096 bytes.
+    static let longest: UInt64 = 8192
+
+    /// UTF-16 up to its first zero, as UTF-8 with slashes.
+    static func utf8(_ bytes: [UInt8], isBigEndian: Bool) -> [UInt8] {
+        let units = stride(from: 0, to: bytes.count / 2 * 2, by: 2).map { index in
+            let (first, second) = (UInt16(bytes[index]), UInt16(bytes[index + 1]))
+            return isBigEndian ? first << 8 | second : second << 8 | first
+        }
+        return String(decoding: units.prefix { $0 != 0 }, as: UTF16.self).utf8.map {
+            $0 == UInt8(ascii: "\\") ? UInt8(ascii: "/") : $0
+        }
+    }
 }

@@ -1,62 +1,151 @@
-extension HeaderBytes {
-    /// VMDK: a text descriptor, or a sparse extent with the descriptor inside (its first sector at
-    /// byte 28, its sectors at 36, little-endian, 512 bytes each).
-    var vmdk: String? {
-        if has("KDMV", at: 0) { return embeddedDescriptor.flatMap { Self.parent($0) } }
-        guard isDescriptor else { return nil }
-        let lines = Self.lines(upTo(.max, from: 0))
-        return Self.parent(lines) ?? Self.extent(lines)
+/// VMDK: a text descriptor, or a sparse extent with the descriptor inside.
+extension HeaderReader {
+    /// The longest descriptor that QEMU reads.
+    private static let longestDescriptor = UInt64(1 << 20)
+
+    func textVmdkReferences() throws(Unreadable) -> [ImageReference] {
+        let descriptor = VmdkDescriptor(try text(at: 0, Self.longestDescriptor))
+        return try descriptor.extents() + descriptor.others()
     }
 
-    private var isDescriptor: Bool {
-        let start = upTo(4096, from: 0).drop { $0 <= 0x20 }
-        let signature = "# disk descriptorfile"
-        return String(decoding: start.prefix(signature.utf8.count), as: UTF8.self).lowercased()
-            == signature
-    }
-
-    /// The text up to its first zero byte; in practice it starts in the second sector.
-    private var embeddedDescriptor: [ArraySlice<UInt8>]? {
-        guard let sector = littleEndian(28, 8), sector != 0, sector < 1 << 40,
-            let sectors = littleEndian(36, 8)
-        else { return nil }
-        return Self.lines(upTo(min(sectors, 128) * 512, from: sector * 512))
-    }
-
-    private static func lines(_ text: [UInt8]) -> [ArraySlice<UInt8>] {
-        text.prefix { $0 != 0 }.split { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }
-    }
-
-    /// `parentFileNameHint="…"`, or a `parentCID` other than `ffffffff`.
-    private static func parent(_ lines: [ArraySlice<UInt8>]) -> String? {
-        if let line = lines.first(where: { starts($0, "parentfilenamehint") }) {
-            return "a VMDK parent \(quoted(line))"
+    /// The descriptor's first sector stands at byte 28, its sectors at 36, little-endian; an extent of
+    /// a split image has none. Its extent line names the file itself, by a name that it may have lost
+    /// since: not looked at, as in QEMU, but for a capacity (byte 12) of 0, when nothing else is in the file.
+    func sparseVmdkReferences() throws(Unreadable) -> [ImageReference] {
+        let (sector, sectors) = (try littleEndian(28, 8), try littleEndian(36, 8))
+        if sector == 0 || sectors == 0 { return [] }
+        guard sector < Self.farthest / 512 else {
+            throw Unreadable("its VMDK header points past any file")
         }
-        guard let line = lines.first(where: { starts($0, "parentcid") }),
-            let value = line.split(separator: UInt8(ascii: "=")).dropFirst().first
-        else { return nil }
-        let id = String(decoding: value, as: UTF8.self).lowercased().filter { !$0.isWhitespace }
-        return id == "ffffffff" ? nil : "a VMDK parent with the content id \(NameText.harmless(id))"
-    }
-
-    /// An extent line, `RW 4192256 SPARSE "disk-s001.vmdk"`: its data lies in that file.
-    private static func extent(_ lines: [ArraySlice<UInt8>]) -> String? {
-        let extent = lines.first { line in
-            ["rw ", "rdonly ", "noaccess "].contains { starts(line, $0) }
-                && line.contains(UInt8(ascii: "\""))
+        let limit = min(sectors, Self.longestDescriptor / 512) * 512
+        let descriptor = VmdkDescriptor(try text(at: sector * 512, limit))
+        guard descriptor.isPlausible else {
+            throw Unreadable("its VMDK header has no descriptor where it should")
         }
-        return extent.map { "a VMDK extent \(quoted($0))" }
+        let isEmpty = try littleEndian(12, 8) == 0
+        return try (isEmpty ? descriptor.extents() : []) + descriptor.others()
     }
 
-    private static func starts(_ line: ArraySlice<UInt8>, _ word: String) -> Bool {
-        let line = line.drop { $0 == 0x20 || $0 == 0x09 }
-        return String(decoding: line.prefix(word.utf8.count), as: UTF8.self).lowercased() == word
+    /// The text from `offset` up to its first zero byte, the file's end, or `limit`.
+    private func text(at offset: UInt64, _ limit: UInt64) throws(Unreadable) -> [UInt8] {
+        var text: [UInt8] = []
+        while UInt64(text.count) < limit {
+            let part = try upTo(limit - UInt64(text.count), from: offset + UInt64(text.count))
+            let piece = part.upToZero
+            text += piece
+            if piece.count < part.count || part.count < ImageHeader.largestRead { return text }
+        }
+        guard limit < Self.longestDescriptor else {
+            throw Unreadable("its VMDK descriptor does not end")
+        }
+        return text
+    }
+}
+
+/// The text that describes a VMDK: `key=value` lines and one line for each extent.
+struct VmdkDescriptor {
+    private let lines: [Line]
+
+    init(_ text: [UInt8]) {
+        lines = text.split { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }.map(Line.init)
+    }
+
+    /// Whether a file that starts so is a descriptor: by VMware's first line, or, as QEMU probes, by a
+    /// version after nothing but comments.
+    static func isStart(_ start: [UInt8]) -> Bool {
+        let lines = VmdkDescriptor(start.upToZero).lines
+        guard let first = lines.first(where: { !$0.isBlank }) else { return false }
+        if first.starts("# disk descriptorfile") { return true }
+        return lines.first { !$0.isBlank && !$0.starts("#") }?.starts("version=") ?? false
+    }
+
+    var isPlausible: Bool {
+        lines.contains { $0.starts("# disk descriptorfile") || $0.key == "cid" }
+    }
+
+    /// The files that hold its data: `RW 4192256 SPARSE "disk-s001.vmdk"`. Whatever their format, they
+    /// refer to nothing: a parent stands in the descriptor.
+    func extents() throws(Unreadable) -> [ImageReference] {
+        var extents: [ImageReference] = []
+        for line in lines where line.isExtent {
+            // At least this much is a line of ours; `ZERO` needs no file.
+            let words = line.words
+            if words.count > 2, words[2] == "zero" { continue }
+            guard let name = line.quoted, !name.isEmpty else {
+                throw Unreadable("its VMDK descriptor has an extent without a file name")
+            }
+            extents.append(.init(.extent, name, mayRefer: false))
+        }
+        return extents
+    }
+
+    /// A parent, and VMware's change tracking file.
+    ///
+    /// QEMU opens any parent that is named; VMware only where `parentCID` is not `ffffffff`. So one that it
+    /// would not open is taken along where it is.
+    func others() throws(Unreadable) -> [ImageReference] {
+        let id = value("parentcid").map { String(decoding: $0, as: UTF8.self).lowercased() }
+        let hasParent = id != nil && id != "ffffffff"
+        var references: [ImageReference] = []
+        if let parent = value("parentfilenamehint"), !parent.isEmpty {
+            references.append(.init(.parent, parent, isRequired: hasParent || id == nil))
+        } else if hasParent {
+            throw Unreadable("its VMDK descriptor has a parent, and does not name it")
+        }
+        if let log = value("changetrackpath"), !log.isEmpty {
+            references.append(.init(.changeTracking, log, isRequired: false, mayRefer: false))
+        }
+        return references
+    }
+
+    private func value(_ key: String) -> [UInt8]? { lines.first { $0.key == key }?.value }
+}
+
+/// One line of a descriptor. Its words count in any case.
+private struct Line {
+    let bytes: ArraySlice<UInt8>
+
+    init(_ bytes: ArraySlice<UInt8>) {
+        self.bytes = bytes.drop { $0 == 0x20 || $0 == 0x09 }
+    }
+
+    var isBlank: Bool { bytes.isEmpty }
+
+    func starts(_ word: String) -> Bool { Self.lowercased(bytes.prefix(word.utf8.count)) == word }
+
+    /// Up to the first three words.
+    var words: [String] {
+        bytes.split(maxSplits: 3) { $0 == 0x20 || $0 == 0x09 }.prefix(3).map(Self.lowercased)
+    }
+
+    var isExtent: Bool { ["rw", "rdonly", "noaccess"].contains(words.first ?? "") }
+
+    /// What stands before the first `=`.
+    var key: String? {
+        guard let end = bytes.firstIndex(of: UInt8(ascii: "=")) else { return nil }
+        return Self.lowercased(Self.trimmed(bytes[..<end]))
+    }
+
+    /// What stands after it, without its quotes.
+    var value: [UInt8]? {
+        guard let end = bytes.firstIndex(of: UInt8(ascii: "=")) else { return nil }
+        return quoted ?? Array(Self.trimmed(bytes[(end + 1)...]))
     }
 
     /// What stands between the first two double quotes.
-    private static func quoted(_ line: ArraySlice<UInt8>) -> String {
+    var quoted: [UInt8]? {
         let quote = UInt8(ascii: "\"")
-        guard let start = line.firstIndex(of: quote) else { return "whose name cannot be read" }
-        return NameText.shown(Array(line[(start + 1)...].prefix { $0 != quote }))
+        guard let start = bytes.firstIndex(of: quote) else { return nil }
+        return Array(bytes[(start + 1)...].prefix { $0 != quote })
+    }
+
+    private static func trimmed(_ part: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        let part = part.drop { $0 <= 0x20 }
+        return part.prefix(
+            (part.lastIndex { $0 > 0x20 } ?? part.startIndex - 1) - part.startIndex + 1)
+    }
+
+    private static func lowercased(_ part: ArraySlice<UInt8>) -> String {
+        String(decoding: part, as: UTF8.self).lowercased()
     }
 }

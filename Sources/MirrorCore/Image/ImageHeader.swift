@@ -1,63 +1,56 @@
-/// Whether an image's header refers to other files, so that copying it alone (`sync=full` without its
-/// chain) would make a twin that does not open.
+/// Which files an image's header refers to: what `sync=full` takes along.
 ///
-/// Formats: qcow2 (QEMU docs/interop/qcow2.txt), VMDK 5.0, VHD 1.0 and VHDX 1.0. Any other content
-/// is raw and refers to nothing. Reads only what is there: any bytes, cut off anywhere, are an answer.
+/// Formats: qcow, qcow2 and QED (QEMU docs/interop), VMDK 5.0, VHD 1.0, VHDX 1.0, VDI. Any other content is
+/// raw and refers to nothing. Never trusts a length, makes a bounded number of bounded reads, and has an
+/// answer for any bytes.
 public enum ImageHeader: Hashable, Sendable {
-    /// How much of an image's beginning decides, bytes; VHDX alone has more to read elsewhere.
-    public static let bytesNeeded = 65536
+    /// The most that is read at once, bytes.
+    public static let largestRead = 65536
+    /// The most references that one image may have.
+    public static let mostReferences = 256
 
-    case none
-    /// What it refers to, for a message: `a qcow2 backing file base.qcow2`. Names are harmless.
-    case refersTo(String)
-
-    /// What the first bytes of an image say. A VHDX cannot be judged by them and counts as referring.
-    ///
-    /// - Parameter start: the image from offset 0; `bytesNeeded` bytes, or all of a shorter image.
-    public init(_ start: [UInt8]) {
-        self.init { offset, count in
-            offset < UInt64(start.count) ? Array(start[Int(offset)...].prefix(count)) : []
-        }
-    }
+    /// What it refers to, in the header's order; empty for raw content and for an image that stands alone.
+    case refersTo([ImageReference])
+    /// The format is certain, what it refers to is not: better refused than a twin that does not open.
+    /// The text goes on after the image's name: `its qcow2 header …`.
+    case unreadable(String)
 
     /// What an image says, read where its format has it.
     ///
-    /// - Parameter read: up to the given count of bytes (at most `bytesNeeded`) at an offset; fewer, or none,
-    ///   where the image ends or cannot be read.
-    public init(read: @escaping (_ offset: UInt64, _ count: Int) -> [UInt8]) {
-        let bytes = HeaderBytes(read: read)
-        let found = bytes.qcow2 ?? bytes.vmdk ?? bytes.vhd ?? bytes.vhdx
-        self = found.map { .refersTo($0) } ?? .none
+    /// - Parameter read: up to the given count of bytes (at most `largestRead`) at an offset: fewer, or none,
+    ///   where the image ends; nil where it cannot be read.
+    public init(read: @escaping (_ offset: UInt64, _ count: Int) -> [UInt8]?) {
+        do throws(Unreadable) {
+            let references = try HeaderReader(read: read).references()
+            if references.count > Self.mostReferences {
+                throw Unreadable("it refers to more than \(Self.mostReferences) files")
+            }
+            self = .refersTo(references)
+        } catch {
+            self = .unreadable(error.why)
+        }
     }
 }
 
-/// An image's bytes at any offset: what lies outside is nil.
-struct HeaderBytes {
-    let read: (UInt64, Int) -> [UInt8]
-
-    /// `count` bytes at `offset`, all of them or nil.
-    func slice(_ offset: UInt64, _ count: UInt64) -> [UInt8]? {
-        let bytes = upTo(count, from: offset)
-        return UInt64(bytes.count) == count ? bytes : nil
+extension HeaderReader {
+    /// Goes by the magic number, as QEMU's probing does.
+    fileprivate func references() throws(Unreadable) -> [ImageReference] {
+        let start = try upTo(4096, from: 0)
+        if start.starts(with: [0x51, 0x46, 0x49, 0xfb]) { return try qcowReferences() }
+        if start.starts(with: [0x51, 0x45, 0x44, 0]) { return try qedReferences() }
+        if start.starts(with: "KDMV".utf8) { return try sparseVmdkReferences() }
+        if start.starts(with: "conectix".utf8) { return try vhdReferences() }
+        if start.starts(with: "vhdxfile".utf8) { return try vhdxReferences() }
+        if start.dropFirst(64).starts(with: [0x7f, 0x10, 0xda, 0xbe]) {
+            return try vdiReferences()
+        }
+        if VmdkDescriptor.isStart(start) { return try textVmdkReferences() }
+        return []
     }
 
-    /// From `offset` on, at most `count` bytes and at most `bytesNeeded`; empty past the end.
-    func upTo(_ count: UInt64, from offset: UInt64) -> [UInt8] {
-        let count = Int(min(count, UInt64(ImageHeader.bytesNeeded)))
-        guard offset <= UInt64(Int64.max) - UInt64(count) else { return [] }
-        return Array(read(offset, count).prefix(count))
-    }
-
-    func has(_ text: String, at offset: UInt64) -> Bool {
-        slice(offset, UInt64(text.utf8.count))?.elementsEqual(text.utf8) ?? false
-    }
-
-    /// An unsigned number of `count` bytes, at most 8, most significant first.
-    func bigEndian(_ offset: UInt64, _ count: UInt64) -> UInt64? {
-        slice(offset, count)?.reduce(0) { $0 << 8 | UInt64($1) }
-    }
-
-    func littleEndian(_ offset: UInt64, _ count: UInt64) -> UInt64? {
-        slice(offset, count)?.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    /// VirtualBox: types 3 and 4 (at byte 76, little-endian) hold differences to a parent.
+    private func vdiReferences() throws(Unreadable) -> [ImageReference] {
+        guard 3...4 ~= (try littleEndian(76, 4)) else { return [] }
+        throw Unreadable("its VDI header names a parent by its UUID alone, not by a file name")
     }
 }

@@ -11,27 +11,36 @@
 /// | stage | guest's writes | copier | left by |
 /// |---|---|---|---|
 /// | copying | go on, are marked | copies | an observation that the twin agrees, or nearly does |
+/// | freezing | go on, are marked | copies | the end of `pre-cut` |
+/// | awaitingFlush | go on, are marked | copies | a guest's flush with nothing in flight, the end of `cut-wait` |
 /// | holding | wait | copies the rest | agreement, the end of `max-pause`, an error, a pause |
+/// | closing | wait | rests: flush, then switch-over | the switch-over, or until its record the end of `max-pause` |
 /// | settling | go on, are marked | rests: the twin stays as it was when both agreed | the flush, the publication |
 ///
-/// Transitions and who makes them: `started` created→bulk; `published` bulk→ready; `end(.soft)`
-/// ready→completing; `flushed` completing→completed; `end(.now)`, `failed` → cancelled, failed.
+/// Transitions and who makes them: `started` created→bulk; `published` bulk→ready; `end(.soft)` and
+/// `end(.switchOver)` ready→completing; `flushed` or `switched` completing→completed; `end(.now)`, `failed`
+/// → cancelled, failed; a failed `pre-cut` or switch-over completing→ready.
 /// A pause is not a phase: the phase stays, the copier rests, marks go on.
 public struct JobMachine: Sendable {
     public enum Phase: String, Sendable {
         case created, bulk, ready, completing, completed, cancelled, failed
     }
 
-    enum Stage: Sendable { case copying, holding, settling }
+    enum Stage: Sendable { case copying, freezing, awaitingFlush, holding, closing, settling }
 
     /// QEMU's BlockDeviceIoStatus.
     public enum IOStatus: String, Sendable { case ok, failed, nospace }
 
     public enum Side: Sendable { case source, target }
 
+    /// QEMU's BlockErrorAction: what the job does about an error.
+    public enum ErrorAction: String, Sendable { case report, ignore, stop }
+
     public enum Ending: Sendable {
         /// When source and twin agree: `cancel` in ready, `complete switch=off`.
         case soft
+        /// The same, and the guest goes on on the twin: `complete`.
+        case switchOver
         /// At once; the twin may be anything.
         case now
     }
@@ -55,15 +64,27 @@ public struct JobMachine: Sendable {
     public enum Event: Sendable {
         case started
         case observed(Observation)
-        /// The hold has lasted `max-pause` and the rest is not copied.
+        /// The hold has lasted `max-pause` and the cut is not done.
         case holdExpired
         case flushed
         case published
+        /// The guest's side runs from the twin, or the attempt failed and nothing has changed.
+        case switched(Bool)
+        /// `pre-cut` has ended; false where it failed or took too long.
+        case preCutDone(Bool)
+        /// A guest's flush ended with nothing in flight; the shell holds the writes already.
+        case flushSeen
+        /// No such flush within `cut-wait`.
+        case flushWaitOver
         case pause
         case resume
         case end(Ending)
         /// A copy, a flush or a publication failed; its extents are dirty again (R4).
         case failed(Side, isFull: Bool)
+        /// The back-off after an ignored error is over.
+        case retry
+        /// What had failed was copied after all.
+        case recovered
     }
 
     public enum Action: Equatable, Sendable {
@@ -74,74 +95,87 @@ public struct JobMachine: Sendable {
         case flush
         /// Give the twin its name, then `published`.
         case publish
+        /// Run `pre-cut`, then `preCutDone`.
+        case preCut
+        /// Run `post-cut`; nobody waits for it.
+        case postCut
+        /// Hold at the next flush of a guest with nothing in flight, then `flushSeen`; or `flushWaitOver`.
+        case awaitFlush
+        /// Serve the images from their twins, then `switched`.
+        case switchOver
         /// The phase or the pause changed: tell it.
         case announce
-        /// An error stopped or failed the job: tell it.
-        case announceError(Side, stops: Bool)
+        /// An error, and what the job does about it: tell it.
+        case announceError(Side, ErrorAction)
+        /// Send `retry` after a while that grows with the number of failures in a row.
+        case backOff(failures: Int)
         /// The job is over; the phase says how. Stop tracking.
         case finish
         /// There may be something to copy again.
         case copy
     }
 
-    public private(set) var phase = Phase.created
-    public private(set) var isPaused = false
-    public private(set) var ioStatus = IOStatus.ok
-    public private(set) var wasReady = false
+    public internal(set) var phase = Phase.created
+    public internal(set) var isPaused = false
+    public internal(set) var ioStatus = IOStatus.ok
+    public internal(set) var wasReady = false
     var stage = Stage.copying
-    private var isEnding = false
+    /// Agreement is wanted, and what happens then.
+    var ending: Ending?
+    /// `pre-cut` was run and `post-cut` was not.
+    var isFrozen = false
+    /// The record of the switch-over is being written: there is no way back but its own failure.
+    var isCommitting = false
+    /// Failures in a row that `ignore` has passed over.
+    var failures = 0
+    var isBackingOff = false
 
     public var onSourceError: JobParameters.ErrorPolicy
     public var onTargetError: JobParameters.ErrorPolicy
+    public var maxRetries: Int
+    let hasPreCut: Bool
+    let cutsAtFlush: Bool
 
     public init(_ parameters: JobParameters) {
         onSourceError = parameters.onSourceError
         onTargetError = parameters.onTargetError
+        maxRetries = parameters.maxRetries
+        hasPreCut = parameters.preCut != nil
+        cutsAtFlush = parameters.cut == .flush
     }
 
     public var isOver: Bool { phase == .completed || phase == .cancelled || phase == .failed }
     /// Whether extents may be taken now.
-    public var mayCopy: Bool { isLive && !isPaused && stage != .settling }
-    public var isHolding: Bool { stage == .holding }
+    public var mayCopy: Bool {
+        isLive && !isPaused && !isBackingOff && stage != .settling && stage != .closing
+    }
+    public var isHolding: Bool { stage == .holding || stage == .closing }
     public var isSettling: Bool { stage == .settling }
+    /// Whether the job is on its way to a cut.
+    public var isEnding: Bool { ending != nil }
     private var isLive: Bool { !isOver && phase != .created }
-    /// Whether the job waits for an instant of agreement.
-    private var wantsAgreement: Bool { phase == .bulk || isEnding }
 }
 
 extension JobMachine {
     public mutating func handle(_ event: Event) -> [Action] {
+        if case .preCutDone(let isGood) = event { return preCutDone(isGood) }
         if isOver { return [] }
         switch event {
         case .started: return become(.bulk) + [.copy]
         case .observed(let observation): return observed(observation)
-        case .holdExpired: return stage == .holding ? leaveHold() + [.copy] : []
+        case .holdExpired: return isHolding && !isCommitting ? leaveAttempt() + [.copy] : []
         case .flushed: return flushed()
         case .published: return published()
+        case .switched(let isDone): return switched(isDone)
+        case .preCutDone: return []
+        case .flushSeen, .flushWaitOver: return flushAwaited(event)
         case .pause: return pause()
         case .resume: return resume()
         case .end(let ending): return end(ending)
         case .failed(let side, let isFull): return failed(side, isFull)
+        case .retry: return retry()
+        case .recovered: return recovered()
         }
-    }
-
-    private mutating func observed(_ observation: Observation) -> [Action] {
-        guard mayCopy, wantsAgreement else { return [] }
-        if observation.agrees {
-            let lift: [Action] = stage == .holding ? [.lift] : []
-            stage = .settling
-            return lift + [.flush]
-        }
-        guard stage == .copying, observation.passDone, observation.affordable else { return [] }
-        stage = .holding
-        return [.hold]
-    }
-
-    private mutating func flushed() -> [Action] {
-        guard stage == .settling else { return [] }
-        if phase == .bulk { return [.publish] }
-        stage = .copying
-        return become(.completed) + [.finish]
     }
 
     private mutating func published() -> [Action] {
@@ -151,46 +185,28 @@ extension JobMachine {
     }
 
     private mutating func pause() -> [Action] {
-        if isPaused { return [] }
+        if isPaused || isCommitting { return [] }
         isPaused = true
-        return leaveHold() + [.announce]
+        return leaveAttempt() + [.announce]
     }
 
     private mutating func resume() -> [Action] {
         ioStatus = .ok
-        guard isPaused else { return [] }
+        (failures, isBackingOff) = (0, false)
+        guard isPaused else { return [.copy] }
         isPaused = false
         return [.announce, .copy]
     }
 
     private mutating func end(_ ending: Ending) -> [Action] {
-        if ending == .now || !wasReady { return leaveHold() + become(.cancelled) + [.finish] }
+        if isCommitting { return [] }
+        if ending == .now || !wasReady { return leaveAttempt() + become(.cancelled) + [.finish] }
         if isEnding { return [] }
-        isEnding = true
+        self.ending = ending
         return become(.completing) + [.copy]
     }
 
-    private mutating func failed(_ side: Side, _ isFull: Bool) -> [Action] {
-        let policy = side == .source ? onSourceError : onTargetError
-        let stops = policy == .stop || (policy == .enospc && isFull)
-        let lift = leaveHold()
-        if stage == .settling { stage = .copying }
-        ioStatus = isFull ? .nospace : .failed
-        guard stops else {
-            return lift + become(.failed) + [.announceError(side, stops: false), .finish]
-        }
-        if isPaused { return lift }
-        isPaused = true
-        return lift + [.announceError(side, stops: true), .announce]
-    }
-
-    private mutating func leaveHold() -> [Action] {
-        guard stage == .holding else { return [] }
-        stage = .copying
-        return [.lift]
-    }
-
-    private mutating func become(_ next: Phase) -> [Action] {
+    mutating func become(_ next: Phase) -> [Action] {
         phase = next
         return [.announce]
     }

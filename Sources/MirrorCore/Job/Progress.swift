@@ -4,7 +4,7 @@ public struct Progress: Sendable {
     public private(set) var rate = 0.0
     public private(set) var dirtyRate = 0.0
     /// The best rate seen: what the copier can do when it is let.
-    private var bestRate = 0.0
+    public private(set) var bestRate = 0.0
     private var last: (time: Duration, copied: Int, remaining: Int)?
 
     public init() {}

@@ -18,27 +18,40 @@ public enum ZeroScan {
         return true
     }
 
-    /// Calls `body` for each run of blocks that are all zero or all not, in order; the last block may be
-    /// short. The first block starts at the first byte.
+    /// Calls `body` for each run of blocks that are all zero or all not, in order. Blocks begin at
+    /// multiples of `block`, so the first and the last may be short.
+    ///
+    /// With blocks of 4 KiB the bytes 1024..<9216 are looked at as 1024..<4096, 4096..<8192, 8192..<9216.
+    ///
+    /// - Parameters:
+    ///   - offset: where the first byte lies in its file.
+    ///   - block: a power of two.
     public static func forEachRun<Failure: Error>(
-        in bytes: UnsafeRawBufferPointer,
+        in bytes: UnsafeRawBufferPointer, at offset: UInt64 = 0, block: Int = Self.block,
         _ body: (_ range: Range<Int>, _ isZero: Bool) throws(Failure) -> Void
     ) throws(Failure) {
+        let phase = Int(offset & UInt64(block - 1))
         var start = 0
         while start < bytes.count {
-            let zero = unsafe isZero(block(of: bytes, at: start))
-            var end = min(start + block, bytes.count)
-            while end < bytes.count, unsafe isZero(block(of: bytes, at: end)) == zero {
-                end = min(end + block, bytes.count)
+            let zero = unsafe isZero(bytes, start, endOfBlock(start, phase, block, bytes.count))
+            var end = endOfBlock(start, phase, block, bytes.count)
+            while end < bytes.count {
+                let next = endOfBlock(end, phase, block, bytes.count)
+                guard unsafe isZero(bytes, end, next) == zero else { break }
+                end = next
             }
             try body(start..<end, zero)
             start = end
         }
     }
 
-    private static func block(
-        of bytes: UnsafeRawBufferPointer, at offset: Int
-    ) -> UnsafeRawBufferPointer {
-        unsafe UnsafeRawBufferPointer(rebasing: bytes[offset..<min(offset + block, bytes.count)])
+    private static func endOfBlock(_ start: Int, _ phase: Int, _ block: Int, _ count: Int) -> Int {
+        min(start + block - (start + phase) & (block - 1), count)
+    }
+
+    private static func isZero(
+        _ bytes: UnsafeRawBufferPointer, _ start: Int, _ end: Int
+    ) -> Bool {
+        unsafe isZero(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
     }
 }

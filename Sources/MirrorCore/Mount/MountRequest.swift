@@ -14,6 +14,9 @@ public struct MountRequest: Hashable, Sendable {
     /// Absolute path of a file to log to.
     public var log: [UInt8]?
     public var isDebugging = false
+    /// `statedir=`: absolute path of the directory for what must outlive the daemon; nil where the place is
+    /// the usual one.
+    public var stateDirectory: [UInt8]?
     /// Defaults of every job, without a target.
     public var parameters = JobParameters()
     /// Generic flags for the kernel, such as `noexec`.
@@ -21,16 +24,25 @@ public struct MountRequest: Hashable, Sendable {
 
     /// - Parameter options: the values of all `-o`, each a list with commas. A comma in a value is written
     ///   `\,` or stands between double quotes.
-    /// - Throws: `unknownKey`, `badValue` or `notSupported`, with the option.
+    /// - Throws: `unknownKey` or `badValue`, with the option.
     public init(parsing options: [[UInt8]]) throws(CommandError) {
         var pairs: [ParameterPair] = []
         for option in options.flatMap(Self.split) where !option.isEmpty {
             try take(option, &pairs)
         }
         parameters = try JobParameters(parsing: pairs)
+        if let target = parameters.target, parameters.targetIsURI { throw Self.noExport(target) }
         target = parameters.target
         parameters.target = nil
         if target == nil { try refuseWithoutTarget() }
+    }
+
+    /// An export holds one image, and the mount's target is for all.
+    private static func noExport(_ target: [UInt8]) -> CommandError {
+        CommandError(
+            .badValue,
+            "target=\(NameText.shown(target)): a mount mirrors to a directory; start the job of one image"
+                + " to an export with twinfs mirror")
     }
 
     private func refuseWithoutTarget() throws(CommandError) {
@@ -94,18 +106,21 @@ public struct MountRequest: Hashable, Sendable {
             if text.isEmpty { throw CommandError(.badValue, "\(shown): must be a group") }
             controlGroup = text
         case "log":
-            guard value.first == UInt8(ascii: "/") else {
-                throw CommandError(
-                    .badValue, "\(shown): must be an absolute path, e.g. log=/var/log/twinfs")
-            }
-            log = value
+            log = try Self.path(
+                value, "\(shown): must be an absolute path, e.g. log=/var/log/twinfs")
         case "statedir":
-            throw CommandError(
-                .notSupported,
-                "\(shown) is not built yet: use no statedir; this version keeps no state")
+            stateDirectory = try Self.path(
+                value, "\(shown): must be an absolute path, e.g. statedir=/var/lib/twinfs/images")
         default: return false
         }
         return true
+    }
+
+    private static func path(_ value: [UInt8], _ rule: String) throws(CommandError) -> [UInt8] {
+        guard value.first == UInt8(ascii: "/"), !value.contains(0) else {
+            throw CommandError(.badValue, rule)
+        }
+        return value
     }
 
     private static func flag(_ text: String, _ shown: String) throws(CommandError) -> Bool {
@@ -119,7 +134,7 @@ public struct MountRequest: Hashable, Sendable {
         CommandError(
             .unknownKey,
             "-o \(NameText.shown(option)): no such option; known are target, include, exclude,"
-                + " auto, allow_other, ro, control_group, log, debug, mount(8)'s own, and \(ParameterKey.all)"
+                + " auto, allow_other, ro, control_group, log, statedir, debug, mount(8)'s own, and \(ParameterKey.all)"
         )
     }
 

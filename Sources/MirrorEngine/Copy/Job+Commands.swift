@@ -20,6 +20,12 @@ extension Job {
         return "resumed"
     }
 
+    private func setCopyMode(_ mode: JobParameters.CopyMode) {
+        copyMode = mode
+        isFallenBack = false
+        copyModeControl = CopyModeControl()
+    }
+
     func set(_ changes: [ParameterChange]) throws(CommandError) -> String {
         try refuseWhenOver("set")
         for change in changes {
@@ -31,8 +37,13 @@ extension Job {
             case .maxPause(let milliseconds): maxPause = milliseconds
             case .onSourceError(let policy): machine.onSourceError = policy
             case .onTargetError(let policy): machine.onTargetError = policy
+            case .maxRetries(let count): machine.maxRetries = count
+            case .copyMode(let mode): setCopyMode(mode)
+            case .writeTimeout(let milliseconds): writeTimeout = milliseconds
+            case .pace, .minSpeed: break
             }
         }
+        updateForwarding()
         wake()
         publishReport()
         return "changed"
@@ -48,7 +59,8 @@ extension Job {
             : "ends when source and twin agree; the guest stays on the source"
     }
 
-    func complete() throws(CommandError) -> String {
+    /// `switchOver`: the guest goes on on the twin; else as a soft cancel.
+    func complete(switchOver: Bool) throws(CommandError) -> String {
         try refuseWhenOver("complete")
         guard machine.wasReady else {
             throw CommandError(
@@ -59,12 +71,15 @@ extension Job {
         guard !isDelta else {
             throw CommandError(
                 .notSupported,
-                "job \(NameText.shown(id)): a sync=none twin holds only what was written since its start and"
-                    + " never equals the image; end it with cancel")
+                "job \(NameText.shown(id)): a sync=none twin without a seed holds only what was written since"
+                    + " its start and never equals the image; end it with cancel")
         }
-        perform(machine.handle(.end(.soft)))
+        if switchOver { try refuseSwitchOver() }
+        perform(machine.handle(.end(switchOver ? .switchOver : .soft)))
         publishReport()
-        return "ends when source and twin agree; the guest stays on the source"
+        return switchOver
+            ? "switches over when source and twin agree; the guest goes on on the twin"
+            : "ends when source and twin agree; the guest stays on the source"
     }
 
     /// The image's last name went away. The twin is kept; it is worth something only if both agreed just now.

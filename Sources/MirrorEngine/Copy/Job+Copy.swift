@@ -1,5 +1,6 @@
 import Dispatch
 import MirrorCore
+import Synchronization
 import SystemPackage
 
 // On the job's queue: what is copied when. Steps a to c of the copier (docs/invariants.md).
@@ -9,9 +10,9 @@ extension Job {
     /// and command.
     func advance() {
         guard isRunning else { return concludeIfQuiet() }
-        table.stayAwake()
+        for member in members { member.table.stayAwake() }
         if machine.mayCopy, !isClerkBusy { fillLanes() }
-        if isAtRest, machine.mayCopy, table.isLengthDirty { return copyLength() }
+        if isAtRest, machine.mayCopy, isLengthDirty { return copyLengths() }
         perform(machine.handle(.observed(observe())))
         if isAtRest { sleep() }
         armTick()
@@ -25,7 +26,11 @@ extension Job {
 
     private func observe() -> JobMachine.Observation {
         // R5. A size that was taken is with the clerk.
-        let agrees = busyLanes == 0 && !isClerkBusy && table.isInSync
+        let agrees =
+            busyLanes == 0 && !isClerkBusy && DirtyTable.areInSync(members.map(\.table))
+            // A write that is forwarded right after that instant would be in the twin of a cut, without
+            // those before it that were not.
+            && (machine.isHolding || !machine.isEnding || !isForwarding)
         let estimate = progress.microsecondsToCopy(remaining)
         return .init(
             agrees: agrees, passDone: passes > 0,
@@ -34,12 +39,12 @@ extension Job {
 
     /// Waits for the next mark. Marks that came before the table heard of it are found by the second look.
     private func sleep() {
-        table.fallAsleep()
-        guard !table.isClean, machine.mayCopy else {
+        for member in members { member.table.fallAsleep() }
+        guard members.contains(where: { !$0.table.isClean }), machine.mayCopy else {
             for lane in idleLanes { lane.rest() }
             return
         }
-        table.stayAwake()
+        for member in members { member.table.stayAwake() }
         wake()
     }
 
@@ -48,8 +53,7 @@ extension Job {
             // The first lane is free; each further one needs one of the mount's permits.
             let needsPermit = busyLanes > 0
             if needsPermit, !services.permits.take() { return }
-            let batch = takeBatch()
-            if batch.isEmpty {
+            guard let batch = takeBatch() else {
                 if needsPermit { services.permits.giveBack() }
                 return
             }
@@ -81,60 +85,111 @@ extension Job {
         return true
     }
 
-    private func start(_ batch: [Range<Int>], on lane: Lane, hasPermit: Bool) {
+    private func start(_ batch: CopyBatch, on lane: Lane, hasPermit: Bool) {
         busyLanes += 1
-        let ranges = batch.map(table.granularity.bytes(of:))
-        limit.spend(ranges.reduce(0) { $0 + Int($1.count) })
-        let failures = flushFailures
+        limit.spend(batch.ranges.reduce(0) { $0 + Int($1.count) })
+        let failures = flushFailures.load(ordering: .sequentiallyConsistent)
         lane.queue.async { [self] in
-            let results = lane.copy(ranges, batch, from: source, to: twin)
+            let results = lane.copy(batch)
             if hasPermit { services.permits.giveBack() }
-            queue.async { [self] in finished(results, on: lane, since: failures) }
+            queue.async { [self] in finished(batch.member, results, on: lane, since: failures) }
         }
     }
 
-    private func finished(_ results: [CopyResult], on lane: Lane, since failures: Int) {
+    private func finished(
+        _ member: Member, _ results: [CopyResult], on lane: Lane, since failures: Int
+    ) {
         busyLanes -= 1
         idleLanes.append(lane)
-        for result in results { finished(result, isDoubtful: failures != flushFailures) }
+        let isDoubtful = failures != flushFailures.load(ordering: .sequentiallyConsistent)
+        for result in results { finished(member, result, isDoubtful: isDoubtful) }
         if bytesSinceFlush >= Self.flushInterval, !isFlushing { flush(settles: false) }
         advance()
     }
 
     /// R4: a copy that failed, or that a failed flush may have lost, is marked before its claim ends.
-    private func finished(_ result: CopyResult, isDoubtful: Bool) {
+    private func finished(_ member: Member, _ result: CopyResult, isDoubtful: Bool) {
         if let (side, error) = result.failure {
-            table.giveBack(result.extent)
-            fail(side, error)
-            return
+            member.table.giveBack(result.extent)
+            return failed(member, result.extent, side, error)
         }
-        if isDoubtful { return table.giveBack(result.extent) }
-        unflushed.markUncounted(table.granularity.bytes(of: result.extent))
-        written?.markUncounted(table.granularity.bytes(of: result.extent))
-        table.release(result.extent)
+        if isDoubtful { return member.table.giveBack(result.extent) }
+        let bytes = granularity.bytes(of: result.extent)
+        member.unflushed.markUncounted(bytes)
+        member.written?.markUncounted(bytes)
+        member.table.release(result.extent)
         counts.copied += result.copied
         counts.zeroes += result.zeroes
         bytesSinceFlush += result.copied
+        copied(member, result.extent)
     }
 }
 
 // Which extents.
 
-extension Job {
-    /// While the twin has never been in sync its first granule (partition table, image header) comes last.
-    var firstGranule: Int { machine.wasReady || isDelta ? 0 : 1 }
+/// Extents of one member that one lane copies before it reports.
+struct CopyBatch: Sendable {
+    let member: Member
+    var extents: [Range<Int>] = []
+    /// Read the twin too, and write only what differs.
+    let compares: Bool
 
-    /// Extents for one lane, claimed, in ascending offset; empty where nothing may be taken now.
-    private func takeBatch() -> [Range<Int>] {
-        var batch: [Range<Int>] = []
+    var ranges: [ByteRange] { extents.map(member.table.granularity.bytes(of:)) }
+}
+
+extension Job {
+    /// While a twin has never been in sync its first granule (partition table, image header) comes last.
+    private var firstGranule: Int { machine.wasReady || isDelta ? 0 : 1 }
+
+    /// The next extents are looked for from the beginning.
+    func restartPass() {
+        current = 0
+        for member in members { member.cursor = firstGranule }
+    }
+
+    /// Extents for one lane, claimed, in ascending offset; nil where nothing may be taken now.
+    private func takeBatch() -> CopyBatch? {
+        // Once around, and the part of the first one that lies before its cursor.
+        for _ in 0...members.count {
+            if let batch = takeBatch(of: members[current]) { return batch }
+            nextMember()
+        }
+        guard firstGranule > 0, busyLanes == 0 else { return nil }
+        for member in members {
+            if let extent = member.table.takeExtent(from: 0, limit: 1) {
+                return CopyBatch(member: member, extents: [extent], compares: compares(member))
+            }
+        }
+        return nil
+    }
+
+    private func takeBatch(of member: Member) -> CopyBatch? {
+        var batch = CopyBatch(member: member, compares: compares(member))
         var room = batchRoom
-        while room > 0, batch.count < Self.batchExtents,
-            let extent = takeExtent(room, batch.isEmpty)
+        while room > 0, batch.extents.count < Self.batchExtents,
+            let extent = member.table.takeExtent(
+                from: member.cursor, limit: room, givesPagesBack: machine.phase == .bulk)
         {
-            batch.append(extent)
+            member.cursor = extent.upperBound
+            batch.extents.append(extent)
             room -= extent.count
         }
+        if batch.extents.isEmpty { return nil }
+        hasTaken = true
         return batch
+    }
+
+    private func nextMember() {
+        members[current].cursor = firstGranule
+        current += 1
+        guard current == members.count else { return }
+        current = 0
+        if hasTaken || passes == 0 { passes += 1 }
+        hasTaken = false
+    }
+
+    private func compares(_ member: Member) -> Bool {
+        passes == 0 && member.twin.firstPass == .compare
     }
 
     /// Granules that fit a batch: a tenth of a second's worth where there is a limit; at least one.
@@ -142,24 +197,37 @@ extension Job {
         let bytes =
             limit.bytesPerSecond > 0
             ? min(Self.batchBytes, limit.bytesPerSecond / 10) : Self.batchBytes
-        return max(1, bytes / table.granularity.bytes)
+        return max(1, bytes / granularity.bytes)
     }
+}
 
-    private func takeExtent(_ room: Int, _ isFirst: Bool) -> Range<Int>? {
-        if let extent = takeAfterCursor(room) { return extent }
-        // The end of a pass.
-        if cursor > firstGranule || passes == 0 { passes += 1 }
-        cursor = firstGranule
-        if let extent = takeAfterCursor(room) { return extent }
-        guard firstGranule > 0, isFirst, busyLanes == 0 else { return nil }
-        return table.takeExtent(from: 0, limit: 1)
-    }
+// Sizes.
 
-    private func takeAfterCursor(_ room: Int) -> Range<Int>? {
-        let extent = table.takeExtent(
-            from: cursor, limit: room, givesPagesBack: machine.phase == .bulk)
-        if let extent { cursor = extent.upperBound }
-        return extent
+extension Job {
+    var isLengthDirty: Bool { members.contains { $0.table.isLengthDirty } }
+
+    /// Gives the twins the sizes of their images. Nothing is being copied, and nothing is taken until it
+    /// is done.
+    private func copyLengths() {
+        isClerkBusy = true
+        let changed = members.filter { $0.table.isLengthDirty }
+        for member in changed { member.table.takeLength() }
+        atomicMemoryFence(ordering: .sequentiallyConsistent)
+        clerk.async { [self] in
+            let failures = changed.map { member -> Member.Failure? in
+                do throws(Member.Failure) { try member.giveTwinItsSize() } catch { return error }
+                return nil
+            }
+            queue.async { [self] in
+                isClerkBusy = false
+                for (member, failure) in zip(changed, failures) {
+                    guard let failure else { continue }
+                    _ = member.table.markLength()
+                    fail(failure.side, failure.error, member)
+                }
+                advance()
+            }
+        }
     }
 }
 

@@ -12,28 +12,39 @@ extension Job {
             counts.targetState = isDelta ? "partial" : "consistent"
             counts.error = nil
         }
-        image.quiesce(on: queue) { [self] in
-            image.trackers.replace(with: image.trackers.all.filter { $0.table !== table })
+        detach(members[...])
+    }
+
+    private func detach(_ rest: ArraySlice<Member>) {
+        guard let member = rest.first else {
             isDetached = true
-            // A target that hangs keeps the twin open, but not the job alive.
+            // A target that hangs keeps the twins open, but not the job alive.
             queue.asyncAfter(deadline: .now() + .seconds(1)) { [self] in conclude() }
-            concludeIfQuiet()
+            return concludeIfQuiet()
+        }
+        let image = member.image
+        image.quiesce(on: queue) { [self] in
+            image.trackers.replace(with: image.trackers.all.filter { $0.table !== member.table })
+            detach(rest.dropFirst())
         }
     }
 
-    /// Concludes as soon as nothing of the job is under way on source and twin, and both are closed.
+    /// Concludes as soon as nothing of the job is under way on sources and twins, and all are closed.
     func concludeIfQuiet() {
-        guard isDetached, !isLetGo, busyLanes == 0, !isClerkBusy, !isFlushing else { return }
+        guard isDetached, !isLetGo, busyLanes == 0, !isClerkBusy, !isFlushing,
+            members.allSatisfy({ $0.forwarder?.isIdle ?? true })
+        else { return }
         isLetGo = true
         idleLanes = []
         clerk.async { [self] in
-            twin.close()
-            try? source.close()
+            for member in members { member.close() }
             queue.async { [self] in
                 conclude()
                 // The report is made; the pages are not needed any more.
-                table.forgetAll(from: 0)
-                unflushed = DirtyTable(granularity: .standard, gauge: WriteGauge())
+                for member in members {
+                    member.table.forgetAll(from: 0)
+                    member.unflushed.forgetAll(from: 0)
+                }
             }
         }
     }
@@ -42,7 +53,7 @@ extension Job {
     private func conclude() {
         guard !isConcluded else { return }
         isConcluded = true
-        image.endJob()
+        for member in members { member.image.endJob() }
         markEnded()
         publishReport()
         services.tell(.statusChange, report())

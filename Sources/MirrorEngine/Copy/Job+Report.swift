@@ -8,9 +8,10 @@ extension Job {
     /// every write are read from the table, the rest is the queue's last word.
     func report() -> JobReport {
         // R5, asked from outside. The copier sleeps, so no size is with the clerk.
-        let isSynced = table.isInSync && table.isAsleep
+        let isSynced =
+            DirtyTable.areInSync(members.map(\.table)) && members.allSatisfy(\.table.isAsleep)
         var report = snapshot.withLock { $0 }
-        report.opens = image.opens
+        report.opens = members.reduce(0) { $0 + $1.image.opens }
         if isLivePhase(report.phase) { addLiveNumbers(&report, isSynced) }
         return report
     }
@@ -20,26 +21,28 @@ extension Job {
     }
 
     private func addLiveNumbers(_ report: inout JobReport, _ isSynced: Bool) {
-        report.images = [shown(image.path)]
-        report.dirtyBytes = table.dirtyBytes
-        report.inFlightBytes = table.claimedBytes
+        report.images = shownImages
+        report.dirtyBytes = members.reduce(0) { $0 + $1.table.dirtyBytes }
+        report.inFlightBytes = members.reduce(0) { $0 + $1.table.claimedBytes }
         let isInSync = isSynced && report.ready
         // Never all done before it is in sync.
-        let left = isInSync ? 0 : max(remaining, table.granularity.bytes)
+        let left = isInSync ? 0 : max(remaining, granularity.bytes)
         report.len = report.copiedBytes + left
         report.offset = report.copiedBytes
         if isInSync, !isDelta { report.targetState = "synced" }
+        report.activelySynced = isInSync && isForwarding
     }
 
     /// On the queue: the words and numbers that only the queue knows.
     func publishReport() {
         if machine.isOver, !isConcluded { return }
         var report = JobReport(
-            id: NameText.shown(id), images: [shown(image.path)], target: shown(shownTarget))
+            id: NameText.shown(id), images: shownImages, target: shown(shownTarget))
         report.phase = machine.phase.rawValue
         report.status = machine.status
         report.sync = parameters.sync.rawValue
-        report.granularity = table.granularity.bytes
+        report.copyMode = isForwarding ? "write-blocking" : "background"
+        report.granularity = granularity.bytes
         (report.totalBytes, report.copiedBytes) = (counts.total, counts.copied)
         (report.skippedZeroBytes, report.passes) = (counts.zeroes, passes)
         report.speed = limit.bytesPerSecond
@@ -63,7 +66,7 @@ extension Job {
         report.expectedPauseUs = isOver ? nil : progress.microsecondsToCopy(remaining)
         (report.len, report.offset) = (counts.copied, counts.copied)
         if isOver, machine.phase != .completed {
-            report.len += max(remaining, table.granularity.bytes)
+            report.len += max(remaining, granularity.bytes)
         }
     }
 
@@ -74,8 +77,12 @@ extension Job {
         report.cutGeneration = 1
     }
 
-    /// The name that the twin has, or will have once it was in sync.
-    private var shownTarget: FilePath { isDelta ? twin.workingPath : twin.place.path }
+    private var shownImages: [String] { members.map { shown($0.image.path) } }
+
+    /// The name that the first twin has, or will have once it was in sync.
+    private var shownTarget: FilePath {
+        isDelta ? members[0].twin.workingPath : members[0].twin.place.path
+    }
 
     /// Samples the rates once a second while there is something to tell; sleeps with the copier.
     func armTick() {
@@ -89,7 +96,9 @@ extension Job {
         guard !machine.isOver else { return }
         // While agreement is wanted the job keeps looking: a change that marks nothing may have been in the
         // way of the last look, and nobody tells when it is done.
-        if table.isAsleep, table.isClean, machine.phase == .ready || machine.isPaused {
+        if members.allSatisfy({ $0.table.isAsleep && $0.table.isClean }),
+            machine.phase == .ready || machine.isPaused
+        {
             progress.rest()
             return publishReport()
         }
@@ -100,5 +109,8 @@ extension Job {
     func sampleRates() {
         progress.sample(
             at: ContinuousClock.now - .origin, copied: counts.copied, remaining: remaining)
+        let forwarded = members.reduce(0) { $0 + ($1.forwarder?.forwardedBytes ?? 0) }
+        sampleCopyMode(progress.dirtyRate + Double(forwarded - lastForwarded))
+        lastForwarded = forwarded
     }
 }

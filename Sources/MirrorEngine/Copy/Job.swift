@@ -4,7 +4,7 @@ import MirrorSystem
 import Synchronization
 import SystemPackage
 
-/// The mirroring of one image to one target.
+/// The mirroring of one image, or of several as a group, to one target.
 ///
 /// A serial queue runs the state machine (`JobMachine`) and decides what is copied when; it never makes a
 /// call that may block on the target. Lanes copy; `clerk` opens, scans, flushes and renames. All come back
@@ -12,9 +12,14 @@ import SystemPackage
 ///
 /// | look for | in |
 /// |---|---|
+/// | an image with its twin and its table | `Member.swift` |
+/// | what is refused at the start | `JobParts.swift` |
 /// | how it starts | `Job+Start.swift` |
-/// | taking extents, what happens when a copy fails | `Job+Copy.swift` |
-/// | agreement, hold, flush, publication, errors | `Job+Cut.swift` |
+/// | what is copied when | `Job+Copy.swift`; what a lane does with it: `Lane.swift` |
+/// | whether guest writes go to the twin at once | `Job+Forwarding.swift` |
+/// | hold, flush, publication | `Job+Cut.swift` |
+/// | what comes right before and after a cut | `Job+Hooks.swift` |
+/// | errors and what becomes of them | `Job+Errors.swift` |
 /// | the end | `Job+End.swift` |
 /// | commands | `Job+Commands.swift` |
 /// | what the status says | `Job+Report.swift` |
@@ -22,12 +27,9 @@ import SystemPackage
 /// `@unchecked Sendable`: every `var` is touched on `queue` only, but `snapshot`, which has its lock.
 final class Job: @unchecked Sendable {
     let id: [UInt8]
-    let image: Image
+    /// The image named first, then the others; at least one.
+    let members: [Member]
     let parameters: JobParameters
-    let twin: Twin
-    let table: DirtyTable
-    /// The backing file, for reading.
-    let source: FileDescriptor
     let services: JobServices
 
     let queue: DispatchQueue
@@ -40,14 +42,21 @@ final class Job: @unchecked Sendable {
     var progress = Progress()
     var maxPause: Int
 
-    /// What was written to the target since its last good flush; dirty again if the next one fails.
-    var unflushed: DirtyTable
+    /// As asked for; `isForwarding` says what is done.
+    var copyMode: JobParameters.CopyMode
+    var copyModeControl = CopyModeControl()
+    /// Milliseconds; 0 is off.
+    var writeTimeout: Int
+    var isWatchingForwards = false
+    /// A forwarded write took too long: background, until `copy-mode` is set again.
+    var isFallenBack = false
+    /// Bytes that guests had written to the tables or to the twins at the last sample.
+    var lastForwarded = 0
+
     var bytesSinceFlush = 0
-    /// What the twin of a `sync=none` job holds: its extent list. Nothing is ever taken from it.
-    let written: DirtyTable?
     var isFlushing = false
-    /// Failed flushes. What a lane wrote while one failed may be lost: it does not count as copied.
-    var flushFailures = 0
+    /// Failed flushes. What was written while one failed may be lost: it does not count as copied.
+    let flushFailures = Atomic<Int>(0)
     /// The flush that is under way began before source and twin agreed: another has to follow.
     var mustFlushAgain = false
 
@@ -60,24 +69,31 @@ final class Job: @unchecked Sendable {
     /// Which wait for the speed limit is the valid one.
     var throttleNumber = 0
 
-    /// Where the next extent is looked for, in granules.
-    var cursor = 0
+    /// The member whose extents are taken now.
+    var current = 0
     var passes = 0
-    /// Size of the image when it was last given to the twin.
-    var knownLength: UInt64
+    /// Something was taken since the pass began.
+    var hasTaken = false
+    /// The extent that failed last, until it is copied after all.
+    var troubled: (member: Member, extent: Range<Int>)?
+
+    /// Runs `pre-cut` and `post-cut`.
+    let hook: CutHook
+    /// While `cut=flush` waits for a guest's flush.
+    var flushWatch: FlushWatch?
 
     var heldSince: ContinuousClock.Instant?
     var holdCount = 0
     var nextHold = ContinuousClock.now
     var isTicking = false
     var hasToldReady = false
-    /// No change of the image is marked for this job any more.
+    /// No change of the images is marked for this job any more.
     var isDetached = false
     /// Its end has been told.
     var isConcluded = false
-    /// Source and twin are closed.
+    /// Sources and twins are closed.
     var isLetGo = false
-    /// Called once the job is off its image.
+    /// Called once the job is off its images.
     var whenEnded: (@Sendable () -> Void)?
     /// The same as `machine.isOver`, for other threads.
     private let ended = Atomic<Bool>(false)
@@ -101,17 +117,14 @@ final class Job: @unchecked Sendable {
     init(_ parts: JobParts, id: [UInt8], services: JobServices) {
         self.id = id
         self.services = services
-        (image, twin, source) = (parts.image, parts.twin, parts.source)
         parameters = parts.parameters
-        knownLength = parts.size
-        table = DirtyTable(granularity: parameters.granularity, gauge: image.gate.gauge)
-        unflushed = DirtyTable(granularity: parameters.granularity, gauge: WriteGauge())
-        written =
-            parameters.sync == .none
-            ? DirtyTable(granularity: parameters.granularity, gauge: WriteGauge()) : nil
+        members = parts.members.map { Member($0, parts.parameters) }
         machine = JobMachine(parameters)
         limit = RateLimit(bytesPerSecond: parameters.speed)
         maxPause = parameters.maxPause
+        copyMode = parameters.copyMode
+        writeTimeout = parameters.writeTimeout
+        hook = CutHook(timeout: .milliseconds(parameters.cutTimeout))
         let name = NameText.shown(id)
         // Apart from the lanes: a class of service has threads of its own, and targets that hang must not
         // use up those that lift holds.
@@ -120,8 +133,10 @@ final class Job: @unchecked Sendable {
         let lanes = max(1, min(Self.mostLanes, parameters.bufferSize / Lane.largestPiece))
         let size = parameters.bufferSize
         idleLanes = (0..<lanes).map { Lane(label: "twinfs.lane\($0).\(name)", bufferSize: size) }
+        let target = parts.members[0].twin.place.path
         snapshot = Mutex(
-            JobReport(id: name, images: [shown(parts.path)], target: shown(parts.twin.place.path)))
+            JobReport(
+                id: name, images: parts.members.map { shown($0.path) }, target: shown(target)))
     }
 
     /// Operations in flight at most (QEMU's mirror: 16, of up to 1 MiB too).
@@ -131,15 +146,19 @@ final class Job: @unchecked Sendable {
 
     /// Whether the job sees events and may act on them.
     var isRunning: Bool { !machine.isOver && machine.phase != .created }
-    var isDelta: Bool { parameters.sync == .none }
+    var isDelta: Bool { parameters.isDelta }
+    var granularity: Granularity { parameters.granularity }
     /// Bytes that wait for the copier or are with it.
-    var remaining: Int { table.dirtyBytes + table.claimedBytes }
+    var remaining: Int { members.reduce(0) { $0 + $1.remaining } }
+
+    /// Any thread: whether one of its images has this path now.
+    func mirrors(_ path: [UInt8]) -> Bool { members.contains { $0.image.path.bytes == path } }
 
     /// Any thread: whether the job is over.
     var hasEnded: Bool { ended.load(ordering: .acquiring) }
     func markEnded() { ended.store(true, ordering: .releasing) }
 
-    /// Any thread: makes the queue look at the table. Many wakes are one.
+    /// Any thread: makes the queue look at the tables. Many wakes are one.
     func wake() { wakeSource.add(data: 1) }
 }
 
@@ -148,6 +167,6 @@ struct JobServices: Sendable {
     let permits: LanePermits
     /// Tells an event of the job: QEMU's name, and what belongs to it.
     let tell: @Sendable (EventLog.Name, JobReport) -> Void
-    /// The job is over: its image and its place among the live ones are free.
+    /// The job is over: its images and its place among the live ones are free.
     let ended: @Sendable (Job) -> Void
 }

@@ -27,7 +27,8 @@ final class Lane: @unchecked Sendable {
 
     init(label: String, bufferSize: Int) {
         queue = DispatchQueue(label: label, qos: .utility)
-        size = min(Self.largestPiece, bufferSize)
+        // Whole blocks, so that a hole at the seam of two pieces is seen as one.
+        size = min(Self.largestPiece, bufferSize & ~(ZeroScan.block - 1))
     }
 
     deinit { buffer?.deallocate() }
@@ -39,28 +40,63 @@ final class Lane: @unchecked Sendable {
     }
 
     /// Steps b and c for each extent in turn. The claims stay the caller's to end.
-    func copy(
-        _ extents: [ByteRange], _ claims: [Range<Int>], from source: FileDescriptor, to twin: Twin
-    ) -> [CopyResult] {
-        zip(extents, claims).map { bytes, claim in
-            var result = CopyResult(extent: claim)
-            copy(bytes, from: source, to: twin, &result)
+    func copy(_ batch: CopyBatch) -> [CopyResult] {
+        batch.extents.map { extent in
+            var result = CopyResult(extent: extent)
+            let bytes = batch.member.table.granularity.bytes(of: extent)
+            copy(bytes, of: batch.member, compares: batch.compares, &result)
             return result
         }
     }
 
     private func copy(
-        _ range: ByteRange, from source: FileDescriptor, to twin: Twin, _ result: inout CopyResult
+        _ range: ByteRange, of member: Member, compares: Bool, _ result: inout CopyResult
     ) {
-        let buffer = buffer ?? .allocate(byteCount: size, alignment: 4096)
-        self.buffer = buffer
+        let buffer = room(for: compares ? 2 : 1)
         var offset = range.lowerBound
         while offset < range.upperBound {
             let count = Int(min(UInt64(size), range.upperBound - offset))
             let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
-            guard let done = copyPiece(piece, offset, source, twin, &result) else { return }
+            guard let done = read(piece, offset, member.source, &result) else { return }
+            let data = UnsafeRawBufferPointer(rebasing: piece[..<done])
+            do throws(Errno) {
+                if compares {
+                    let other = UnsafeMutableRawBufferPointer(rebasing: buffer[size..<size + done])
+                    _ = try member.twin.makeEqual(to: data, at: offset, using: other)
+                } else {
+                    try write(data, offset, member.twin, &result)
+                }
+            } catch {
+                result.failure = (.target, error)
+                return
+            }
+            result.copied += done
             offset += UInt64(done)
-            if done < count { return clear(ByteRange(offset, range.upperBound), twin, &result) }
+            if done < count {
+                return clear(ByteRange(offset, range.upperBound), member.twin, &result)
+            }
+        }
+    }
+
+    /// The buffer, with room for so many pieces.
+    private func room(for pieces: Int) -> UnsafeMutableRawBufferPointer {
+        if let buffer, buffer.count >= pieces * size { return buffer }
+        rest()
+        let new = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: pieces * size, alignment: 4096)
+        buffer = new
+        return new
+    }
+
+    private func read(
+        _ piece: UnsafeMutableRawBufferPointer, _ offset: UInt64, _ source: FileDescriptor,
+        _ result: inout CopyResult
+    ) -> Int? {
+        do throws(Errno) {
+            return try source.readFully(into: piece, at: offset)
+        } catch {
+            result.failure = (.source, error)
+            return nil
         }
     }
 
@@ -74,33 +110,11 @@ final class Lane: @unchecked Sendable {
         }
     }
 
-    /// Bytes of the piece that the source had, fewer at its end; nil on failure.
-    private func copyPiece(
-        _ piece: UnsafeMutableRawBufferPointer, _ offset: UInt64, _ source: FileDescriptor,
-        _ twin: Twin,
-        _ result: inout CopyResult
-    ) -> Int? {
-        let count: Int
-        do throws(Errno) {
-            count = try source.readFully(into: piece, at: offset)
-        } catch {
-            result.failure = (.source, error)
-            return nil
-        }
-        do throws(Errno) {
-            try write(UnsafeRawBufferPointer(rebasing: piece[..<count]), offset, twin, &result)
-        } catch {
-            result.failure = (.target, error)
-            return nil
-        }
-        result.copied += count
-        return count
-    }
-
     private func write(
         _ data: UnsafeRawBufferPointer, _ offset: UInt64, _ twin: Twin, _ result: inout CopyResult
     ) throws(Errno) {
-        try ZeroScan.forEachRun(in: data) { (run, isZero) throws(Errno) in
+        try ZeroScan.forEachRun(in: data, at: offset, block: twin.zeroBlock) {
+            (run, isZero) throws(Errno) in
             let start = offset + UInt64(run.lowerBound)
             if isZero {
                 try twin.zero(ByteRange(at: start, count: UInt64(run.count)))

@@ -43,7 +43,7 @@ extension Image {
     /// Counts a job in, and takes the lock on the backing file for as long as it lives.
     ///
     /// - Throws: `imageBusy` while the kernel serves readers past us, or another process has the backing
-    ///   file locked; `badState` where the image has a job.
+    ///   file locked.
     func beginJob(backing: FilePath) throws(CommandError) {
         if let refusal = state.withLock({ $0.beginJob() }) { throw refusal }
         do throws(Errno) {
@@ -65,12 +65,6 @@ extension Image {
 
 extension ImageState {
     fileprivate mutating func beginJob() -> CommandError? {
-        guard jobs == 0 else {
-            return CommandError(
-                .badState,
-                "image \(shown(path)): has a job already, and several jobs on one image are not built yet:"
-                    + " cancel or complete that one first")
-        }
         guard pins == 0 else {
             return CommandError(
                 .imageBusy,

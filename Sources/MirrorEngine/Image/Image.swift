@@ -14,10 +14,15 @@ public final class Image: Sendable {
     let gate = Gate()
     /// What every change is marked in. Changed only while the gate is held and idle.
     let trackers = TrackerList()
+    /// Puts forwarded writes that overlap in order.
+    let order = RangeOrder()
     /// Where the file ends: which changes move it, and what a cut takes away.
     let end = EndOfFile()
     /// The first failure of a flush, kept until the last handle is closed; 0 is none.
     let flushFailure = Atomic<Int32>(0)
+
+    /// Jobs that wait for a guest's flush.
+    let flushWatches = FlushWatches()
 
     /// Where changes that a hold had parked are run again, one after the other.
     let replay = DispatchQueue(label: "twinfs.replay", qos: .userInitiated)

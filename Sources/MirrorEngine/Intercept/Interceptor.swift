@@ -9,6 +9,7 @@ public import SystemPackage
 /// 2. (write-intent: a later issue)
 /// 3. the source is changed, whatever comes of it
 /// 4. every granule that the change may have touched is marked, also when it failed (R1, R4)
+/// A write that a job forwards goes the same way with its twin beside the source (`Forward`).
 /// 5. `gate.leave`; the copiers that slept are woken; only then the caller replies.
 extension Image {
     /// What became of a change.
@@ -18,6 +19,8 @@ extension Image {
         case failed(Errno)
         /// A cut holds the image: nothing was done. Keep the request, and pass its retry to `whenLifted`.
         case held
+        /// The write goes to twins too: `Forward.then` tells what became of it. Only from `write`.
+        case forwarded(Forward)
     }
 
     /// Writes `data` at `offset` of the source through the handle's own descriptor, which carries its
@@ -28,6 +31,11 @@ extension Image {
         let range = ByteRange(at: offset, count: UInt64(data.count))
         guard range.upperBound <= DirtyTable.limit else { return .failed(.fileTooLarge) }
         guard gate.enter(range) else { return .held }
+        if trackers.forwards {
+            let forward = Forward(self, data, range, descriptor)
+            forward.begin()
+            return .forwarded(forward)
+        }
         let cuts = end.begin()
         let outcome: Outcome
         do throws(Errno) {
@@ -109,6 +117,7 @@ extension Image {
             flushFailure.store(error.rawValue, ordering: .releasing)
             throw error
         }
+        flushWatches.flushed()
     }
 }
 
@@ -123,7 +132,7 @@ extension Image {
 
     /// A size is marked like a granule: after the change, before the reply.
     @inline(__always)
-    private func markGrowth(to size: UInt64, since cuts: UInt64, isCertain: Bool) {
+    func markGrowth(to size: UInt64, since cuts: UInt64, isCertain: Bool) {
         if end.mayHaveGrown(to: size, since: cuts, isCertain: isCertain) { markLength() }
     }
 

@@ -5,9 +5,14 @@ final class Tracker: Sendable {
     let table: DirtyTable
     /// Tells the job's queue to look; idempotent, never blocks.
     let wake: @Sendable () -> Void
+    /// Sends writes to the twin; nil where nothing ever does.
+    let forwarder: Forwarder?
 
-    init(table: DirtyTable, wake: @escaping @Sendable () -> Void) {
+    init(
+        table: DirtyTable, forwarder: Forwarder? = nil, wake: @escaping @Sendable () -> Void
+    ) {
         self.table = table
+        self.forwarder = forwarder
         self.wake = wake
     }
 }
@@ -37,6 +42,16 @@ final class TrackerList: Sendable {
     @inline(__always)
     func withEach(_ body: (Tracker) -> Void) {
         for tracker in trackers { tracker._withUnsafeGuaranteedRef { body($0) } }
+    }
+
+    /// Whether any job wants writes sent to its twin. Only between the gate's `enter` and `leave`.
+    @inline(__always)
+    var forwards: Bool {
+        for tracker in trackers {
+            let isOn = tracker._withUnsafeGuaranteedRef { $0.forwarder?.isOn ?? false }
+            if isOn { return true }
+        }
+        return false
     }
 
     var all: [Tracker] { trackers.map { $0.takeUnretainedValue() } }

@@ -37,7 +37,7 @@ public final class EventLog: Sendable {
         state.withLock { $0.handlers.append(handler) }
     }
 
-    /// What can happen. The raw words are QEMU's.
+    /// What can happen. The words are QEMU's, or begin with TWINFS.
     enum Name: Sendable {
         case statusChange
         case ready
@@ -45,6 +45,10 @@ public final class EventLog: Sendable {
         case cancelled
         /// `side` is `read` or `write`, `action` is `report` or `stop`, as in QEMU.
         case error(side: String, action: String)
+        /// A forwarded write took longer than `write-timeout`; the job copies in the background now.
+        case fellBack
+        /// `post-cut` failed.
+        case hookFailed
 
         var word: String {
             switch self {
@@ -53,6 +57,8 @@ public final class EventLog: Sendable {
             case .completed: "BLOCK_JOB_COMPLETED"
             case .cancelled: "BLOCK_JOB_CANCELLED"
             case .error: "BLOCK_JOB_ERROR"
+            case .fellBack: "TWINFS_FELL_BACK"
+            case .hookFailed: "TWINFS_HOOK_FAILED"
             }
         }
     }
@@ -102,7 +108,7 @@ private struct Event: Encodable {
             data = Data(
                 device: job.id, type: "mirror", len: nil, offset: nil, speed: nil, status: nil,
                 operation: side, action: action, error: job.error)
-        case .ready, .completed, .cancelled:
+        case .ready, .completed, .cancelled, .fellBack, .hookFailed:
             data = Data(
                 device: job.id, type: "mirror", len: job.len, offset: job.offset, speed: job.speed,
                 status: nil, operation: nil, action: nil, error: job.error)

@@ -70,7 +70,7 @@ extension Engine {
         case .statusJSON: JSON.bytes(report(), isPretty: true) + [UInt8(ascii: "\n")]
         case .metrics: Array(Metrics.render(report()).utf8)
         case .jobStatus(let id): jobContent(id) { JSON.bytes($0.report(), isPretty: true) }
-        case .jobDirty(let id): jobContent(id) { JSON.bytes(ExtentList($0.table)) }
+        case .jobDirty(let id): jobContent(id) { JSON.bytes(ExtentList($0)) }
         case .events, .control, .root, .jobs: []
         }
     }

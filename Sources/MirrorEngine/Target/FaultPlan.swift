@@ -4,7 +4,7 @@ import SystemPackage
 /// Lets chosen calls on a target fail, for tests: the Nth call, once or from then on. No target has one
 /// outside of them.
 final class FaultPlan: Sendable {
-    enum Call: Sendable { case write, zero, setSize, flush, publish }
+    enum Call: Sendable { case read, write, zero, setSize, flush, publish }
 
     let error: Errno
     private let first: Int

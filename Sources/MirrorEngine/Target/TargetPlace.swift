@@ -27,7 +27,9 @@ struct TargetPlace {
     }
 
     /// - Throws: what is wrong with the place, with the way out.
-    init(_ target: FilePath, _ surroundings: Surroundings) throws(CommandError) {
+    init(
+        _ target: FilePath, _ surroundings: Surroundings, _ beginning: TwinBeginning = .fresh
+    ) throws(CommandError) {
         guard target.isAbsolute else {
             throw CommandError(.badValue, "target=\(shown(target)): must be an absolute path")
         }
@@ -45,11 +47,15 @@ struct TargetPlace {
         if isDirectory {
             try Self.refuseSourceInside(target, surroundings)
             self = try Self.file(
-                target.pushing(surroundings.relativePath), mayMakeParents: target, surroundings)
+                target.pushing(surroundings.relativePath), mayMakeParents: target, surroundings,
+                beginning)
         } else {
-            self = try Self.file(target, mayMakeParents: nil, surroundings)
+            self = try Self.file(target, mayMakeParents: nil, surroundings, beginning)
         }
     }
+
+    /// An image's own file, which is where it is.
+    init(home path: FilePath) { self.init(kind: .file, path: path, missingDirectories: []) }
 
     private init(kind: Kind, path: FilePath, missingDirectories: [FilePath]) {
         self.kind = kind
@@ -81,7 +87,8 @@ struct TargetPlace {
     }
 
     private static func file(
-        _ path: FilePath, mayMakeParents root: FilePath?, _ surroundings: Surroundings
+        _ path: FilePath, mayMakeParents root: FilePath?, _ surroundings: Surroundings,
+        _ beginning: TwinBeginning
     ) throws(CommandError) -> TargetPlace {
         guard let name = path.lastComponent else {
             throw CommandError(.badValue, "target \(shown(path)): names no file")
@@ -107,8 +114,8 @@ struct TargetPlace {
             missing[...index].reduce(existing) { $0.appending($1.lastComponent!) }
         }
         place.append(name)
-        if missing.isEmpty { try refuseExisting(place, surroundings) }
-        try refuseFull(existing, place, surroundings)
+        if missing.isEmpty { try refuseExisting(place, surroundings, beginning) }
+        if !beginning.takesOver { try refuseFull(existing, place, surroundings) }
         return TargetPlace(kind: .file, path: place, missingDirectories: missing)
     }
 }
@@ -158,17 +165,21 @@ extension TargetPlace {
         }
     }
 
+    /// The image itself, always; another file unless the job is to replace it or to go on with it, which
+    /// `TwinRequest` looks at.
     private static func refuseExisting(
-        _ path: FilePath, _ surroundings: Surroundings
+        _ path: FilePath, _ surroundings: Surroundings, _ beginning: TwinBeginning
     ) throws(CommandError) {
         guard let status = try? path.status(followingLinks: false) else { return }
-        let isSource = status.identity == surroundings.image.identity
+        if status.identity == surroundings.image.identity {
+            throw CommandError(
+                .targetIsSource, "target \(shown(path)): is the image itself; name another file")
+        }
+        if beginning.takesOver || beginning.replaces { return }
         throw CommandError(
-            isSource ? .targetIsSource : .exists,
-            isSource
-                ? "target \(shown(path)): is the image itself; name another file"
-                : "target \(shown(path)): a file of that name exists; remove it, or name another target"
-        )
+            .exists,
+            "target \(shown(path)): a file of that name exists; remove it, name another target, or say"
+                + " existing=replace or existing=reuse")
     }
 
     /// A directory that cannot be written, or that has less room than the image has data.
@@ -191,26 +202,5 @@ extension TargetPlace {
                 "target \(shown(target)): \(ByteSize.text(Int(available))) are free there, the image has"
                     + " \(ByteSize.text(Int(needed))) of data; make room, or name another target")
         }
-    }
-}
-
-/// A path as it may stand in a message.
-func shown(_ path: FilePath) -> String { NameText.shown(path.bytes) }
-
-extension CommandError {
-    /// A failed system call on the way to a target.
-    static func target(_ path: FilePath, _ error: Errno) -> CommandError {
-        let (code, remedy): (Code, String) =
-            switch error {
-            case .noSuchFileOrDirectory: (.notFound, "make it first, or name another target")
-            case .permissionDenied, .notPermitted, .readOnlyFileSystem:
-                (.notWritable, "let the daemon write there, or name another target")
-            case .noSpace: (.noSpace, "make room, or name another target")
-            case .resourceBusy, .resourceTemporarilyUnavailable:
-                (.targetBusy, "somebody else has it open; end that, or name another target")
-            case .fileExists: (.exists, "remove it, or name another target")
-            default: (.io, "look at the target's disk, or name another target")
-            }
-        return CommandError(code, "target \(shown(path)): \(error): \(remedy)")
     }
 }

@@ -2,229 +2,220 @@ import MirrorCore
 import MirrorSystem
 import SystemPackage
 
-/// The second copy of an image: a file in some directory, or a block device. Every call may block for as
-/// long as the target likes, so only lanes make them.
+/// The second copy of an image: a store with the bytes (`TwinStore`), and where that is a file its names
+/// and attributes (`TwinFile`). Every call may block for as long as the target likes, so only lanes and
+/// clerks make them.
 ///
-/// A file is `NAME.partial` until it was in sync once; `NAME.delta` for good where the job copies only
-/// what is written from now on (`sync=none`).
+/// A file is `NAME.partial` until it was in sync once; how else it may begin, and what the first pass then
+/// has to do, stands in `TwinBeginning`.
 final class Twin: Sendable {
     /// What the twin is worth (design, section 10), as its `user.twinfs.state` attribute says it.
     enum State: String { case inconsistent, partial, consistent }
 
     let place: TargetPlace
-    /// The name under which it is being written.
-    let workingPath: FilePath
-    let isDevice: Bool
-    private let descriptor: FileDescriptor
-    /// Its directory, for renaming and for making names durable; nil for a device.
-    private let directory: FileDescriptor?
-    private let unmap: Bool
+    /// What the job has to copy before source and twin can agree.
+    let firstPass: FirstPass
+    private let store: any TwinStore
+    /// Nil for a target that is no file.
+    private let file: TwinFile?
+    let unmap: Bool
+    /// Up to here past its end a range that is to be zero may be made larger: nobody else writes there.
+    private let ownBlock: UInt64
+    /// Called once everything is closed.
+    private let released: @Sendable () -> Void
     /// Which calls a test lets fail; nil outside of tests.
     private let faults: FaultPlan?
 
-    /// Makes or opens the target, locks it, and sets its size. Leaves nothing behind where it fails.
+    /// Makes or opens the target, locks it, and sets its size. Leaves things as they were where it fails.
+    ///
+    /// - Parameters:
+    ///   - image: the image's file, and `imagePath` its path in the mount.
+    ///   - source: the image, open; for `seed=reflink`.
+    ///   - targetIsZero: whether the user says so. All of the target is read then.
     init(
         _ place: TargetPlace, _ image: FileStatus, named imagePath: FilePath,
-        _ parameters: JobParameters,
+        _ parameters: JobParameters, source: FileDescriptor? = nil, targetIsZero: Bool = false,
         faults: FaultPlan? = nil
     ) throws(CommandError) {
         self.place = place
         self.faults = faults
         unmap = parameters.unmap
-        if case .device = place.kind {
-            isDevice = true
-            workingPath = place.path
-            descriptor = try Self.openDevice(place.path)
-            directory = nil
-        } else {
-            isDevice = false
-            workingPath = place.path.suffixed(parameters.sync == .none ? ".delta" : ".partial")
-            (descriptor, directory) = try Self.make(workingPath, place, image, imagePath)
+        released = {}
+        let beginning = try TwinBeginning(parameters)
+        let holdsOldBytes: Bool
+        switch place.kind {
+        case .file:
+            let request = TwinRequest(
+                place: place, image: image, imagePath: imagePath, beginning: beginning,
+                source: source, targetIsZero: targetIsZero)
+            let file = try TwinFile(request)
+            (self.file, store) = (file, FileStore(file.descriptor))
+            holdsOldBytes = file.holdsOldBytes
+        case .device(let size):
+            try beginning.refuseWithoutFile(shown(place.path))
+            let store = try Self.open(place.path, size)
+            (file, self.store) = (nil, store)
+            holdsOldBytes = !(try Self.isZero(store, image, place, targetIsZero))
         }
+        ownBlock = Self.ownBlock(parameters.granularity, store)
+        firstPass = beginning.firstPass(holdsOldBytes: holdsOldBytes, unmap: unmap)
     }
 
-    private static func make(
-        _ path: FilePath, _ place: TargetPlace, _ image: FileStatus, _ imagePath: FilePath
-    ) throws(CommandError) -> (FileDescriptor, FileDescriptor) {
-        var made = MadeThings()
+    /// A file that was an image until the guest was switched to its twin, and is to become equal again:
+    /// written in place, never renamed, its owner and mode left alone. It has no state attribute while it
+    /// serves an image, so `removeAnnotations` is for the one who lets it serve again.
+    ///
+    /// - Parameters:
+    ///   - descriptor: open for reading and writing, and locked; the twin closes it.
+    ///   - firstPass: `nothing` where the caller knows what has changed since, and marks it.
+    ///   - released: called once the descriptor is closed, for whoever holds the lock elsewhere.
+    init(
+        home descriptor: FileDescriptor, _ path: FilePath, firstPass: FirstPass,
+        _ parameters: JobParameters, faults: FaultPlan? = nil,
+        released: @escaping @Sendable () -> Void = {}
+    ) {
+        place = TargetPlace(home: path)
+        self.firstPass = firstPass
+        self.faults = faults
+        self.released = released
+        unmap = parameters.unmap
+        let file = TwinFile(home: descriptor, path)
+        (self.file, store) = (file, FileStore(descriptor))
+        ownBlock = Self.ownBlock(parameters.granularity, store)
+        file.annotate(.inconsistent, [])
+    }
+
+    private static func open(
+        _ path: FilePath, _ size: UInt64
+    ) throws(CommandError) -> DeviceStore {
         do throws(Errno) {
-            for missing in place.missingDirectories where try missing.makeDirectory() {
-                made.directories.append(missing)
-            }
-            let directory = try FileDescriptor.openBacking(
-                path.removingLastComponent(), .readOnly, .directory)
-            made.opened.append(directory)
-            try removeLeftOver(path, imagePath)
-            let file = try FileDescriptor.openBacking(
-                path, .readWrite, [.create, .exclusiveCreate])
-            made.opened.append(file)
-            made.file = path
-            try prepare(file, image, imagePath)
-            try directory.synchronize()
-            return (file, directory)
+            return try DeviceStore(path, bytes: size)
         } catch {
-            made.remove()
             throw .target(path, error)
         }
     }
 
-    /// What a failed start has to take away again.
-    private struct MadeThings {
-        var directories: [FilePath] = []
-        var file: FilePath?
-        var opened: [FileDescriptor] = []
-        func remove() {
-            for descriptor in opened { try? descriptor.close() }
-            if let file { try? file.removeFile() }
-            for directory in directories.reversed() { try? directory.removeDirectory() }
+    /// Whether a target that was there before reads as zero, where the user says that it does.
+    private static func isZero(
+        _ store: some TwinStore, _ image: FileStatus, _ place: TargetPlace, _ isAsserted: Bool
+    ) throws(CommandError) -> Bool {
+        guard isAsserted else { return false }
+        do throws(CommandError) {
+            try store.refuseNonZero(below: image.size, shown(place.path))
+            return true
+        } catch {
+            store.close()
+            throw error
         }
     }
 
-    /// Gives the target back: descriptor, lock, directory. Nothing else may be called afterwards.
+    private static func ownBlock(_ granularity: Granularity, _ store: any TwinStore) -> UInt64 {
+        UInt64(min(granularity.bytes, store.blockSize))
+    }
+
+    /// Gives the target back: descriptors, locks. Nothing else may be called afterwards.
     func close() {
-        try? descriptor.close()
-        try? directory?.close()
+        file?.close()
+        store.close()
+        released()
     }
 
-    private static func openDevice(_ path: FilePath) throws(CommandError) -> FileDescriptor {
-        do throws(Errno) {
-            // O_EXCL on a block device: refused while it is mounted or part of another device.
-            let descriptor = try FileDescriptor.openBacking(path, .readWrite, .exclusiveCreate)
-            do throws(Errno) {
-                try descriptor.lockExclusively()
-            } catch {
-                try? descriptor.close()
-                throw error
-            }
-            return descriptor
-        } catch {
-            throw .target(path, error)
-        }
+    /// Takes back what was done to make or take over the target, and closes it: its job does not begin.
+    func discard() {
+        if let file { file.discard() } else { store.close() }
+        released()
     }
 
-    /// Locks a new file and gives it the image's size, owner and mode.
-    private static func prepare(
-        _ file: FileDescriptor, _ image: FileStatus, _ imagePath: FilePath
-    ) throws(Errno) {
-        try file.lockExclusively()
-        file.adopt(owner: image.owner, group: image.group, mode: image.mode)
-        try? file.setAttribute("user.twinfs.state", State.inconsistent.rawValue)
-        try? file.setAttribute("user.twinfs.image", shown(imagePath))
-        try file.setSize(image.size)
-    }
+    /// The name under which it is being written.
+    var workingPath: FilePath { file?.workingPath ?? place.path }
 
-    /// Takes away what an earlier, ended job for the same image left; anything else stays and is an error.
-    private static func removeLeftOver(_ path: FilePath, _ imagePath: FilePath) throws(Errno) {
-        guard let old = try? FileDescriptor.openBacking(path, .readWrite, .noFollow) else { return }
-        defer { try? old.close() }
-        try old.lockExclusively()
-        guard old.attribute("user.twinfs.image") == shown(imagePath),
-            old.attribute("user.twinfs.state") == State.inconsistent.rawValue
-        else { throw .fileExists }
-        try path.removeFile()
-    }
+    /// Whether the target is of fixed size (a block device): what lies behind the image's end keeps its
+    /// bytes, so whatever the image grows over has to be written.
+    var isDevice: Bool { store.capacity != nil }
+
+    /// What zero runs have to fill to become holes, and what they are looked for in: `ZeroScan`'s block.
+    var zeroBlock: Int { min(store.blockSize, ZeroScan.block) }
 }
 
+// Bytes.
+
 extension Twin {
+    /// Fills `buffer` with what the twin has there; past its end that is zero.
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno) {
+        try faults?.pass(.read)
+        let count = try store.read(into: buffer, at: offset)
+        UnsafeMutableRawBufferPointer(rebasing: buffer[count...])
+            .initializeMemory(as: UInt8.self, repeating: 0)
+    }
+
     func write(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
         try faults?.pass(.write)
-        try descriptor.writeFully(data, at: offset)
+        try store.write(data, at: offset)
     }
 
     /// Makes a range read as zero: a hole where `unmap` asks for it and the target can, else written.
     func zero(_ range: ByteRange) throws(Errno) {
         try faults?.pass(.zero)
-        let mode: AllocationMode =
-            unmap ? [.punchHole, .keepSize] : isDevice ? [.zeroRange, .keepSize] : [.zeroRange]
-        do throws(Errno) {
-            try descriptor.allocate(mode, at: range.lowerBound, count: range.count)
-        } catch .notSupported, .invalidArgument {
-            try writeZeroes(range)
+        try store.zero(try wholeBlock(range), unmap: unmap)
+    }
+
+    /// The last block of a file is given back only as a whole, though the image may end inside it. What
+    /// lies past the end of the range, in its own granule, is past the end of the image too.
+    private func wholeBlock(_ range: ByteRange) throws(Errno) -> ByteRange {
+        let rest = range.upperBound % ownBlock
+        guard unmap, rest != 0, store.capacity == nil, try range.upperBound >= store.size() else {
+            return range
         }
+        return ByteRange(range.lowerBound, range.upperBound + ownBlock - rest)
     }
 
     /// Makes what the twin has of a range past the image's end read as zero, without making it longer.
     func clear(_ range: ByteRange) throws(Errno) {
-        let end: UInt64
-        if case .device(let capacity) = place.kind {
-            end = capacity
-        } else {
-            end = try descriptor.status().size
-        }
-        let there = range.clamped(below: end)
+        let there = range.clamped(below: try store.size())
         if !there.isEmpty { try zero(there) }
-    }
-
-    private func writeZeroes(_ range: ByteRange) throws(Errno) {
-        let zeroes = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 4096)
-        zeroes.initializeMemory(as: UInt8.self, repeating: 0)
-        defer { zeroes.deallocate() }
-        var offset = range.lowerBound
-        while offset < range.upperBound {
-            let count = Int(min(range.upperBound - offset, UInt64(zeroes.count)))
-            try descriptor.writeFully(
-                UnsafeRawBufferPointer(rebasing: zeroes[..<count]), at: offset)
-            offset += UInt64(count)
-        }
     }
 
     /// Gives the twin the image's size. A device only has to be large enough.
     func setSize(_ size: UInt64) throws(Errno) {
         try faults?.pass(.setSize)
-        if case .device(let capacity) = place.kind {
-            if size > capacity { throw .noSpace }
-        } else {
-            try descriptor.setSize(size)
-        }
+        try store.setSize(size)
     }
 
     /// Everything written so far is on stable storage when this returns.
     func flush() throws(Errno) {
         try faults?.pass(.flush)
-        try descriptor.synchronize()
+        try store.flush()
     }
 
+    /// Makes the twin equal the image as it is now, by a clone: for the instant at which tracking starts,
+    /// while no write is under way. Fails only where the job's start would have been refused already, or
+    /// the disk has changed since.
+    func clone(from source: FileDescriptor) throws(Errno) {
+        try faults?.pass(.write)
+        guard let file else { throw .notSupported }
+        try file.descriptor.clone(source)
+        try file.descriptor.setSize(try source.status().size)
+    }
+}
+
+// Names and attributes; nothing is done where the target has none.
+
+extension Twin {
     /// Gives the twin its name: from here on a file of that name was in sync at least once. The data was
     /// flushed before; the directory is flushed here.
     func publish() throws(Errno) {
         try faults?.pass(.publish)
-        guard let directory, workingPath != place.path else { return }
-        do throws(Errno) {
-            try directory.rename(workingPath.lastComponent!, to: place.path.lastComponent!)
-        } catch .noSuchFileOrDirectory where isNamed {
-            // An earlier attempt got as far as the rename; the directory may not be durable yet.
-        }
-        try directory.synchronize()
-    }
-
-    /// Whether the final name leads to this very file: an earlier publication got as far as the rename.
-    private var isNamed: Bool {
-        guard let named = try? place.path.status(), let own = try? descriptor.status() else {
-            return false
-        }
-        return named.identity == own.identity
+        try file?.publish()
     }
 
     /// Writes the list of what a delta holds beside it, as a whole or not at all.
-    func saveExtents(_ list: [UInt8]) throws(Errno) {
-        let path = workingPath.suffixed(".extents")
-        let draft = path.suffixed(".new")
-        let file = try FileDescriptor.openBacking(draft, .readWrite, [.create, .truncate])
-        defer { try? file.close() }
-        var failure: Errno?
-        list.withUnsafeBytes { bytes in
-            do throws(Errno) { try file.writeFully(bytes, at: 0) } catch { failure = error }
-        }
-        if let failure { throw failure }
-        try file.synchronize()
-        try draft.replace(path)
-        try directory?.synchronize()
-    }
+    func saveExtents(_ list: [UInt8]) throws(Errno) { try file?.saveExtents(list) }
 
     /// Says in the twin's attributes what it is worth. Filesystems without attributes keep no state.
     func annotate(_ state: State, _ more: [(name: String, value: String)] = []) {
-        if isDevice { return }
-        try? descriptor.setAttribute("user.twinfs.state", state.rawValue)
-        for (name, value) in more { try? descriptor.setAttribute("user.twinfs.\(name)", value) }
+        file?.annotate(state, more)
     }
+
+    /// The file serves as an image from here on: it is nobody's twin.
+    func removeAnnotations() { file?.removeAnnotations() }
 }

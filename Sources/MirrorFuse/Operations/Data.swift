@@ -38,7 +38,8 @@ extension Session {
             switch outcome {
             case .done(let count): reply.written(count)
             case .failed(let error): reply.fail(error)
-            case .held: HeldWrite(reply, payload, input.offset, file).wait()
+            case .held: HeldWrite(LateReply(reply), payload, input.offset, file).wait()
+            case .forwarded(let forward): LateReply(reply).answer(after: forward)
             }
         }
     }
@@ -52,20 +53,38 @@ extension Session {
     }
 }
 
+/// The reply to a write that is not done yet.
+///
+/// `@unchecked Sendable`: answered once, by whoever learns what became of the write.
+private final class LateReply: @unchecked Sendable {
+    private var reply: DataReply?
+
+    init(_ reply: consuming DataReply) { self.reply = consume reply }
+
+    func answer(after forward: Forward) { forward.then { self.answer($0) } }
+
+    func answer(_ outcome: Image.Outcome) {
+        switch outcome {
+        case .done(let count): reply.take()!.written(count)
+        case .failed(let error): reply.take()!.fail(error)
+        case .held, .forwarded: preconditionFailure("answered before the write is done")
+        }
+    }
+}
+
 /// A write that came while a cut holds the image; it is done when the hold is over.
 ///
-/// `@unchecked Sendable`: the image runs one retry at a time.
+/// `@unchecked Sendable`: nothing of it changes.
 private final class HeldWrite: @unchecked Sendable {
-    private var reply: DataReply?
+    private let reply: LateReply
     private let payload: UnsafeMutableRawBufferPointer
     private let offset: UInt64
     private let file: OpenFile
 
     init(
-        _ reply: consuming DataReply, _ payload: UnsafeRawBufferPointer, _ offset: UInt64,
-        _ file: OpenFile
+        _ reply: LateReply, _ payload: UnsafeRawBufferPointer, _ offset: UInt64, _ file: OpenFile
     ) {
-        self.reply = consume reply
+        self.reply = reply
         self.payload = .allocate(byteCount: payload.count, alignment: PageMemory.pageSize)
         self.payload.copyMemory(from: payload)
         self.offset = offset
@@ -79,9 +98,9 @@ private final class HeldWrite: @unchecked Sendable {
     private func retry() {
         let data = UnsafeRawBufferPointer(payload)
         switch file.image.write(data, at: offset, through: file.descriptor) {
-        case .done(let count): reply.take()!.written(count)
-        case .failed(let error): reply.take()!.fail(error)
         case .held: wait()
+        case .forwarded(let forward): reply.answer(after: forward)
+        case let outcome: reply.answer(outcome)
         }
     }
 }

@@ -14,10 +14,12 @@ public struct ChildProcess: Sendable {
     /// Starts `program` (found along PATH unless it holds a slash) with `arguments`, all signals unblocked.
     /// Every descriptor but 0, 1, 2 and `inherited` is closed in it. Corresponds to `posix_spawnp(3)`.
     ///
-    /// - Parameter output: where its descriptors 1 and 2 go; nil leaves them.
+    /// - Parameters:
+    ///   - output: where its descriptors 1 and 2 go; nil leaves them.
+    ///   - inOwnGroup: whether it leads a process group of its own (`killGroup`).
     public init(
         _ program: String, _ arguments: [[UInt8]], inherited: FileDescriptor? = nil,
-        output: FileDescriptor? = nil
+        output: FileDescriptor? = nil, inOwnGroup: Bool = false
     ) throws(Errno) {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -30,7 +32,7 @@ public struct ChildProcess: Sendable {
             posix_spawn_file_actions_adddup2(&actions, output, 1)
             posix_spawn_file_actions_adddup2(&actions, output, 2)
         }
-        id = try spawn(program, arguments, &actions)
+        id = try spawn(program, arguments, &actions, inOwnGroup: inOwnGroup)
     }
 
     /// Waits for its end. Corresponds to `waitpid(2)`.
@@ -48,6 +50,10 @@ public struct ChildProcess: Sendable {
 
     /// Asks it to end. Corresponds to `kill(2)` with SIGTERM.
     public func terminate() { kill(id, SIGTERM) }
+
+    /// Ends it and all that it started, where it leads a group of its own. Corresponds to `kill(2)` with
+    /// SIGKILL.
+    public func killGroup() { kill(-id, SIGKILL) }
 }
 
 extension ChildProcess.End {
@@ -58,7 +64,8 @@ extension ChildProcess.End {
 }
 
 private func spawn(
-    _ program: String, _ arguments: [[UInt8]], _ actions: inout posix_spawn_file_actions_t
+    _ program: String, _ arguments: [[UInt8]], _ actions: inout posix_spawn_file_actions_t,
+    inOwnGroup: Bool
 ) throws(Errno) -> pid_t {
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
@@ -66,7 +73,8 @@ private func spawn(
     var none = sigset_t()
     sigemptyset(&none)
     posix_spawnattr_setsigmask(&attributes, &none)
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    let group = inOwnGroup ? POSIX_SPAWN_SETPGROUP : 0
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | group))
     var words: [UnsafeMutablePointer<CChar>?] = arguments.map { argument in
         strdup(argument.map { CChar(bitPattern: $0) } + [0])
     }

@@ -20,12 +20,37 @@ struct ControlDocumentationTests {
     @Test("lists every error code", arguments: CommandError.Code.allCases)
     func errors(code: CommandError.Code) { #expect(text.contains("`\(code.rawValue)`")) }
 
-    @Test("lists every parameter and command")
+    @Test("lists every command")
     func words() {
-        for key in ParameterKey.allCases {
-            #expect(text.contains("| `\(key.rawValue)` |"), "\(key)")
+        for verb in Command.Verb.allCases {
+            #expect(text.contains("`\(verb.rawValue) "), "\(verb)")
         }
-        for verb in Command.Verb.allCases { #expect(text.contains("`\(verb.rawValue)"), "\(verb)") }
         #expect(text.contains("at most \(ControlLine.maxBytes) bytes"))
+    }
+
+    @Test(
+        "gives every parameter's default, and an example that is valid",
+        arguments: ParameterKey.allCases)
+    func parameters(key: ParameterKey) throws {
+        let row = text.split(separator: "\n").first { $0.hasPrefix("| `\(key.rawValue)` |") }
+        let cells = try #require(row).split(separator: "|").map { $0.filter { $0 != " " } }
+        try #require(cells.count == 5)
+        let standard = cells[1].filter { $0 != "`" }
+        if key != .target, standard != "none" {
+            let option = ParameterPair(key, standard)
+            #expect(try JobParameters(parsing: [option]) == JobParameters())
+        }
+        #expect(try #require(row).contains("*live*") == ParameterChange.keys.contains(key))
+        let example = cells[4].filter { $0 != "`" }
+        let options = (ParameterRow.row(key).with + [example]).map { ParameterPair(option: $0) }
+        let parameters = try JobParameters(parsing: options)
+        #expect(parameters.shown(key) != JobParameters().shown(key), "\(example)")
+    }
+
+    @Test("says what set changes")
+    func changes() {
+        let row = text.split(separator: "\n").first { $0.hasPrefix("| `set ") } ?? ""
+        let keys = ParameterChange.keys.map { "`\($0.rawValue)`" }.joined(separator: ", ")
+        #expect(row.hasSuffix("| \(keys) |"))
     }
 }

@@ -2,11 +2,12 @@ import Testing
 
 @testable import MirrorCore
 
-/// What a dirty table should be, naively: a set of granules, and a list of claims.
+/// What a dirty table should be, naively: a set of granules, and lists of claims and forwards.
 struct ShadowTable {
     let granularity: Granularity
     private(set) var dirty: Set<Int> = []
     private(set) var claims: [Range<Int>] = []
+    private(set) var forwards: [ByteRange] = []
     var isLengthDirty = false
 
     /// Granules in a shard of 128 MiB, computed on its own.
@@ -21,8 +22,56 @@ struct ShadowTable {
         }
     }
 
+    /// Dirty granules that the copier may take.
+    var free: Set<Int> {
+        dirty.filter { granule in
+            !claims.contains { $0.contains(granule) }
+                && !forwards.contains { share($0, bytes(granule)) != nil }
+        }
+    }
+
+    private func bytes(_ granule: Int) -> ByteRange {
+        ByteRange(at: UInt64(granule * granularity.bytes), count: UInt64(granularity.bytes))
+    }
+
+    /// The bytes that both have, computed on its own; nil for none.
+    private func share(_ one: ByteRange, _ other: ByteRange) -> ByteRange? {
+        let (low, high) = (
+            max(one.lowerBound, other.lowerBound), min(one.upperBound, other.upperBound)
+        )
+        return low < high ? ByteRange(low, high) : nil
+    }
+
+    /// Granule by granule, each glued to the one before where that is not at a shard's edge.
+    mutating func beginForward(_ range: ByteRange) -> [ByteRange] {
+        var pieces: [ByteRange] = []
+        var granule = Int(range.lowerBound) / granularity.bytes
+        while let part = share(range, bytes(granule)) {
+            let isTaken = claims.contains { $0.contains(granule) }
+            let isBusy = isTaken || forwards.contains { share($0, part) != nil }
+            if !isBusy, !dirty.contains(granule) {
+                if let last = pieces.last, last.upperBound == part.lowerBound,
+                    granule % granulesPerShard != 0
+                {
+                    pieces[pieces.count - 1] = ByteRange(last.lowerBound, part.upperBound)
+                } else {
+                    pieces.append(part)
+                }
+            }
+            granule += 1
+        }
+        forwards += pieces
+        return pieces
+    }
+
+    /// Whether a copier that sleeps must be woken.
+    mutating func endForward(_ piece: ByteRange, isForQuiet: Bool) -> Bool {
+        forwards.removeAll { $0 == piece }
+        return dirty.contains { share(bytes($0), piece) != nil } || isForQuiet && forwards.isEmpty
+    }
+
     mutating func take(from start: Int, limit: Int) -> Range<Int>? {
-        let free = dirty.filter { granule in !claims.contains { $0.contains(granule) } }
+        let free = free
         guard let first = free.filter({ $0 >= start }).min() else { return nil }
         var end = first + 1
         while free.contains(end), end - first < limit, end % granulesPerShard != 0 { end += 1 }
@@ -104,6 +153,27 @@ struct Pair {
         try compare("give back \(extent)")
     }
 
+    mutating func beginForward(_ range: ByteRange) throws -> [ByteRange] {
+        var pieces: [ByteRange] = []
+        table.beginForward(range, into: &pieces)
+        try #require(pieces == shadow.beginForward(range), "forward \(range)")
+        try compare("forward \(range)")
+        return pieces
+    }
+
+    /// Ends a forward while the copier sleeps, and compares whether it is woken.
+    mutating func endForward(
+        _ piece: ByteRange, isFailure: Bool = false, isForQuiet: Bool = false
+    ) throws {
+        table.fallAsleep(isForQuiet: isForQuiet)
+        let mustWake = isFailure ? table.failForward(piece) : table.endForward(piece)
+        if isFailure { shadow.mark(piece) }
+        try #require(mustWake == shadow.endForward(piece, isForQuiet: isForQuiet), "end \(piece)")
+        try #require(table.isAsleep == !mustWake)
+        table.stayAwake()
+        try compare("\(isFailure ? "fail" : "end") forward \(piece)")
+    }
+
     mutating func forgetAll(from start: Int = 0) throws {
         table.forgetAll(from: start)
         shadow.forgetAll(from: start)
@@ -132,9 +202,35 @@ struct Pair {
         try #require(table.dirtyBytes == shadow.dirty.count * size, comment)
         try #require(table.claimedBytes == claimed * size, comment)
         try #require(table.isLengthDirty == shadow.isLengthDirty, comment)
-        let isClean = shadow.dirty.isEmpty && claimed == 0 && !shadow.isLengthDirty
+        let forwarded = shadow.forwards.reduce(0) { $0 + Int($1.count) }
+        try #require(table.forwardedBytes == forwarded, comment)
+        try #require(table.canTake == !shadow.free.isEmpty, comment)
+        try compareHolds(comment)
+        let isClean =
+            shadow.dirty.isEmpty && claimed == 0 && forwarded == 0 && !shadow.isLengthDirty
         try #require(table.isClean == isClean, comment)
         try #require(table.isInSync == isClean, comment)
+    }
+
+    /// The lists under the locks are the shadow's, and no granule is in both (R3).
+    private func compareHolds(_ comment: Comment) throws {
+        var claims: [Range<Int>] = []
+        var forwards: [ByteRange] = []
+        for stripe in 0..<64 {
+            table.claims.withLock(ofShard: stripe) { holds in
+                claims += holds.claims
+                forwards += holds.forwards.ranges
+            }
+        }
+        try #require(
+            Set(claims) == Set(shadow.claims) && claims.count == shadow.claims.count, comment)
+        try #require(
+            Set(forwards) == Set(shadow.forwards) && forwards.count == shadow.forwards.count,
+            comment)
+        for forward in forwards {
+            let granules = table.granularity.granules(touching: forward)
+            try #require(!claims.contains { $0.overlaps(granules) }, comment)
+        }
     }
 }
 

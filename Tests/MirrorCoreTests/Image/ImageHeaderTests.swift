@@ -1,163 +1,201 @@
 import MirrorCore
 import Testing
 
+private func reference(
+    _ kind: ImageReference.Kind, _ name: String, isRequired: Bool = true, mayRefer: Bool = true
+) -> ImageReference {
+    ImageReference(kind, Array(name.utf8), isRequired: isRequired, mayRefer: mayRefer)
+}
+
+private func extent(_ name: String) -> ImageReference { reference(.extent, name, mayRefer: false) }
+
+private let alone = ImageHeader.refersTo([])
+private let start = "# Disk DescriptorFile\nversion=1\nCID=61d8ba73\n"
+
+extension ImageHeader {
+    fileprivate var isUnreadable: Bool {
+        if case .unreadable = self { true } else { false }
+    }
+}
+
 @Suite("Headers of images")
 struct ImageHeaderTests {
     @Test("raw content refers to nothing")
     func raw() {
-        #expect(ImageHeader([]) == .none)
-        #expect(ImageHeader([UInt8](repeating: 0, count: 65536)) == .none)
-        #expect(ImageHeader(Array("# Disk".utf8)) == .none)
+        #expect(SampleImage([]).header == alone)
+        #expect(SampleImage([UInt8](repeating: 0, count: 65536)).header == alone)
+        #expect(SampleImage.text("# Disk").header == alone)
+        #expect(SampleImage.text("#!/bin/sh\nversion\n").header == alone)
     }
 
-    @Test("a plain image of each format refers to nothing")
-    func plain() {
-        #expect(ImageHeader(Samples.qcow2(backing: "")) == .none)
+    @Test("what cannot be read is not taken for raw")
+    func readError() {
+        #expect(ImageHeader { _, _ in nil } == .unreadable("it cannot be read"))
+    }
+
+    @Test("an image of each format that stands alone refers to nothing")
+    func standingAlone() {
+        #expect(SampleImage.qcow2(backing: "").header == alone)
+        #expect(SampleImage.qcow2(backing: "", version: 2).header == alone)
         #expect(
-            ImageHeader(Samples.sparseVmdk("parentCID=ffffffff\nRW 8 SPARSE \"a.vmdk\"\n")) == .none
-        )
-        #expect(ImageHeader(Samples.vhd(type: 3)) == .none)
-        #expect(Samples.vhdx(hasParent: false) == .none)
+            SampleImage.sparseVmdk(start + "parentCID=ffffffff\nRW 8 SPARSE \"a.vmdk\"\n").header
+                == alone)
+        #expect(SampleImage.sparseVmdk(nil).header == alone)
+        #expect(SampleImage.vhd(type: 3).header == alone)
+        #expect(SampleImage.vhdx(nil).header == alone)
+        #expect(SampleImage.vdi(type: 1).header == alone)
     }
 
-    @Test("a qcow2 backing file is named")
-    func qcow2() {
+    @Test(
+        "a backing file is named, in any version of qcow and in QED", arguments: [2, 3] as [UInt8])
+    func backing(version: UInt8) {
+        let backing = ImageHeader.refersTo([reference(.backingFile, "b\n.img")])
+        #expect(SampleImage.qcow2(backing: "b\n.img", version: version).header == backing)
+        #expect(SampleImage.qcow1(backing: "b\n.img").header == backing)
+        #expect(SampleImage.qed(backing: "b\n.img").header == backing)
+    }
+
+    @Test("a name that is not UTF-8 stays as it is, and ends at a zero byte")
+    func bytesOfNames() {
         #expect(
-            ImageHeader(Samples.qcow2(backing: "base\n.qcow2"))
-                == .refersTo("a qcow2 backing file base\\x0a.qcow2"))
+            SampleImage.qcow2(backing: [0xff, 0x2e, 0, 0x61]).header
+                == .refersTo([.init(.backingFile, [0xff, 0x2e])]))
     }
 
-    @Test("a qcow2 external data file is named")
+    @Test("a backing file that is raw is not looked into")
+    func rawBacking() {
+        let raw = ImageHeader.refersTo([reference(.backingFile, "b", mayRefer: false)])
+        #expect(SampleImage.qcow2(backing: "b", format: "raw").header == raw)
+        #expect(SampleImage.qcow2(backing: "b", format: "raw", version: 2).header == raw)
+        #expect(SampleImage.qed(backing: "b", isRaw: true).header == raw)
+        #expect(
+            SampleImage.qcow2(backing: "b", format: "qcow2").header
+                == .refersTo([reference(.backingFile, "b")]))
+    }
+
+    @Test("an external data file is named, before a backing file")
     func externalData() {
         #expect(
-            ImageHeader(Samples.qcow2(dataFile: "data.raw"))
-                == .refersTo("a qcow2 external data file data.raw"))
+            SampleImage.qcow2(backing: "b", format: "qcow2", dataFile: "data.raw").header
+                == .refersTo([
+                    reference(.dataFile, "data.raw", mayRefer: false), reference(.backingFile, "b"),
+                ]))
     }
 
-    @Test("a VMDK descriptor's parent and extents are named")
-    func vmdk() {
-        let start = "# Disk DescriptorFile\nversion=1\n"
+    @Test("a qcow2 header that cannot be understood is not taken for one without references")
+    func badQcow2() {
+        #expect(SampleImage.qcow2(backing: "", version: 4).header.isUnreadable)
+        #expect(SampleImage(Array(SampleImage.qcow2(backing: "b").read(0, 60))).header.isUnreadable)
+        let long = String(repeating: "n", count: 1023)
         #expect(
-            ImageHeader(Array((start + "parentFileNameHint=\"base.vmdk\"\n").utf8))
-                == .refersTo("a VMDK parent base.vmdk"))
-        #expect(
-            ImageHeader(
-                Array((start + "parentCID=ffffffff\r\nRW 4192256 FLAT \"d-flat.vmdk\" 0\n").utf8))
-                == .refersTo("a VMDK extent d-flat.vmdk"))
-        #expect(
-            ImageHeader(Array((start + "parentCID=1234abcd\n").utf8))
-                == .refersTo("a VMDK parent with the content id 1234abcd"))
+            SampleImage.qcow2(backing: long).header == .refersTo([reference(.backingFile, long)]))
+        #expect(SampleImage.qcow2(backing: long + "n").header.isUnreadable)
+        var unnamed = SampleImage.qcow2(backing: "").read(0, 4096)
+        unnamed[79] = 4
+        #expect(SampleImage(unnamed).header.isUnreadable)
     }
 
-    @Test("a sparse VMDK's parent is named")
+    @Test("every extent of a VMDK descriptor is named")
+    func extents() {
+        let text =
+            start + "parentCID=ffffffff\r\n\r\n# Extent description\r\n"
+            + "RW 4194304 FLAT \"d-f001.vmdk\" 0\r\nrw\t8  SPARSE \"d s.vmdk\"\r\nRW 8 ZERO\r\n"
+            + "RDONLY 8 VMFS \"d-flat.vmdk\"\r\nNOACCESS 8 VMFSRDM \"d-rdm.vmdk\"\r\n"
+        #expect(
+            SampleImage.text(text).header
+                == .refersTo([
+                    extent("d-f001.vmdk"), extent("d s.vmdk"), extent("d-flat.vmdk"),
+                    extent("d-rdm.vmdk"),
+                ]))
+        #expect(SampleImage.text(start + "RW 8 FLAT nothing\n").header.isUnreadable)
+    }
+
+    @Test("a descriptor is known by QEMU's sign too")
+    func probing() {
+        #expect(
+            SampleImage.text("# made by hand\n\nversion=1\nRW 8 FLAT \"a\" 0\n").header
+                == .refersTo([extent("a")]))
+    }
+
+    @Test("a VMDK's parent is named, and needed unless its content id says otherwise")
+    func vmdkParent() {
+        let hint = "parentFileNameHint = \"base.vmdk\"\n"
+        let needed = ImageHeader.refersTo([reference(.parent, "base.vmdk")])
+        #expect(SampleImage.text(start + "parentCID=6d09efac\n" + hint).header == needed)
+        #expect(SampleImage.text(start + hint).header == needed)
+        #expect(SampleImage.sparseVmdk(start + "ParentCID = 1\n" + hint).header == needed)
+        #expect(
+            SampleImage.text(start + "parentCID=ffffffff\n" + hint).header
+                == .refersTo([reference(.parent, "base.vmdk", isRequired: false)]))
+        #expect(SampleImage.text(start + "parentCID=1234abcd\n").header.isUnreadable)
+    }
+
+    @Test("VMware's change tracking file comes along, but is not needed")
+    func changeTracking() {
+        #expect(
+            SampleImage.text(start + "changeTrackPath=\"d-ctk.vmdk\"\n").header
+                == .refersTo([
+                    reference(.changeTracking, "d-ctk.vmdk", isRequired: false, mayRefer: false)
+                ]))
+    }
+
+    @Test(
+        "a sparse extent without room for data is a descriptor, and one without descriptor is none")
     func sparseVmdk() {
+        let text = start + "RW 8 FLAT \"d-flat.vmdk\" 0\n"
         #expect(
-            ImageHeader(Samples.sparseVmdk("parentFileNameHint=\"base.vmdk\"\n"))
-                == .refersTo("a VMDK parent base.vmdk"))
+            SampleImage.sparseVmdk(text, capacity: 0).header == .refersTo([extent("d-flat.vmdk")]))
+        #expect(SampleImage.sparseVmdk("").header.isUnreadable)
     }
 
-    @Test("a differencing VHD's parent is named")
+    @Test("a descriptor of many extents is read to its end, one without an end is not")
+    func longDescriptor() {
+        let line = "# " + String(repeating: "-", count: 97) + "\n"
+        let text = start + String(repeating: line, count: 2000) + "RW 8 FLAT \"last\" 0\n"
+        #expect(SampleImage.text(text).header == .refersTo([extent("last")]))
+        #expect(SampleImage.text(start + String(repeating: line, count: 11000)).header.isUnreadable)
+        let extents = (0..<257).map { "RW 8 FLAT \"e\($0)\" 0\n" }
+        #expect(SampleImage.text(start + extents.joined()).header.isUnreadable)
+        guard case .refersTo(let all) = SampleImage.text(start + extents.dropLast().joined()).header
+        else { return #expect(Bool(false), "256 extents were refused") }
+        #expect(all.count == 256)
+    }
+
+    @Test("a differencing VHD's parent is named, by its relative name where it has one")
     func vhd() {
+        let relative = ImageHeader.refersTo([reference(.parent, "./sub/p.vhd")])
         #expect(
-            ImageHeader(Samples.vhd(type: 4, parent: "p.vhd")) == .refersTo("a VHD parent p.vhd"))
+            SampleImage.vhd(name: "q", relative: ".\\sub\\p.vhd", absolute: "C:\\p.vhd").header
+                == relative)
+        #expect(
+            SampleImage.vhd(name: "pä.vhd").header == .refersTo([reference(.parent, "pä.vhd")]))
+        #expect(
+            SampleImage.vhd(absolute: "C:\\p.vhd").header
+                == .refersTo([reference(.parent, "C:/p.vhd")]))
+        #expect(SampleImage.vhd().header.isUnreadable)
     }
 
-    @Test("a differencing VHDX is seen, and one that cannot be read counts as one")
+    @Test("a differencing VHDX's parent is named, by its relative name where it has one")
     func vhdx() {
-        #expect(Samples.vhdx(hasParent: true) == .refersTo("a VHDX parent"))
-        #expect(ImageHeader(Array("vhdxfile".utf8)) != .none)
+        let names: KeyValuePairs = [
+            "parent_linkage": "{83ed5…}", "absolute_win32_path": "C:\\p.vhdx",
+            "relative_path": "..\\p.vhdx",
+        ]
+        let relative = ImageHeader.refersTo([reference(.parent, "../p.vhdx")])
+        #expect(SampleImage.vhdx(names).header == relative)
+        #expect(SampleImage.vhdx(names, isCopy: true).header == relative)
+        #expect(
+            SampleImage.vhdx(["absolute_win32_path": "C:\\p.vhdx"]).header
+                == .refersTo([reference(.parent, "C:/p.vhdx")]))
+        #expect(SampleImage.vhdx(["parent_linkage": "x"]).header.isUnreadable)
+        #expect(SampleImage.text("vhdxfile").header.isUnreadable)
     }
 
-    @Test("headers cut off anywhere are answered")
-    func truncated() {
-        for sample in Samples.all {
-            for length in stride(from: 0, through: min(sample.count, 700), by: 1) {
-                _ = ImageHeader(Array(sample.prefix(length)))
-            }
-        }
-    }
+    @Test("a VDI of differences names no file")
+    func vdi() { #expect(SampleImage.vdi(type: 4).header.isUnreadable) }
 
-    @Test("headers with random damage are answered")
-    func mutated() {
-        var random = SeededRandom(seed: .random(in: 0 ... .max))
-        for round in 0..<4000 {
-            var sample = Samples.all[round % Samples.all.count]
-            for _ in 0..<Int.random(in: 1...8, using: &random) {
-                let place = Int.random(in: 0..<min(sample.count, 1200), using: &random)
-                sample[place] = [0, 0xff, .random(in: 0...255, using: &random)].randomElement(
-                    using: &random)!
-            }
-            _ = ImageHeader(sample)
-        }
-    }
-}
-
-/// Headers made by hand.
-private enum Samples {
-    static let all = [
-        qcow2(backing: "base.qcow2"), qcow2(dataFile: "data.raw"),
-        sparseVmdk("parentFileNameHint=\"base.vmdk\"\n"), vhd(type: 4, parent: "p.vhd"),
-        Array("# Disk DescriptorFile\nparentCID=1\nRW 1 FLAT \"a\" 0\n".utf8),
-        vhdxBytes(hasParent: true),
-    ]
-
-    static func qcow2(backing: String = "", dataFile: String = "") -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: 1024)
-        put([0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 3], at: 0, in: &bytes)
-        if !backing.isEmpty { put([2, 0], at: 14, in: &bytes) }
-        bytes[19] = UInt8(backing.utf8.count)
-        bytes[103] = 112
-        if !dataFile.isEmpty {
-            bytes[79] = 4
-            put([0x44, 0x41, 0x54, 0x41, 0, 0, 0, UInt8(dataFile.utf8.count)], at: 112, in: &bytes)
-            put(Array(dataFile.utf8), at: 120, in: &bytes)
-        }
-        put(Array(backing.utf8), at: 512, in: &bytes)
-        return bytes
-    }
-
-    static func sparseVmdk(_ descriptor: String) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: 2048)
-        put(Array("KDMV".utf8), at: 0, in: &bytes)
-        (bytes[28], bytes[36]) = (1, 2)
-        put(Array(("# Disk DescriptorFile\n" + descriptor).utf8), at: 512, in: &bytes)
-        return bytes
-    }
-
-    static func vhd(type: UInt8, parent: String = "") -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: 1536)
-        put(Array("conectix".utf8), at: 0, in: &bytes)
-        (bytes[22], bytes[63]) = (2, type)
-        put(Array("cxsparse".utf8), at: 512, in: &bytes)
-        put(parent.utf16.flatMap { [UInt8($0 >> 8), UInt8($0 & 0xff)] }, at: 576, in: &bytes)
-        return bytes
-    }
-
-    static func vhdx(hasParent: Bool) -> ImageHeader {
-        ImageHeader(vhdxBytes(hasParent: hasParent))
-    }
-
-    /// The region table at 192 KiB, the metadata at 256 KiB, the file parameters 64 KiB further on.
-    static func vhdxBytes(hasParent: Bool) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: 384 << 10)
-        put(Array("vhdxfile".utf8), at: 0, in: &bytes)
-        put(Array("regi".utf8) + [0, 0, 0, 0, 1], at: 192 << 10, in: &bytes)
-        put(
-            [
-                0x06, 0xa2, 0x7c, 0x8b, 0x90, 0x47, 0x9a, 0x4b, 0xb8, 0xfe, 0x57, 0x5f, 0x05, 0x0f,
-                0x88, 0x6e, 0, 0, 4,
-            ], at: 192 << 10 + 16, in: &bytes)
-        put(Array("metadata".utf8) + [0, 0, 1], at: 256 << 10, in: &bytes)
-        put(
-            [
-                0x37, 0x67, 0xa1, 0xca, 0x36, 0xfa, 0x43, 0x4d, 0xb3, 0xb6, 0x33, 0xf0, 0xaa, 0x44,
-                0xe7, 0x6b, 0, 0, 1,
-            ], at: 256 << 10 + 32, in: &bytes)
-        bytes[320 << 10 + 4] = hasParent ? 2 : 0
-        return bytes
-    }
-
-    static func put(_ part: [UInt8], at offset: Int, in bytes: inout [UInt8]) {
-        bytes.replaceSubrange(offset..<offset + part.count, with: part)
+    @Test("references are shown harmlessly")
+    func shown() {
+        #expect(reference(.backingFile, "a\u{1b}[2J").shown == "backing file a\\x1b[2J")
     }
 }

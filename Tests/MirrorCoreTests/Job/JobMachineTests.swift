@@ -13,6 +13,8 @@ import Testing
             }
         } + [
             .holdExpired, .flushed, .published, .pause, .resume, .end(.soft), .end(.now),
+            .end(.switchOver), .switched(true), .switched(false), .preCutDone(true),
+            .preCutDone(false), .flushSeen, .flushWaitOver, .retry, .recovered,
             .failed(.target, isFull: true), .failed(.target, isFull: false),
             .failed(.source, isFull: false),
         ]
@@ -24,16 +26,38 @@ import Testing
         var isPublishing = false
         var hasFinished = false
         var hasFlushedSinceAgreement = false
+        var isSwitching = false
+        var hasSwitched = false
+        var preCuts = 0
+        var isFrozen = false
+        var isAwaitingFlush = false
+        var isBackingOff = false
     }
 
-    @Test
+    /// With and without what may precede a cut, and with errors passed over.
+    @Test(arguments: [0, 1, 2, 3, 4])
     func
-        `whatever happens, holds are lifted, the end comes once, and nothing is claimed too early`()
+        `whatever happens, holds are lifted, the end comes once, and nothing is claimed too early`(
+            kind: Int
+        )
     {
-        var machine = Machine(JobParameters())
+        var parameters = JobParameters()
+        if kind == 1 || kind == 3 { parameters.preCut = Array("/bin/true".utf8) }
+        if kind == 2 || kind == 3 { parameters.cut = .flush }
+        if kind == 4 { (parameters.onTargetError, parameters.maxRetries) = (.ignore, 1) }
+        var machine = Machine(parameters)
         var world = World()
         step(&machine, &world, .started)
-        explore(machine, world, depth: 6)
+        explore(machine, world, depth: 4)
+        // And from ready on, where the cuts are.
+        step(&machine, &world, .observed(.init(agrees: true, passDone: true, affordable: true)))
+        step(&machine, &world, .flushed)
+        step(&machine, &world, .published)
+        for ending in [Machine.Ending.soft, .switchOver] {
+            var (machine, world) = (machine, world)
+            step(&machine, &world, .end(ending))
+            explore(machine, world, depth: ending == .soft ? 4 : 5)
+        }
     }
 
     private func explore(_ machine: Machine, _ world: World, depth: Int) {
@@ -50,6 +74,10 @@ import Testing
         switch event {
         case .flushed: world.isFlushing
         case .published: world.isPublishing
+        case .switched: world.isSwitching
+        case .preCutDone: world.preCuts > 0
+        case .flushSeen, .flushWaitOver: world.isAwaitingFlush
+        case .retry: world.isBackingOff
         default: true
         }
     }
@@ -60,12 +88,22 @@ import Testing
             (world.isFlushing, world.hasFlushedSinceAgreement) = (false, true)
         }
         if case .published = event { world.isPublishing = false }
+        if case .retry = event { world.isBackingOff = false }
+        if case .flushSeen = event { world.isAwaitingFlush = false }
+        if case .flushWaitOver = event { world.isAwaitingFlush = false }
+        if case .preCutDone(let isGood) = event {
+            world.preCuts -= 1
+            world.isFrozen = world.isFrozen || isGood
+        }
+        if case .switched(let isDone) = event {
+            (world.isSwitching, world.hasSwitched) = (false, isDone)
+        }
         // A failure of the target ends what the clerk was doing there.
         if case .failed(.target, _) = event {
             (world.isFlushing, world.isPublishing) = (false, false)
         }
         for action in machine.handle(event) {
-            if wasOver { Issue.record("an action after the end") }
+            if wasOver, action != .postCut { Issue.record("an action after the end") }
             perform(action, &world)
         }
         check(before, machine, world, event)
@@ -76,7 +114,15 @@ import Testing
         case .hold:
             if world.isHeld { Issue.record("held twice") }
             world.isHeld = true
-        case .lift: world.isHeld = false
+        case .lift: (world.isHeld, world.isAwaitingFlush) = (false, false)
+        case .preCut: world.preCuts += 1
+        case .postCut: world.isFrozen = false
+        case .awaitFlush: world.isAwaitingFlush = true
+        case .switchOver:
+            if !world.isHeld { Issue.record("switched over while the guest writes") }
+            if !world.hasFlushedSinceAgreement { Issue.record("switched over before the flush") }
+            world.isSwitching = true
+        case .backOff: world.isBackingOff = true
         case .flush: (world.isFlushing, world.hasFlushedSinceAgreement) = (true, false)
         case .publish:
             if !world.hasFlushedSinceAgreement { Issue.record("published before the flush") }
@@ -91,6 +137,10 @@ import Testing
     private func check(
         _ before: Machine, _ machine: Machine, _ world: World, _ event: Machine.Event
     ) {
+        if world.isSwitching, !world.isHeld { Issue.record("the hold ended in a switch-over") }
+        if world.isFrozen, machine.isOver || machine.isPaused {
+            Issue.record("left frozen: \(event)")
+        }
         if machine.isHolding != world.isHeld { Issue.record("the hold is lost after \(event)") }
         if machine.isOver != world.hasFinished { Issue.record("over, not finished: \(event)") }
         if machine.isPaused, world.isHeld { Issue.record("a paused job holds the guest: \(event)") }
@@ -100,6 +150,9 @@ import Testing
         }
         if machine.phase == .completed, before.phase != .completed {
             if !world.hasFlushedSinceAgreement { Issue.record("completed before it was durable") }
+            if before.ending == .switchOver, !world.hasSwitched {
+                Issue.record("completed without the switch-over")
+            }
             if before.phase != .completing { Issue.record("completed out of \(before.phase)") }
         }
         if machine.phase == .ready, !machine.wasReady { Issue.record("ready, and never was") }

@@ -11,7 +11,8 @@ struct MountRequestTests {
     func empty() throws {
         let request = try parse()
         #expect(
-            request.target == nil && !request.auto && !request.allowOther && !request.isReadOnly)
+            request.target == nil && request.stateDirectory == nil && !request.auto
+                && !request.allowOther && !request.isReadOnly)
         #expect(try parse("") == request && parse("defaults,rw") == request)
     }
 
@@ -19,10 +20,11 @@ struct MountRequestTests {
     func own() throws {
         let request = try parse(
             "target=/backup,include=*.img,include=*.qcow2,exclude=tmp/*,auto=on",
-            "allow_other,ro,control_group=kvm,log=/var/log/t,debug")
+            "allow_other,ro,control_group=kvm,log=/var/log/t,debug,statedir=/s")
         #expect(request.target == Array("/backup".utf8))
         #expect(request.include == ["*.img", "*.qcow2"] && request.exclude == ["tmp/*"])
         #expect(request.auto && request.allowOther && request.isReadOnly && request.isDebugging)
+        #expect(request.stateDirectory == Array("/s".utf8))
         #expect(request.controlGroup == "kvm" && request.log == Array("/var/log/t".utf8))
     }
 
@@ -53,9 +55,10 @@ struct MountRequestTests {
         arguments: [
             ("nonsense", CommandError.Code.unknownKey), ("nonsense=1", .unknownKey),
             ("auto=yes,target=/b", .badValue), ("log=x", .badValue), ("target=b", .badValue),
-            ("target=/b,speed=x", .badValue), ("target=/b,sync=incremental", .notSupported),
-            ("statedir=/x", .notSupported), ("include=a", .badValue), ("auto=on", .badValue),
-            ("control_group=", .badValue), ("target=nbd://h/x", .notSupported),
+            ("target=/b,speed=x", .badValue), ("target=/b,sync=incremental", .badValue),
+            ("statedir=x", .badValue), ("statedir=", .badValue), ("include=a", .badValue),
+            ("auto=on", .badValue),
+            ("control_group=", .badValue), ("target=nbd://h/x", .badValue),
         ])
     func mistakes(options: String, code: CommandError.Code) {
         let error = #expect(throws: CommandError.self) { try parse(options) }

@@ -1,0 +1,84 @@
+/// Decides for `copy-mode=auto` when guest writes go to the target at once: in the background while what
+/// remains shrinks, forwarded when it has stopped shrinking, and back when the copier could keep up alone.
+///
+/// Forwarded, a clean granule stays clean, so what remains can only shrink: every job converges (design,
+/// section 5). Times and shares below are chosen for that and for calm, not measured.
+public struct CopyModeControl: Sendable {
+    /// What remains has not reached a new low for so long: it does not shrink.
+    static let patience = Duration.seconds(3)
+    /// Forwarding lasts at least so long once it began.
+    static let leastForwarding = Duration.seconds(5)
+    /// After a forward that was abandoned, none are sent for so long.
+    static let afterAbandoned = Duration.seconds(10)
+
+    public private(set) var forwards = false
+    private var lowest = Int.max
+    private var lowestSince: Duration?
+    private var forwardingSince: Duration?
+    private var blockedUntil: Duration?
+
+    public init() {}
+
+    /// What was seen about a second after the last time.
+    public struct Sample: Sendable {
+        /// A monotonic time.
+        public var now: Duration
+        /// Bytes dirty or in flight.
+        public var remaining: Int
+        /// Bytes that a cut could copy within its pause: as much is as good as nothing.
+        public var affordable: Int
+        /// Bytes a second that guests write, forwarded or not, and that the copier can copy at best.
+        public var guestRate: Double
+        public var copyRate: Double
+
+        public init(
+            now: Duration, remaining: Int, affordable: Int, guestRate: Double, copyRate: Double
+        ) {
+            self.now = now
+            self.remaining = remaining
+            self.affordable = affordable
+            self.guestRate = guestRate
+            self.copyRate = copyRate
+        }
+    }
+
+    public mutating func take(_ sample: Sample) {
+        if sample.remaining <= sample.affordable { lowest = Int.max }
+        if sample.remaining <= sample.affordable || sample.remaining < lowest - lowest / 50 {
+            (lowest, lowestSince) = (sample.remaining, sample.now)
+        }
+        if forwards { return leave(sample) }
+        guard let since = lowestSince else {
+            lowestSince = sample.now
+            return
+        }
+        if sample.now - since >= Self.patience { start(at: sample.now) }
+    }
+
+    private mutating func leave(_ sample: Sample) {
+        guard let since = forwardingSince, sample.now - since >= Self.leastForwarding,
+            sample.remaining <= sample.affordable, sample.guestRate < sample.copyRate / 2
+        else { return }
+        stop(at: sample.now)
+    }
+
+    /// A cut was tried and would have taken too long: no more waiting.
+    public mutating func cutFailed(at now: Duration) { start(at: now) }
+
+    /// A forward was abandoned: the target is too slow for the guest to wait for.
+    public mutating func abandoned(at now: Duration) {
+        stop(at: now)
+        blockedUntil = now + Self.afterAbandoned
+    }
+
+    private mutating func start(at now: Duration) {
+        if let blockedUntil, now < blockedUntil { return }
+        if forwards { return }
+        (forwards, forwardingSince) = (true, now)
+    }
+
+    private mutating func stop(at now: Duration) {
+        (forwards, forwardingSince) = (false, nil)
+        (lowest, lowestSince) = (Int.max, now)
+    }
+}

@@ -1,0 +1,98 @@
+import Dispatch
+import MirrorCore
+import Synchronization
+import SystemPackage
+
+// On the job's queue: whether guest writes go to the twins at once.
+
+extension Job {
+    /// Makes the member's forwarder; it forwards nothing yet. A delta has none: a part of a granule forwarded
+    /// there would leave the rest of it unknown.
+    func makeForwarder(_ member: Member) -> Forwarder? {
+        if isDelta { return nil }
+        return Forwarder(
+            table: member.table, unflushed: member.unflushed, twin: member.twin,
+            label: NameText.shown(id),
+            flushFailures: { [weak self] in
+                self?.flushFailures.load(ordering: .sequentiallyConsistent) ?? 0
+            },
+            failed: { [weak self, weak member] error in
+                guard let self, let member else { return }
+                queue.async {
+                    self.fail(.target, error, member)
+                    self.advance()
+                }
+            },
+            wake: { [weak self] in self?.wake() })
+    }
+
+    /// Whether guest writes are being forwarded.
+    var isForwarding: Bool { members.contains { $0.forwarder?.isOn ?? false } }
+
+    /// What is wanted, as far as the machine lets: while a twin has to stay as it is nothing may go to it.
+    /// Called before the actions of a step are performed, so before a hold is lifted.
+    func updateForwarding() {
+        let isWanted =
+            switch copyMode {
+            case .background: false
+            case .writeBlocking: !isFallenBack
+            case .auto: copyModeControl.forwards
+            }
+        let mayForward = isWanted && machine.mayCopy
+        for member in members { member.forwarder?.turn(on: mayForward) }
+        if mayForward { watchForwards() }
+        // The guest waits for nothing of a job that is over.
+        if machine.isOver { abandonForwards(sentBefore: .now) }
+    }
+
+    /// Looks once a second, with the rates.
+    func sampleCopyMode(_ guestRate: Double) {
+        guard copyMode == .auto, machine.mayCopy else { return }
+        let pause = Double(maxPause) / 2000
+        copyModeControl.take(
+            .init(
+                now: .now - .origin, remaining: remaining,
+                affordable: Int(progress.bestRate * pause),
+                guestRate: guestRate, copyRate: progress.bestRate))
+        updateForwarding()
+    }
+
+    /// A hold could not copy the rest within `max-pause`.
+    func cutFailed() {
+        guard copyMode == .auto else { return }
+        copyModeControl.cutFailed(at: .now - .origin)
+        updateForwarding()
+    }
+
+    /// `write-timeout`: while writes are forwarded, looks for those that took too long.
+    private func watchForwards() {
+        guard writeTimeout > 0, !isWatchingForwards else { return }
+        isWatchingForwards = true
+        let milliseconds = max(1, writeTimeout / 4)
+        queue.asyncAfter(deadline: .now() + .milliseconds(milliseconds)) { [weak self] in
+            guard let self else { return }
+            isWatchingForwards = false
+            if abandonForwards(sentBefore: .now - .milliseconds(writeTimeout)) > 0 { fallBack() }
+            if isForwarding { watchForwards() }
+        }
+    }
+
+    /// The target is too slow to wait for: background, until the user or `auto` decides otherwise.
+    private func fallBack() {
+        isFallenBack = true
+        copyModeControl.abandoned(at: .now - .origin)
+        updateForwarding()
+        publishReport()
+        var job = report()
+        job.error =
+            "a write to the twin took longer than write-timeout=\(writeTimeout) ms: back to"
+            + " copy-mode=background"
+        services.tell(.fellBack, job)
+        wake()
+    }
+
+    @discardableResult
+    private func abandonForwards(sentBefore instant: ContinuousClock.Instant) -> Int {
+        members.reduce(0) { $0 + ($1.forwarder?.abandon(sentBefore: instant) ?? 0) }
+    }
+}

@@ -1,0 +1,133 @@
+import Dispatch
+import MirrorCore
+import MirrorSystem
+import Synchronization
+import SystemPackage
+
+/// One image of a job and its twin, and what differs between them.
+///
+/// `@unchecked Sendable`: every `var` is touched on the job's queue only, `knownLength` also by the clerk
+/// while the job waits for it.
+final class Member: @unchecked Sendable {
+    let image: Image
+    /// Relative to the source directory, when the job began.
+    let path: FilePath
+    /// The bytes that guests see, for reading.
+    let source: FileDescriptor
+    let twin: Twin
+    let table: DirtyTable
+    /// What was written to the target since its last good flush; dirty again if the next one fails.
+    let unflushed: DirtyTable
+    /// What a delta holds: its extent list. Nothing is ever taken from it.
+    let written: DirtyTable?
+
+    /// Sends guest writes to the twin; nil before the job has begun, and for a delta.
+    var forwarder: Forwarder?
+    /// Size of the image when it was last given to the twin.
+    var knownLength: UInt64
+    /// Where the next extent is looked for, in granules.
+    var cursor = 0
+
+    init(_ parts: MemberParts, _ parameters: JobParameters) {
+        (image, path, source, twin) = (parts.image, parts.path, parts.source, parts.twin)
+        knownLength = parts.size
+        let granularity = parameters.granularity
+        table = DirtyTable(granularity: granularity, gauge: image.gate.gauge)
+        unflushed = DirtyTable(granularity: granularity, gauge: WriteGauge())
+        written =
+            parameters.isDelta ? DirtyTable(granularity: granularity, gauge: WriteGauge()) : nil
+    }
+
+    /// Bytes that wait for the copier or are with it.
+    var remaining: Int { table.dirtyBytes + table.claimedBytes }
+
+    /// Everything that was written to the target since the last call, for the flush that begins.
+    func takeUnflushed() -> DirtyTable {
+        let covered = DirtyTable(granularity: table.granularity, gauge: WriteGauge())
+        unflushed.drain(into: covered)
+        return covered
+    }
+
+    /// Everything that `written` holds is dirty again.
+    func markAgain(_ written: DirtyTable) {
+        for extent in written.dirtyExtents(limit: .max) { table.markUncounted(extent) }
+    }
+}
+
+// On the job's clerk.
+
+extension Member {
+    /// Marks what the first pass has to copy.
+    ///
+    /// - Returns: how many bytes that is.
+    func markFirstPass() -> Int {
+        switch twin.firstPass {
+        case .nothing: return 0
+        case .everything, .compare: return markAll()
+        case .data: return markData()
+        }
+    }
+
+    private func markAll() -> Int {
+        let size = (try? source.status().size) ?? knownLength
+        table.markUncounted(ByteRange(0, size))
+        return Int(size)
+    }
+
+    /// Bytes of data extents; a filesystem that cannot tell has one that covers all. The first granule
+    /// comes last of all, so it is marked in any case: clean, it would be forwarded.
+    private func markData() -> Int {
+        var (offset, total) = (UInt64(0), 0)
+        table.markUncounted(ByteRange(0, 1))
+        do throws(Errno) {
+            while let data = try source.nextData(from: offset) {
+                let hole = try source.nextHole(from: data) ?? data
+                if hole <= data { break }
+                table.markUncounted(ByteRange(data, hole))
+                total += Int(hole - data)
+                offset = hole
+            }
+            return total
+        } catch {
+            return markAll()
+        }
+    }
+
+    /// A failed call, and on which side.
+    struct Failure: Error {
+        let side: JobMachine.Side
+        let error: Errno
+    }
+
+    /// Gives the twin the image's size. Nothing of the job is being copied.
+    ///
+    /// R2 for the length: the mark was cleared before the size is read. Marks past the end are forgotten,
+    /// since the twin has nothing there any more; the size is then read again, and if the image has grown
+    /// meanwhile what was forgotten too much is marked. So is what a forwarded write had put there before
+    /// the twin was cut: it was in the source by then.
+    func giveTwinItsSize() throws(Failure) {
+        let size: UInt64
+        do throws(Errno) { size = try source.status().size } catch {
+            throw Failure(side: .source, error: error)
+        }
+        do throws(Errno) { try twin.setSize(size) } catch {
+            throw Failure(side: .target, error: error)
+        }
+        // A device keeps what was behind the old end.
+        if twin.isDevice, size > knownLength { table.markUncounted(ByteRange(knownLength, size)) }
+        knownLength = size
+        let granule = UInt64(table.granularity.bytes)
+        table.forgetAll(from: Int((size + granule - 1) / granule))
+        atomicMemoryFence(ordering: .sequentiallyConsistent)
+        if let now = try? source.status().size, now > size {
+            table.markUncounted(ByteRange(size, now))
+            _ = table.markLength()
+        }
+    }
+
+    /// Closes both sides; nothing of the job is under way on them.
+    func close() {
+        twin.close()
+        try? source.close()
+    }
+}

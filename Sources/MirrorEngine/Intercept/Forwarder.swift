@@ -1,0 +1,117 @@
+import Dispatch
+import MirrorCore
+import MirrorSystem
+import Synchronization
+import SystemPackage
+
+/// Sends guest writes to the twin of one member of a job.
+///
+/// On and off at any time: a write that began before the change goes on as it began. A background write
+/// beside a forwarded one of the same bytes marks after its source write, so the copier has the last word.
+final class Forwarder: Sendable {
+    let table: DirtyTable
+    private let unflushed: DirtyTable
+    private let twin: Twin
+    private let flushFailures: @Sendable () -> Int
+    /// Tells the job of a failure of the twin.
+    private let failed: @Sendable (Errno) -> Void
+    /// Tells the job's queue to look.
+    let wake: @Sendable () -> Void
+
+    private let on = Atomic<Bool>(false)
+    private let bytes = Atomic<Int>(0)
+    private let label: String
+    private let state = Mutex(State())
+
+    fileprivate struct State {
+        /// Made when they are first needed.
+        var lanes: [DispatchQueue] = []
+        var nextLane = 0
+        /// Parts that lanes have not finished, abandoned ones among them.
+        var underWay: [ObjectIdentifier: ForwardPart] = [:]
+    }
+
+    init(
+        table: DirtyTable, unflushed: DirtyTable, twin: Twin, label: String,
+        flushFailures: @escaping @Sendable () -> Int, failed: @escaping @Sendable (Errno) -> Void,
+        wake: @escaping @Sendable () -> Void
+    ) {
+        (self.table, self.unflushed, self.twin) = (table, unflushed, twin)
+        (self.flushFailures, self.failed, self.wake) = (flushFailures, failed, wake)
+        self.label = label
+    }
+
+    var isOn: Bool { on.load(ordering: .sequentiallyConsistent) }
+    func turn(on isOn: Bool) { on.store(isOn, ordering: .sequentiallyConsistent) }
+
+    /// Bytes that went to the twin this way so far.
+    var forwardedBytes: Int { bytes.load(ordering: .relaxed) }
+
+    /// Whether no lane uses the twin.
+    var isIdle: Bool { state.withLock { $0.underWay.isEmpty } }
+
+    /// What of a write goes to the twin; nil where nothing does.
+    func part(of range: ByteRange) -> ForwardPart? {
+        var pieces: [ByteRange] = []
+        table.beginForward(range, into: &pieces)
+        return pieces.isEmpty ? nil : ForwardPart(self, pieces)
+    }
+
+    func send(_ part: ForwardPart, _ data: ForwardData, at offset: UInt64) {
+        let lane = state.withLock { state in
+            state.underWay[ObjectIdentifier(part)] = part
+            return state.lane(label)
+        }
+        lane.async { [self] in write(part, data, at: offset) }
+    }
+
+    /// Gives up waiting for parts that were sent before `instant` and are not done; their guests go on.
+    ///
+    /// - Returns: how many.
+    @discardableResult
+    func abandon(sentBefore instant: ContinuousClock.Instant) -> Int {
+        let slow = state.withLock { $0.underWay.values.filter { $0.sent < instant } }
+        return slow.count { $0.abandon() }
+    }
+
+    /// On a lane. `unflushed` is marked before the failures are counted again: of a failing flush and this
+    /// lane, one sees the other.
+    private func write(_ part: ForwardPart, _ data: ForwardData, at offset: UInt64) {
+        let failures = flushFailures()
+        var failure: Errno?
+        for piece in part.pieces {
+            let start = Int(piece.lowerBound - offset)
+            let slice = UnsafeRawBufferPointer(
+                rebasing: data.bytes[start..<start + Int(piece.count)])
+            do throws(Errno) { try twin.write(slice, at: piece.lowerBound) } catch {
+                failure = failure ?? error
+            }
+            unflushed.markUncounted(piece)
+        }
+        let isGood = failure == nil && failures == flushFailures()
+        if isGood { bytes.add(part.byteCount, ordering: .relaxed) }
+        part.targetDone(isGood: isGood)
+        let isLast = state.withLock { state in
+            state.underWay[ObjectIdentifier(part)] = nil
+            return state.underWay.isEmpty
+        }
+        if let failure { failed(failure) }
+        // The job may be at its end and wait for the twin to be free.
+        if isLast, !isOn { wake() }
+    }
+}
+
+extension Forwarder.State {
+    /// Writes to one twin at once.
+    private static let mostLanes = 8
+
+    fileprivate mutating func lane(_ label: String) -> DispatchQueue {
+        if lanes.isEmpty {
+            lanes = (0..<Self.mostLanes).map {
+                DispatchQueue(label: "twinfs.forward\($0).\(label)", qos: .userInitiated)
+            }
+        }
+        nextLane = (nextLane + 1) % lanes.count
+        return lanes[nextLane]
+    }
+}

@@ -1,0 +1,209 @@
+import MirrorCore
+import MirrorSystem
+import SystemPackage
+
+/// What a job asks of a target that is a file, and how it is done: nothing that was there is lost where
+/// it fails.
+struct TwinRequest {
+    let place: TargetPlace
+    /// The image's file, and its path as the twin's attributes name it.
+    let image: FileStatus
+    let imagePath: FilePath
+    let beginning: TwinBeginning
+    /// The image, for a clone.
+    let source: FileDescriptor?
+    /// Whether the user says that what is taken over reads as zero.
+    let targetIsZero: Bool
+
+    struct Opened {
+        let path: FilePath
+        let descriptor: FileDescriptor
+        let directory: FileDescriptor
+        var holdsOldBytes = false
+        var replaced: FileDescriptor?
+    }
+
+    /// The name under which the twin is written until it was in sync.
+    var workingPath: FilePath {
+        switch beginning {
+        case .delta: place.path.suffixed(".delta")
+        case .asserted: place.path
+        default: place.path.suffixed(".partial")
+        }
+    }
+
+    /// - Throws: `Errno` and `CommandError`.
+    func open(_ changes: inout TwinChanges) throws -> Opened {
+        for missing in place.missingDirectories where try missing.makeDirectory() {
+            changes.madeDirectories.append(missing)
+        }
+        let directory = try FileDescriptor.openBacking(
+            place.path.removingLastComponent(), .readOnly, .directory)
+        changes.opened.append(directory)
+        var opened = try takeOver(directory, &changes) ?? make(directory, &changes)
+        if beginning.replaces { opened.replaced = try holdExisting(&changes) }
+        try directory.synchronize()
+        // From here on nothing fails: a file that is taken over may lose its end now.
+        try opened.descriptor.setSize(image.size)
+        opened.descriptor.adopt(owner: image.owner, group: image.group, mode: image.mode)
+        return opened
+    }
+}
+
+// A new file.
+
+extension TwinRequest {
+    private func make(
+        _ directory: FileDescriptor, _ changes: inout TwinChanges
+    ) throws -> Opened {
+        if beginning.needsExisting {
+            throw CommandError(
+                .notFound,
+                "target \(shown(place.path)): there is no such file to go on with; name the twin, or copy"
+                    + " everything with sync=full")
+        }
+        try removeLeftOver()
+        let file = try FileDescriptor.openBacking(
+            workingPath, .readWrite, [.create, .exclusiveCreate])
+        changes.opened.append(file)
+        changes.madeFile = workingPath
+        try file.lockExclusively()
+        mark(file)
+        if case .cloned = beginning { try clone(to: file) }
+        return Opened(path: workingPath, descriptor: file, directory: directory)
+    }
+
+    /// Takes away what an earlier, ended job for the same image left; anything else stays and is an error.
+    private func removeLeftOver() throws(Errno) {
+        guard let old = try? FileDescriptor.openBacking(workingPath, .readWrite, .noFollow)
+        else { return }
+        defer { try? old.close() }
+        try old.lockExclusively()
+        guard isLeftOver(old) else { throw .fileExists }
+        try workingPath.removeFile()
+    }
+
+    private func isLeftOver(_ file: FileDescriptor) -> Bool {
+        file.attribute(TwinFile.image) == shown(imagePath)
+            && file.attribute(TwinFile.state) == Twin.State.inconsistent.rawValue
+    }
+
+    /// The clone that counts is made once tracking starts. This one finds out whether there can be one, and
+    /// writes back what the page cache holds of the image, so that the one that counts is quick.
+    private func clone(to file: FileDescriptor) throws {
+        guard let source else { return }
+        do throws(Errno) {
+            try file.clone(source)
+        } catch {
+            throw CommandError.clone(place.path, error)
+        }
+    }
+
+    /// The attributes of a twin of this image that is not equal yet.
+    private func mark(_ file: FileDescriptor) {
+        try? file.setAttribute(TwinFile.state, Twin.State.inconsistent.rawValue)
+        try? file.setAttribute(TwinFile.image, shown(imagePath))
+    }
+}
+
+// A file that is there.
+
+extension TwinRequest {
+    /// The file that has the name, or what an earlier job made of it; nil where there is none, or it is not
+    /// to be taken over.
+    private func takeOver(
+        _ directory: FileDescriptor, _ changes: inout TwinChanges
+    ) throws -> Opened? {
+        guard beginning.takesOver else { return nil }
+        let isNamed = (try? place.path.status(followingLinks: false)) != nil
+        let path = isNamed ? place.path : workingPath
+        guard let file = try openExisting(path) else { return nil }
+        changes.opened.append(file)
+        if isNamed {
+            try refuseOther(file)
+        } else if !isLeftOver(file) {
+            throw Errno.fileExists
+        }
+        if beginning == .asserted { try refuseUnequal(file) }
+        let isZero = targetIsZero ? try refuseNonZero(file) : false
+        if path != workingPath {
+            try removeLeftOver()
+            try directory.rename(path.lastComponent!, to: workingPath.lastComponent!)
+            changes.renamed = (workingPath, path)
+        }
+        changes.annotated = .init(file)
+        mark(file)
+        return Opened(
+            path: workingPath, descriptor: file, directory: directory, holdsOldBytes: !isZero)
+    }
+
+    /// The old file, locked until the new twin takes its name; nil where there is none.
+    private func holdExisting(_ changes: inout TwinChanges) throws -> FileDescriptor? {
+        guard let file = try openExisting(place.path) else { return nil }
+        changes.opened.append(file)
+        try refuseOther(file)
+        return file
+    }
+
+    /// Opens and locks a regular file; nil where there is none.
+    private func openExisting(_ path: FilePath) throws -> FileDescriptor? {
+        guard let status = try? path.status(followingLinks: false) else { return nil }
+        guard status.kind == .regular else {
+            throw CommandError(
+                .exists,
+                "target \(shown(path)): is no regular file, and stays; name another target")
+        }
+        if path.isOpenForWriting { throw Errno.resourceBusy }
+        let file = try FileDescriptor.openBacking(path, .readWrite, .noFollow)
+        do throws(Errno) {
+            try file.lockExclusively()
+        } catch {
+            try? file.close()
+            throw error
+        }
+        return file
+    }
+
+    /// A twin of another image is not overwritten; a file that never was a twin may be, as the user says so.
+    private func refuseOther(_ file: FileDescriptor) throws(CommandError) {
+        let owner = file.attribute(TwinFile.image)
+        if owner == nil, file.attribute(TwinFile.state) == nil { return }
+        guard owner != shown(imagePath) else { return }
+        throw CommandError(
+            .exists,
+            "target \(shown(place.path)): is already the twin of another image"
+                + (owner.map { " (\(NameText.shown(Array($0.utf8))))" } ?? "")
+                + "; remove it, or name another target")
+    }
+
+    private func refuseUnequal(_ file: FileDescriptor) throws {
+        let size = try file.status().size
+        guard size != image.size else { return }
+        throw CommandError(
+            .badValue,
+            "target \(shown(place.path)): has \(size) bytes and the image \(shown(imagePath)) has"
+                + " \(image.size), so it is no equal seed; use sync=full existing=reuse")
+    }
+
+    private func refuseNonZero(_ file: FileDescriptor) throws -> Bool {
+        try FileStore(file).refuseNonZero(below: image.size, shown(place.path))
+        return true
+    }
+}
+
+extension TwinStore {
+    /// `target-is-zero` is checked before it is trusted.
+    func refuseNonZero(below end: UInt64, _ target: String) throws(CommandError) {
+        let offset: UInt64?
+        do throws(Errno) {
+            offset = try firstNonZero(below: end)
+        } catch {
+            throw .target(named: target, error)
+        }
+        guard let offset else { return }
+        throw CommandError(
+            .badValue,
+            "target \(target): target-is-zero=on, but the byte at offset \(offset) is not zero; leave"
+                + " target-is-zero out")
+    }
+}
