@@ -12,12 +12,15 @@ public struct StatusReport: Codable, Sendable {
     public var keeperPID: Int?
     public var workerPID: Int
     public var jobs: [JobReport]
+    /// Images that were switched to a twin and not back.
+    public var served: [ServedReport]
     /// What is wrong beside the jobs, and what to do about it; a line each.
     public var warnings: [String]
 
     public init(
         version: String, source: String, mountpoint: String, uptime: Int, generation: Int,
-        keeperPID: Int?, workerPID: Int, jobs: [JobReport], warnings: [String] = []
+        keeperPID: Int?, workerPID: Int, jobs: [JobReport], served: [ServedReport] = [],
+        warnings: [String] = []
     ) {
         self.version = version
         self.source = source
@@ -27,6 +30,7 @@ public struct StatusReport: Codable, Sendable {
         self.keeperPID = keeperPID
         self.workerPID = workerPID
         self.jobs = jobs
+        self.served = served
         self.warnings = warnings
     }
 
@@ -34,7 +38,20 @@ public struct StatusReport: Codable, Sendable {
         case version, source, mountpoint, uptime, generation
         case keeperPID = "keeper-pid"
         case workerPID = "worker-pid"
-        case jobs, warnings
+        case jobs, served, warnings
+    }
+}
+
+/// An image in a `StatusReport` that another file serves than its own.
+public struct ServedReport: Codable, Equatable, Sendable {
+    public var image: String
+    /// The file that serves it.
+    public var twin: String
+    /// Which of the mount's switch-overs that was.
+    public var generation: Int
+
+    public init(image: String, twin: String, generation: Int) {
+        (self.image, self.twin, self.generation) = (image, twin, generation)
     }
 }
 

@@ -71,7 +71,7 @@ extension Engine {
 
 extension Engine {
     /// Opens an image for reading, for a job: the file that serves it now. The caller closes it, and calls
-    /// `Image.follow` where it wants to read the twin after a switch-over.
+    /// `follow` where it wants to read the twin after a switch-over.
     ///
     /// - Returns: the descriptor, the status of the image's own file (its identity is the image's), and
     ///   the path of the twin that serves it, nil where its own file does.
@@ -128,10 +128,30 @@ extension Engine {
     func servingPath(of image: Image) -> FilePath? { serving.backing(of: image.identity)?.path }
 }
 
-extension Image {
-    /// A switch-over makes this descriptor stand for the twin, as it does with guests' handles.
-    func follow(_ descriptor: FileDescriptor) { handles.add(descriptor, .reading) }
+extension Engine {
+    /// From now on every switch-over makes this descriptor, which reads the image, stand for the twin, as it
+    /// does with guests' handles. One that was opened before the last switch-over is moved at once.
+    /// `Image.unfollow` ends it.
+    func follow(_ image: Image, _ descriptor: FileDescriptor) throws(Errno) {
+        try image.opening.withLock { _ throws(Errno) in
+            let backing = serving.backing(of: image.identity)
+            let wanted = try backing?.node.status().identity ?? image.identity
+            if try descriptor.status().identity != wanted {
+                let now = try openNow(image, backing)
+                now.replace(descriptor)
+                try? now.close()
+            }
+            image.handles.add(descriptor, .reading)
+        }
+    }
 
-    /// Before the descriptor is closed.
+    private func openNow(_ image: Image, _ backing: Backing?) throws(Errno) -> FileDescriptor {
+        if let backing { return try backing.node.reopened(OpenFlags.reading.backing) }
+        return try source.openBeneath(image.path, .readOnly, .nonBlocking)
+    }
+}
+
+extension Image {
+    /// Before a descriptor that `Engine.follow` was told of is closed.
     func unfollow(_ descriptor: FileDescriptor) { handles.remove(descriptor) }
 }

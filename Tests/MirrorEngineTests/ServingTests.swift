@@ -26,7 +26,8 @@ import Testing
             try bench.open("vm.img", $0)
         }
         let follower = try bench.engine.openBacking(of: "vm.img")
-        handles[0].image.follow(follower.descriptor)
+        let late = try bench.engine.openBacking(of: "vm.img")
+        try bench.engine.follow(handles[0].image, follower.descriptor)
         let flags = handles.map { fcntl($0.descriptor.rawValue, F_GETFL) }
         try bench.switchOver([bench.twin(handles[0], "vm.img")])
         #expect(handles.map { fcntl($0.descriptor.rawValue, F_GETFL) } == flags)
@@ -39,10 +40,27 @@ import Testing
         #expect(now[2000..<2003] == [2, 7, 7] && now[3..<1000] == before[3..<1000])
         #expect(handles[3].content == now)
         #expect(follower.descriptor.bytes(at: 0, count: 1 << 20) == now)
+        // Opened before the switch-over, and told of after it.
+        #expect(late.descriptor.bytes(at: 0, count: 1 << 20) == before)
+        try bench.engine.follow(handles[0].image, late.descriptor)
+        #expect(late.descriptor.bytes(at: 0, count: 1 << 20) == now)
+        try bench.switchOver([bench.home(handles[0], "vm.img")])
+        handles[0].guest.write([8], at: 0)
+        for descriptor in [follower.descriptor, late.descriptor] {
+            #expect(descriptor.bytes(at: 0, count: 1) == [8])
+            handles[0].image.unfollow(descriptor)
+            try descriptor.close()
+        }
+        #expect(bench.bytes(own)[0] == 8 && bench.bytes(twin) == now)
+    }
+
+    @Test func `an open after the switch-over gets the twin`() throws {
+        let handles = try [bench.open("vm.img")]
+        try bench.switchOver([bench.twin(handles[0], "vm.img")])
+        handles[0].guest.write([4], at: 0)
+        let now = bench.bytes(twin)
         #expect(try bench.open("vm.img").content == now)
         #expect(bench.engine.servingPath(of: handles[0].image) == twin)
-        handles[0].image.unfollow(follower.descriptor)
-        try follower.descriptor.close()
     }
 
     @Test func `a switch-over leaves no descriptor behind, and the lock goes with the image`()
@@ -72,6 +90,11 @@ import Testing
         handle.guest.write([1, 2, 3], at: 70_000)
         let next = bench.remounted()
         #expect(next.serving.warnings.isEmpty)
+        let served = ServedReport(image: "vm.img", twin: twin.string, generation: 1)
+        #expect(next.report().served == [served])
+        #expect(
+            StatusText.render(next.report())
+                .contains("vm.img  is served from \(twin)  (generation 1)"))
         let node = try FileDescriptor.openNode(at: own)
         defer { try? node.close() }
         let attributes = try node.attributes()

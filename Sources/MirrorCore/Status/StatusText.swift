@@ -11,6 +11,7 @@ public enum StatusText {
     /// The whole text, each line with its newline.
     public static func render(_ report: StatusReport) -> String {
         var lines = [header(report)]
+        lines += report.served.map(served)
         lines += report.warnings.map { "warning: " + NameText.harmless($0) }
         if report.jobs.isEmpty {
             lines.append("no jobs; start one: twinfs mirror IMAGE target=/backup/")
@@ -28,6 +29,11 @@ public enum StatusText {
         let source = NameText.harmless(report.source)
         return
             "twinfs \(report.version)  \(mount)  (source \(source))  up \(duration(report.uptime))"
+    }
+
+    private static func served(_ image: ServedReport) -> String {
+        NameText.harmless(image.image) + "  is served from " + NameText.harmless(image.twin)
+            + "  (generation \(image.generation))"
     }
 
     /// One job on one line.

@@ -30,6 +30,7 @@ struct MemberParts {
     /// Gives everything back: another member was refused.
     func undo(_ engine: Engine) {
         twin.discard()
+        image.unfollow(source)
         try? source.close()
         image.endJob()
         engine.release(image)
@@ -106,17 +107,28 @@ private struct OpenedImage {
             try Self.refuseHuge(own.size, path)
             let image = engine.images.image(own.identity, path: path)
             do throws(CommandError) {
-                try image.beginJob(backing: source.procPath)
+                try Self.begin(image, source, engine)
             } catch {
                 engine.release(image)
                 throw error
             }
-            image.follow(source)
             (self.image, self.path, self.source) = (image, path, source)
             (status, self.isFixed) = (own, isFixed)
         } catch {
             try? source.close()
             throw error
+        }
+    }
+
+    private static func begin(
+        _ image: Image, _ source: FileDescriptor, _ engine: Engine
+    ) throws(CommandError) {
+        try image.beginJob(backing: source.procPath)
+        do throws(Errno) {
+            try engine.follow(image, source)
+        } catch {
+            image.endJob()
+            throw CommandError(.io, "image \(shown(image.path)): \(error); look at its disk")
         }
     }
 

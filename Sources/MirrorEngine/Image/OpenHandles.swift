@@ -13,8 +13,9 @@ final class OpenHandles: Sendable {
         let flags: OpenFlags
     }
 
-    /// Protects the list. Held over `dup3(2)` of a switch-over, which nothing can make wait; a number is
-    /// taken out of the list before it is closed, so it is never another file's by then.
+    /// Protects the list. Held over `dup3(2)` of a switch-over: a number is taken out of the list before it
+    /// is closed, so it is never another file's by then. On local filesystems that call does not wait; a
+    /// network filesystem may write back there what the handle wrote, and opens and closes wait for it.
     private let handles = Mutex<[Handle]>([])
 
     var all: [Handle] { handles.withLock { $0 } }

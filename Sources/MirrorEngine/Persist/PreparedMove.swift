@@ -27,10 +27,8 @@ final class PreparedMove {
     let former: Backing?
     /// The twin once more, for the image's lock.
     private var lock: FileDescriptor?
-    /// For each descriptor of the image one of the twin, and one more of the old file: so that it is not
-    /// closed while others wait, which can take long where it has to be written back first.
-    private var replacements: [(old: FileDescriptor, new: FileDescriptor, spare: FileDescriptor)] =
-        []
+    /// For each descriptor of the image one of the twin.
+    private var replacements: [(old: FileDescriptor, new: FileDescriptor)] = []
 
     init(
         _ move: Move, _ plan: SwitchPlan, home: HeldNode, entry: Serving.Entry?
@@ -55,10 +53,7 @@ final class PreparedMove {
 
     deinit {
         try? lock?.close()
-        for (_, new, spare) in replacements {
-            try? new.close()
-            try? spare.close()
-        }
+        for (_, new) in replacements { try? new.close() }
     }
 
     /// Opens what the image's descriptors will stand for, and marks the twin.
@@ -70,16 +65,8 @@ final class PreparedMove {
         lock = try move.descriptor.duplicated()
         let node = try FileDescriptor.openNode(at: move.descriptor.procPath)
         defer { try? node.close() }
-        for handle in move.image.handles.all { try prepare(handle, node) }
-    }
-
-    private func prepare(_ handle: OpenHandles.Handle, _ node: FileDescriptor) throws(Errno) {
-        let new = try node.reopened(handle.flags.backing)
-        do throws(Errno) {
-            replacements.append((handle.descriptor, new, try handle.descriptor.duplicated()))
-        } catch {
-            try? new.close()
-            throw error
+        for handle in move.image.handles.all {
+            replacements.append((handle.descriptor, try node.reopened(handle.flags.backing)))
         }
     }
 
@@ -97,7 +84,7 @@ final class PreparedMove {
 
     /// Gives the image its new file. Cannot fail.
     func swap() {
-        move.image.handles.swap(replacements.map { ($0.old, $0.new) })
+        move.image.handles.swap(replacements)
         if let lock = lock.take() { move.image.lock.move(to: lock) }
     }
 }

@@ -84,6 +84,19 @@ public final class Serving: Sendable {
         }
     }
 
+    /// Which images are served from a twin. Never waits for a disk.
+    var reports: [ServedReport] {
+        let records = state.withLock { state in
+            state.entries.values.filter { !$0.isDeleted }.map(\.record)
+        }
+        return records.sorted { $0.image < $1.image }.compactMap { record in
+            record.twin.map {
+                ServedReport(
+                    image: record.image, twin: $0.path, generation: record.generation)
+            }
+        }
+    }
+
     /// What is wrong with switched images, a line each. Never waits for a disk.
     var warnings: [String] {
         state.withLock { state in
