@@ -98,7 +98,7 @@ extension Engine {
                     reply(
                         CommandResult(
                             ok:
-                                "\(NameText.shown(job.id)): mirroring to \(shown(job.twin.place.path))"
+                                "\(NameText.shown(job.id)): mirroring to \(job.twin.place.name)"
                         ))
                 }
             } catch {

@@ -155,13 +155,13 @@ extension Job {
         let name = NameText.shown(id)
         if isFull {
             return
-                "nospace: no room for the twin \(shown(twin.workingPath)) (\(error)): the copy has stopped,"
+                "nospace: no room for the twin \(twin.workingName) (\(error)): the copy has stopped,"
                 + " the guest goes on; make room there, then: twinfs resume \(name)"
         }
         let place =
             side == .source
             ? "reading the image \(shown(image.path))"
-            : "writing the twin \(shown(twin.workingPath))"
+            : "writing the twin \(twin.workingName)"
         return
             "\(place) failed: \(error); look at that disk, then: twinfs resume \(name) where the job is"
             + " paused, or start it anew"

@@ -35,7 +35,7 @@ extension Job {
     func publishReport() {
         if machine.isOver, !isConcluded { return }
         var report = JobReport(
-            id: NameText.shown(id), images: [shown(image.path)], target: shown(shownTarget))
+            id: NameText.shown(id), images: [shown(image.path)], target: shownTarget)
         report.phase = machine.phase.rawValue
         report.status = machine.status
         report.sync = parameters.sync.rawValue
@@ -75,7 +75,7 @@ extension Job {
     }
 
     /// The name that the twin has, or will have once it was in sync.
-    private var shownTarget: FilePath { isDelta ? twin.workingPath : twin.place.path }
+    private var shownTarget: String { isDelta ? twin.workingName : twin.place.name }
 
     /// Samples the rates once a second while there is something to tell; sleeps with the copier.
     func armTick() {

@@ -34,13 +34,14 @@ extension JobParts {
             }
             do throws(CommandError) {
                 let place = try TargetPlace(
-                    FilePath(bytes: target),
+                    named: target,
                     .init(
                         source: engine.source, sourcePath: engine.configuration.source,
                         mountpoint: engine.configuration.mountpoint, image: status,
                         relativePath: path), try TwinBeginning(parameters))
                 let twin = try Twin(
-                    place, status, named: path, parameters, source: source, faults: engine.faults)
+                    place, status, named: path, parameters, source: source,
+                    opener: engine.opener, faults: engine.faults)
                 self.init(
                     image: image, path: path, size: status.size, source: source, twin: twin,
                     parameters: parameters)

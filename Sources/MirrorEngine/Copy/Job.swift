@@ -121,7 +121,7 @@ final class Job: @unchecked Sendable {
         let size = parameters.bufferSize
         idleLanes = (0..<lanes).map { Lane(label: "twinfs.lane\($0).\(name)", bufferSize: size) }
         snapshot = Mutex(
-            JobReport(id: name, images: [shown(parts.path)], target: shown(parts.twin.place.path)))
+            JobReport(id: name, images: [shown(parts.path)], target: parts.twin.place.name))
     }
 
     /// Operations in flight at most (QEMU's mirror: 16, of up to 1 MiB too).
