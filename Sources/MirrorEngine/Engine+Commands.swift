@@ -44,10 +44,10 @@ extension Engine {
             try run(id, reply) { (job) throws(CommandError) in
                 try job.complete(switchOver: switchOver)
             }
-        case .verify:
+        case .verify(let id, _):
             throw CommandError(
                 .notSupported,
-                "verify is not built yet: use complete switch=off, then cmp the source and the twin"
+                "verify \(NameText.shown(id)): not built yet: use complete switch=off, then cmp the source and the twin"
             )
         case .checkpoint:
             throw CommandError(.notSupported, "checkpoint is not built yet: use sync=full")
@@ -121,7 +121,11 @@ extension Engine {
             permits: permits, tell: { [weak self] in self?.tell($0, $1) },
             ended: { [weak self] job in
                 for member in job.members { self?.release(member.image) }
-            })
+            },
+            switchOver: { [weak self] moves throws(CommandError) in
+                try self?.switchOver(moves)
+            },
+            servingPath: { [weak self] in self?.servingPath(of: $0) })
         return jobs.add(paths[0].bytes) { Job(parts, id: $0, services: services) }
     }
 }

@@ -6,6 +6,12 @@ public enum Accounts {
     public static func group(_ name: String) -> UInt32? {
         UInt32(name) ?? getgrnam(name)?.pointee.gr_gid
     }
+
+    /// The home directory of the user that this process runs as, whatever the environment says; nil where
+    /// the user database has none. Corresponds to `getpwuid(3)`.
+    public static var home: String? {
+        getpwuid(geteuid())?.pointee.pw_dir.map { String(cString: $0) }
+    }
 }
 
 /// Values of the environment.

@@ -19,9 +19,9 @@ public struct FileStatus: Sendable {
 
     public let identity: FileIdentity
     public let kind: Kind
-    public let size: UInt64
+    public var size: UInt64
     /// Bytes that the file occupies on its filesystem.
-    public let allocated: UInt64
+    public var allocated: UInt64
     public let mode: UInt32
     public let owner: UInt32
     public let group: UInt32

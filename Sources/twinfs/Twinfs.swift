@@ -13,6 +13,7 @@ struct Twinfs: ParsableCommand {
             twinfs SOURCE [MOUNTPOINT] [-o opt,…] [-f]
             twinfs status|watch|events|wait [PATH…]
             twinfs mirror|pause|resume|set|cancel|complete|verify|dismiss PATH… [key=value…]
+            twinfs checkpoint [--list|--delete] IMAGE [NAME]
             twinfs unmount MOUNTPOINT
             twinfs demo
             """,
@@ -34,7 +35,7 @@ struct Twinfs: ParsableCommand {
             MountCommand.self, StatusCommand.self, WatchCommand.self, EventsCommand.self,
             WaitCommand.self, MirrorCommand.self, PauseCommand.self, ResumeCommand.self,
             SetCommand.self, CancelCommand.self, CompleteCommand.self, VerifyCommand.self,
-            DismissCommand.self, UnmountCommand.self, DemoCommand.self,
+            DismissCommand.self, CheckpointCommand.self, UnmountCommand.self, DemoCommand.self,
         ],
         defaultSubcommand: MountCommand.self)
 

@@ -20,7 +20,8 @@ final class Bench: Sendable {
     /// Engines beside the first.
     private let others = Mutex<[Engine]>([])
 
-    init(_ root: String? = nil, faults: FaultPlan? = nil) throws {
+    /// - Parameter keepsState: whether there is a state directory.
+    init(_ root: String? = nil, faults: FaultPlan? = nil, keepsState: Bool = true) throws {
         let base = root ?? NSTemporaryDirectory()
         let name = "twinfs-bench-\(ThisProcess.id)-\(UInt32.random(in: 0...UInt32.max))"
         self.root = FilePath(base).appending(name)
@@ -29,7 +30,7 @@ final class Bench: Sendable {
         for path in [self.root, source, target] { _ = try path.makeDirectory() }
         directory = try FileDescriptor.openBacking(source, .readOnly, .directory)
         state = self.root.appending("var").appending("state")
-        engine = Self.engine(self.root, directory, faults, state)
+        engine = Self.engine(self.root, directory, faults, keepsState ? state : nil)
     }
 
     /// A second engine on the same directories: what the next mount finds.
@@ -42,7 +43,7 @@ final class Bench: Sendable {
     }
 
     private static func engine(
-        _ root: FilePath, _ source: FileDescriptor, _ faults: FaultPlan?, _ state: FilePath
+        _ root: FilePath, _ source: FileDescriptor, _ faults: FaultPlan?, _ state: FilePath?
     ) -> Engine {
         var configuration = MountConfiguration(
             source: root.appending("source"), mountpoint: root.appending("mount"))

@@ -147,37 +147,6 @@ import Testing
     }
 }
 
-/// Writes at random places until it is stopped.
-private final class Writer: @unchecked Sendable {
-    private let guest: Guest
-    private var random: SplitMix
-    private let size: UInt64
-    private let flag = NSLock()
-    private var isStopped = false
-    private let done = DispatchSemaphore(value: 0)
-
-    init(guest: Guest, seed: UInt64, size: UInt64) {
-        (self.guest, random, self.size) = (guest, SplitMix(seed: seed), size)
-    }
-
-    func start() {
-        Thread { [self] in
-            while flag.withLock({ !isStopped }) {
-                let count = 1 + random.next(below: 70_000)
-                let offset = random.next(below: size - count)
-                let byte = UInt8(random.next(below: 256))
-                guest.write([UInt8](repeating: byte, count: Int(count)), at: offset)
-            }
-            done.signal()
-        }.start()
-    }
-
-    func stop() {
-        flag.withLock { isStopped = true }
-        done.wait()
-    }
-}
-
 /// Small random numbers that a seed repeats (splitmix64).
 struct SplitMix {
     var state: UInt64

@@ -74,6 +74,17 @@ refused "$S/mount" twinfs "$S/source" "$S/mount" -o "target=$S/mount"
 refused "$S/source/inner" twinfs "$S/source" "$S/mount" -o "target=$S/source/inner"
 refused "$S" twinfs "$S/source" "$S/mount" -o "target=$S"
 refused "$S/none" twinfs "$S/source" "$S/mount" -o "target=$S/none/deeper"
+refused 'nbd://host/x.*directory' twinfs "$S/source" "$S/mount" -o target=nbd://host/x
+refused 'fsync=both.*copy-mode=write-blocking' twinfs "$S/source" "$S/mount" -o fsync=both
+refused 'statedir=state' twinfs "$S/source" "$S/mount" -o statedir=state
+refused "$S/file" twinfs "$S/source" "$S/mount" -o "statedir=$S/file"
+refused "$S/file/deeper" twinfs "$S/source" "$S/mount" -o "statedir=$S/file/deeper"
+for place in source source/deeper/state mount/state twins/none/../../source/state; do
+    refused "$S/$place.*statedir=" twinfs "$S/source" "$S/mount" -o "statedir=$S/$place"
+done
+ln -s ../source/inner "$S/twins/inside"
+refused "$S/twins/inside/state" twinfs "$S/source" -o "statedir=$S/twins/inside/state"
+rm "$S/twins/inside"
 
 say "--- rights and /dev/fuse"
 cp /etc/fuse.conf "$S/fuse.conf"
@@ -112,6 +123,24 @@ refused '-1' twinfs mirror "$image" target="$S/twins" speed=-1
 for value in 3000 0 256 128M many; do
     refused "$value" twinfs mirror "$image" target="$S/twins" granularity=$value
 done
+refused 'vm1.img is named twice' twinfs mirror "$image" "$S/mount/vm2.img" "$image" target="$S/twins/"
+refused 'one image alone, and 2' twinfs mirror "$image" "$S/mount/vm2.img" target="$S/twins/" sync=none
+refused 'lies in no twinfs mount' twinfs mirror "$image" "$S/plain/kept" target="$S/twins/"
+refused 'checkpoint=NAME' twinfs mirror "$image" target="$S/twins" sync=incremental
+refused 'sync=none' twinfs mirror "$image" target="$S/twins" seed=reflink
+refused 'fsync=both.*copy-mode=auto' twinfs mirror "$image" target="$S/twins" fsync=both
+refused 'pre-cut' twinfs mirror "$image" target="$S/twins" pre-cut=
+
+say "--- checkpoints"
+refused '' twinfs checkpoint "$image"
+refused '' twinfs checkpoint --list "$image" monday
+refused '' twinfs checkpoint --list --delete "$image" monday
+refused '[.]monday' twinfs checkpoint "$image" .monday
+refused 'a/b' twinfs checkpoint --delete "$image" a/b
+refused "$S/mount/none.img" twinfs checkpoint --list "$S/mount/none.img"
+refused "$S/mount" twinfs checkpoint --list "$S/mount"
+listed=$(timeout "$LIMIT" twinfs checkpoint --list "$image") || fail "no checkpoints is no error"
+[ -z "$listed" ] || fail "there are no checkpoints: $listed"
 
 say "--- targets"
 refused "$S/source" twinfs mirror "$image" target="$S/source/vm1.img"
@@ -140,7 +169,9 @@ say "--- jobs and commands"
 for verb in pause resume cancel dismiss; do
     refused vm1.img twinfs $verb "$image"
 done
+refused vm1.img twinfs complete "$image"
 refused vm1.img twinfs complete "$image" switch=off
+refused vm1.img twinfs verify "$image" repair=on
 refused vm1.img twinfs set "$image" speed=1M
 refused '' twinfs mirror
 refused frobnicate twinfs frobnicate "$image"
@@ -163,6 +194,8 @@ live busy.img twinfs complete "$busy" switch=off
 live busy.img twinfs dismiss "$busy"
 live frobnicate twinfs set "$busy" frobnicate=1
 live fast twinfs set "$busy" speed=fast
+live 'write-blockng' twinfs set "$busy" copy-mode=write-blockng
+live sideways twinfs complete "$busy" switch=sideways
 live granularity twinfs set "$busy" granularity=8192
 live perhaps twinfs cancel "$busy" force=perhaps
 live "$S/busy.twin" twinfs mirror "$S/mount/vm2.img" target="$S/busy.twin"

@@ -50,7 +50,8 @@ public enum ExitReason: Int32, CaseIterable, Error, Sendable {
         case .noAnswer: "The mount did not answer in time."
         case .badCommand: "The mount could not read the command: unknown word, key or value."
         case .unknownName: "The mount has no such image or job."
-        case .notSupported: "The request is understood, but not built yet."
+        case .notSupported:
+            "The request is understood, but this version or this target cannot do it."
         case .badState: "The job or image is in a state in which this cannot be done."
         case .exists: "A file has the target's name, or a job of that name exists."
         case .badTarget: "The target cannot be used: missing, in use, too small, or in the source."

@@ -45,7 +45,8 @@ extension DirtyTable {
     /// The next mark answers that the copier must be woken. Look at the table once more after this.
     ///
     /// - Parameter isForQuiet: whether the copier waits for the table to be in sync: then the end of the last
-    ///   forward wakes it too, also over clean granules.
+    ///   forward wakes it too, also over clean granules. It still has to look again after a while: a
+    ///   write that has ended its forward may not have left the gauge.
     public func fallAsleep(isForQuiet: Bool = false) { counters.fallAsleep(isForQuiet: isForQuiet) }
 
     /// The copier works: marks need not wake it.

@@ -8,9 +8,10 @@ extension HeaderReader {
         return try descriptor.extents() + descriptor.others()
     }
 
-    /// The descriptor's first sector stands at byte 28, its sectors at 36, little-endian; an extent of
-    /// a split image has none. Its extent line names the file itself, by a name that it may have lost
-    /// since: not looked at, as in QEMU, but for a capacity (byte 12) of 0, when nothing else is in the file.
+    /// The descriptor's first sector stands at byte 28, its sectors at 36, little-endian. An extent of a
+    /// split image has none: zeroes stand there or, as QEMU writes it, where they point. The descriptor's
+    /// extent line names the file itself, by a name that it may have lost since: not looked at, as in QEMU,
+    /// but for a capacity (byte 12) of 0, when nothing else is in the file.
     func sparseVmdkReferences() throws(Unreadable) -> [ImageReference] {
         let (sector, sectors) = (try littleEndian(28, 8), try littleEndian(36, 8))
         if sector == 0 || sectors == 0 { return [] }
@@ -18,9 +19,11 @@ extension HeaderReader {
             throw Unreadable("its VMDK header points past any file")
         }
         let limit = min(sectors, Self.longestDescriptor / 512) * 512
-        let descriptor = VmdkDescriptor(try text(at: sector * 512, limit))
+        let text = try text(at: sector * 512, limit)
+        if text.isEmpty { return [] }
+        let descriptor = VmdkDescriptor(text)
         guard descriptor.isPlausible else {
-            throw Unreadable("its VMDK header has no descriptor where it should")
+            throw Unreadable("its VMDK header points to something else than a descriptor")
         }
         let isEmpty = try littleEndian(12, 8) == 0
         return try (isEmpty ? descriptor.extents() : []) + descriptor.others()

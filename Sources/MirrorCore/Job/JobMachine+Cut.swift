@@ -15,7 +15,7 @@ extension JobMachine {
     }
 
     /// A switch-over has to find the writes held, and so has what was frozen or flushed for the cut.
-    private var needsAttempt: Bool { ending == .switchOver || hasPreCut || cutsAtFlush }
+    public var needsAttempt: Bool { ending == .switchOver || hasPreCut || cutsAtFlush }
 
     private mutating func attempt() -> [Action] {
         if isEnding, hasPreCut {

@@ -121,7 +121,7 @@ public struct JobMachine: Sendable {
     public internal(set) var wasReady = false
     var stage = Stage.copying
     /// Agreement is wanted, and what happens then.
-    var ending: Ending?
+    public internal(set) var ending: Ending?
     /// `pre-cut` was run and `post-cut` was not.
     var isFrozen = false
     /// The record of the switch-over is being written: there is no way back but its own failure.

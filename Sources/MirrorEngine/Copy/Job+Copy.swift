@@ -32,9 +32,12 @@ extension Job {
             // those before it that were not.
             && (machine.isHolding || !machine.isEnding || !isForwarding)
         let estimate = progress.microsecondsToCopy(remaining)
+        // A flush that is under way would be waited for with the guest's writes held.
+        let isFree = ContinuousClock.now >= nextHold && !(machine.isEnding && isFlushing)
         return .init(
-            agrees: agrees, passDone: passes > 0,
-            affordable: estimate <= maxPause * 1000 / 2 && ContinuousClock.now >= nextHold)
+            agrees: agrees && (machine.isHolding || isFree || !machine.needsAttempt),
+            passDone: passes > 0,
+            affordable: estimate <= maxPause * 1000 / 2 && isFree)
     }
 
     /// Waits for the next mark. Marks that came before the table heard of it are found by the second look.
@@ -103,6 +106,7 @@ extension Job {
         idleLanes.append(lane)
         let isDoubtful = failures != flushFailures.load(ordering: .sequentiallyConsistent)
         for result in results { finished(member, result, isDoubtful: isDoubtful) }
+        for block in member.twin.takeRaggedBlocks() { member.table.markUncounted(block) }
         if bytesSinceFlush >= Self.flushInterval, !isFlushing { flush(settles: false) }
         advance()
     }

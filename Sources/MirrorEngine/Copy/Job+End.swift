@@ -37,7 +37,10 @@ extension Job {
         isLetGo = true
         idleLanes = []
         clerk.async { [self] in
-            for member in members { member.close() }
+            for member in members {
+                member.image.unfollow(member.source)
+                member.close()
+            }
             queue.async { [self] in
                 conclude()
                 // The report is made; the pages are not needed any more.

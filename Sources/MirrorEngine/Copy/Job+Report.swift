@@ -41,6 +41,7 @@ extension Job {
         report.phase = machine.phase.rawValue
         report.status = machine.status
         report.sync = parameters.sync.rawValue
+        report.serving = services.servingPath(members[0].image).map(shown) ?? "source"
         report.copyMode = isForwarding ? "write-blocking" : "background"
         report.granularity = granularity.bytes
         (report.totalBytes, report.copiedBytes) = (counts.total, counts.copied)

@@ -36,7 +36,7 @@ extension Job {
         let tracker = Tracker(table: member.table, forwarder: member.forwarder) { [weak self] in
             self?.wake()
         }
-        let size = (try? member.source.status().size) ?? member.knownLength
+        let size = (try? member.imageSize()) ?? member.knownLength
         image.end.reached(size)
         _ = image.end.mayHaveGrown(to: size, since: image.end.begin(), isCertain: true)
         image.trackers.replace(with: image.trackers.all + [tracker])

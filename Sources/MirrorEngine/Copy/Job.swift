@@ -169,4 +169,8 @@ struct JobServices: Sendable {
     let tell: @Sendable (EventLog.Name, JobReport) -> Void
     /// The job is over: its images and its place among the live ones are free.
     let ended: @Sendable (Job) -> Void
+    /// Serves images from their twins. Blocks; on the clerk.
+    let switchOver: @Sendable ([Move]) throws(CommandError) -> Void
+    /// The twin that serves an image; nil where its own file does.
+    let servingPath: @Sendable (Image) -> FilePath?
 }

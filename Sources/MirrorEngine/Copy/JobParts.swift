@@ -70,129 +70,16 @@ struct JobParts {
     }
 }
 
-/// One image of a job that is about to start.
-struct MemberParts {
-    let image: Image
-    let path: FilePath
-    let size: UInt64
-    let source: FileDescriptor
-    let twin: Twin
-
-    /// - Parameter isAlone: whether the target may name the twin's file itself.
-    init(
-        _ path: FilePath, _ parameters: JobParameters, isAlone: Bool, _ engine: Engine
-    ) throws(CommandError) {
-        guard let target = parameters.target ?? engine.configuration.target?.bytes else {
-            throw CommandError(.badValue, "mirror: no target is named; write target=/backup/")
-        }
-        let source = try Self.openImage(path, engine)
-        do throws(CommandError) {
-            let status = try Self.status(source, path)
-            try Self.refuseHuge(status.size, path)
-            let image = try Self.takeImage(source, path, engine)
-            do throws(CommandError) {
-                let place = try TargetPlace(
-                    FilePath(bytes: target),
-                    .init(
-                        source: engine.source, sourcePath: engine.configuration.source,
-                        mountpoint: engine.configuration.mountpoint, image: status,
-                        relativePath: path), try TwinBeginning(parameters))
-                if !isAlone { try Self.refuseFile(FilePath(bytes: target), place, path) }
-                twin = try Twin(
-                    place, status, named: path, parameters, source: source,
-                    targetIsZero: parameters.targetIsZero, faults: engine.faults)
-            } catch {
-                image.endJob()
-                engine.release(image)
-                throw error
-            }
-            (self.image, self.path, self.source, size) = (image, path, source, status.size)
-        } catch {
-            try? source.close()
-            throw error
-        }
-    }
-
-    /// Gives everything back: another member was refused.
-    func undo(_ engine: Engine) {
-        twin.discard()
-        try? source.close()
-        image.endJob()
-        engine.release(image)
-    }
-
-    private static func takeImage(
-        _ source: FileDescriptor, _ path: FilePath, _ engine: Engine
-    ) throws(CommandError) -> Image {
-        let identity: FileIdentity
-        do throws(Errno) { identity = try source.status().identity } catch {
-            throw CommandError(.io, "image \(shown(path)): \(error); look at its disk")
-        }
-        let image = engine.images.image(identity, path: path)
-        do throws(CommandError) {
-            try image.beginJob(backing: source.procPath)
-            return image
-        } catch {
-            engine.release(image)
-            throw error
-        }
-    }
-
-    private static func openImage(
-        _ path: FilePath, _ engine: Engine
-    ) throws(CommandError) -> FileDescriptor {
-        do throws(Errno) {
-            return try engine.source.openBeneath(path, .readOnly, .nonBlocking)
-        } catch {
-            throw CommandError(
-                .unknownImage,
-                "image \(shown(path)): \(error); name a file by its path in the mount")
-        }
-    }
-
-    private static func status(
-        _ source: FileDescriptor, _ path: FilePath
-    ) throws(CommandError) -> FileStatus {
-        guard let status = try? source.status(), status.kind == .regular else {
-            throw CommandError(
-                .unknownImage, "image \(shown(path)): not a regular file; name an image")
-        }
-        return status
-    }
-
-    private static func refuseHuge(_ size: UInt64, _ path: FilePath) throws(CommandError) {
-        guard size > DirtyTable.limit else { return }
-        throw CommandError(
-            .notSupported,
-            "image \(shown(path)): has \(size) bytes; more than 4 PiB (\(DirtyTable.limit)) cannot be tracked"
-        )
-    }
-
-    /// Several twins need a directory to lie in as their images lie in the source.
-    private static func refuseFile(
-        _ target: FilePath, _ place: TargetPlace, _ path: FilePath
-    ) throws(CommandError) {
-        guard place.path.lastComponent == target.lastComponent, !target.string.hasSuffix("/"),
-            (try? target.status().kind) != .directory
-        else { return }
-        throw CommandError(
-            .badValue,
-            "target \(shown(target)): several files are mirrored (\(shown(path)) is one of them), and their"
-                + " twins keep their layout: name a directory, e.g. target=/backup/, or use sync=top"
-        )
-    }
-}
-
 extension Engine {
     fileprivate func openForLook(_ path: [UInt8]) -> FileDescriptor? {
-        try? source.openBeneath(FilePath(bytes: path), .readOnly, .nonBlocking)
+        try? openBacking(of: FilePath(bytes: path)).descriptor
     }
 
     fileprivate func presence(of path: [UInt8]) -> ImageClosure.Presence {
         do throws(Errno) {
-            let file = try source.openBeneath(FilePath(bytes: path), .readOnly, .nonBlocking)
-            defer { try? file.close() }
-            return try file.status().kind == .regular ? .file : .unusable("is not a regular file")
+            let file = try openBacking(of: FilePath(bytes: path))
+            defer { try? file.descriptor.close() }
+            return file.own.kind == .regular ? .file : .unusable("is not a regular file")
         } catch .noSuchFileOrDirectory {
             return .missing
         } catch {

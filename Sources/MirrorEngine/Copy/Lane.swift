@@ -27,7 +27,6 @@ final class Lane: @unchecked Sendable {
 
     init(label: String, bufferSize: Int) {
         queue = DispatchQueue(label: label, qos: .utility)
-        // Whole blocks, so that a hole at the seam of two pieces is seen as one.
         size = min(Self.largestPiece, bufferSize & ~(ZeroScan.block - 1))
     }
 
@@ -55,7 +54,9 @@ final class Lane: @unchecked Sendable {
         let buffer = room(for: compares ? 2 : 1)
         var offset = range.lowerBound
         while offset < range.upperBound {
-            let count = Int(min(UInt64(size), range.upperBound - offset))
+            // Pieces end where blocks do, so that a hole at their seam is seen as one.
+            let most = size - Int(offset % UInt64(ZeroScan.block))
+            let count = Int(min(UInt64(most), range.upperBound - offset))
             let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
             guard let done = read(piece, offset, member.source, &result) else { return }
             let data = UnsafeRawBufferPointer(rebasing: piece[..<done])
@@ -64,7 +65,8 @@ final class Lane: @unchecked Sendable {
                     let other = UnsafeMutableRawBufferPointer(rebasing: buffer[size..<size + done])
                     _ = try member.twin.makeEqual(to: data, at: offset, using: other)
                 } else {
-                    try write(data, offset, member.twin, &result)
+                    let claimed = offset + UInt64(count)
+                    try write(data, offset, member.twin, claimed: claimed, &result)
                 }
             } catch {
                 result.failure = (.target, error)
@@ -111,13 +113,17 @@ final class Lane: @unchecked Sendable {
     }
 
     private func write(
-        _ data: UnsafeRawBufferPointer, _ offset: UInt64, _ twin: Twin, _ result: inout CopyResult
+        _ data: UnsafeRawBufferPointer, _ offset: UInt64, _ twin: Twin, claimed: UInt64,
+        _ result: inout CopyResult
     ) throws(Errno) {
         try ZeroScan.forEachRun(in: data, at: offset, block: twin.zeroBlock) {
             (run, isZero) throws(Errno) in
             let start = offset + UInt64(run.lowerBound)
             if isZero {
-                try twin.zero(ByteRange(at: start, count: UInt64(run.count)))
+                let isLast = run.upperBound == data.count
+                try twin.zero(
+                    ByteRange(at: start, count: UInt64(run.count)),
+                    claimed: isLast ? claimed : nil)
                 result.zeroes += run.count
             } else {
                 try twin.write(UnsafeRawBufferPointer(rebasing: data[run]), at: start)

@@ -23,6 +23,8 @@ final class Member: @unchecked Sendable {
 
     /// Sends guest writes to the twin; nil before the job has begun, and for a delta.
     var forwarder: Forwarder?
+    /// Whether a block device serves the image: its size cannot change.
+    private let isFixed: Bool
     /// Size of the image when it was last given to the twin.
     var knownLength: UInt64
     /// Where the next extent is looked for, in granules.
@@ -30,7 +32,7 @@ final class Member: @unchecked Sendable {
 
     init(_ parts: MemberParts, _ parameters: JobParameters) {
         (image, path, source, twin) = (parts.image, parts.path, parts.source, parts.twin)
-        knownLength = parts.size
+        (knownLength, isFixed) = (parts.size, parts.isFixed)
         let granularity = parameters.granularity
         table = DirtyTable(granularity: granularity, gauge: image.gate.gauge)
         unflushed = DirtyTable(granularity: granularity, gauge: WriteGauge())
@@ -69,7 +71,7 @@ extension Member {
     }
 
     private func markAll() -> Int {
-        let size = (try? source.status().size) ?? knownLength
+        let size = (try? imageSize()) ?? knownLength
         table.markUncounted(ByteRange(0, size))
         return Int(size)
     }
@@ -93,6 +95,11 @@ extension Member {
         }
     }
 
+    /// Bytes that the image has now.
+    func imageSize() throws(Errno) -> UInt64 {
+        isFixed ? knownLength : try source.status().size
+    }
+
     /// A failed call, and on which side.
     struct Failure: Error {
         let side: JobMachine.Side
@@ -107,7 +114,7 @@ extension Member {
     /// the twin was cut: it was in the source by then.
     func giveTwinItsSize() throws(Failure) {
         let size: UInt64
-        do throws(Errno) { size = try source.status().size } catch {
+        do throws(Errno) { size = try imageSize() } catch {
             throw Failure(side: .source, error: error)
         }
         do throws(Errno) { try twin.setSize(size) } catch {
@@ -119,7 +126,7 @@ extension Member {
         let granule = UInt64(table.granularity.bytes)
         table.forgetAll(from: Int((size + granule - 1) / granule))
         atomicMemoryFence(ordering: .sequentiallyConsistent)
-        if let now = try? source.status().size, now > size {
+        if let now = try? imageSize(), now > size {
             table.markUncounted(ByteRange(size, now))
             _ = table.markLength()
         }

@@ -5,6 +5,7 @@ import SystemPackage
 /// A block device as a store: of fixed size, and full of somebody's old bytes.
 struct DeviceStore: TwinStore {
     private let descriptor: FileDescriptor
+    var local: FileDescriptor? { descriptor }
     private let bytes: UInt64
 
     /// Opens and locks it.

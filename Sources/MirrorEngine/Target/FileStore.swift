@@ -13,6 +13,7 @@ struct FileStore: TwinStore {
     }
 
     var capacity: UInt64? { nil }
+    var local: FileDescriptor? { descriptor }
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno) -> Int {
         try descriptor.readFully(into: buffer, at: offset)
@@ -29,6 +30,16 @@ struct FileStore: TwinStore {
         } catch .notSupported, .invalidArgument {
             try writeZeroes(range)
         }
+    }
+
+    func giveBackTail(of range: ByteRange, _ claimed: UInt64) -> Bool {
+        let block = UInt64(blockSize)
+        let start = range.upperBound / block * block
+        guard start < range.upperBound, range.lowerBound <= start, start + block <= claimed else {
+            return false
+        }
+        let mode: AllocationMode = [.punchHole, .keepSize]
+        return (try? descriptor.allocate(mode, at: start, count: block)) != nil
     }
 
     func setSize(_ size: UInt64) throws(Errno) { try descriptor.setSize(size) }

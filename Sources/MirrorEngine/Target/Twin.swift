@@ -19,8 +19,7 @@ final class Twin: Sendable {
     /// Nil for a target that is no file.
     private let file: TwinFile?
     let unmap: Bool
-    /// Up to here past its end a range that is to be zero may be made larger: nobody else writes there.
-    private let ownBlock: UInt64
+    private let ragged: RaggedBlocks
     /// Called once everything is closed.
     private let released: @Sendable () -> Void
     /// Which calls a test lets fail; nil outside of tests.
@@ -57,7 +56,9 @@ final class Twin: Sendable {
             (file, self.store) = (nil, store)
             holdsOldBytes = !(try Self.isZero(store, image, place, targetIsZero))
         }
-        ownBlock = Self.ownBlock(parameters.granularity, store)
+        ragged = RaggedBlocks(
+            block: store.blockSize, granularity: parameters.granularity,
+            matters: unmap && !beginning.isDelta && store.capacity == nil)
         firstPass = beginning.firstPass(holdsOldBytes: holdsOldBytes, unmap: unmap)
     }
 
@@ -81,7 +82,8 @@ final class Twin: Sendable {
         unmap = parameters.unmap
         let file = TwinFile(home: descriptor, path)
         (self.file, store) = (file, FileStore(descriptor))
-        ownBlock = Self.ownBlock(parameters.granularity, store)
+        ragged = RaggedBlocks(
+            block: store.blockSize, granularity: parameters.granularity, matters: unmap)
         file.annotate(.inconsistent, [])
     }
 
@@ -109,10 +111,6 @@ final class Twin: Sendable {
         }
     }
 
-    private static func ownBlock(_ granularity: Granularity, _ store: any TwinStore) -> UInt64 {
-        UInt64(min(granularity.bytes, store.blockSize))
-    }
-
     /// Gives the target back: descriptors, locks. Nothing else may be called afterwards.
     func close() {
         file?.close()
@@ -125,6 +123,9 @@ final class Twin: Sendable {
         if let file { file.discard() } else { store.close() }
         released()
     }
+
+    /// The file or device, open and locked; nil for a target on another machine.
+    var descriptor: FileDescriptor? { store.local }
 
     /// The name under which it is being written.
     var workingPath: FilePath { file?.workingPath ?? place.path }
@@ -151,28 +152,42 @@ extension Twin {
     func write(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
         try faults?.pass(.write)
         try store.write(data, at: offset)
+        ragged.forget(ByteRange(at: offset, count: UInt64(data.count)))
     }
 
     /// Makes a range read as zero: a hole where `unmap` asks for it and the target can, else written.
-    func zero(_ range: ByteRange) throws(Errno) {
+    ///
+    /// - Parameter claimed: where the image ended inside a copy, the end of what the copy has claimed. The
+    ///   bytes between are past the image's end, and needed to give the file's last block back as a whole.
+    func zero(_ range: ByteRange, claimed: UInt64? = nil) throws(Errno) {
         try faults?.pass(.zero)
-        try store.zero(try wholeBlock(range), unmap: unmap)
+        try store.zero(range, unmap: unmap)
+        if unmap, let claimed, store.giveBackTail(of: range, claimed) {
+            return ragged.forget(ByteRange(range.lowerBound, claimed))
+        }
+        let edges = ragged.edges(of: range)
+        if edges.isEmpty { return ragged.forget(range) }
+        for edge in edges where try isZero(ragged.range(edge)) { ragged.found(edge) }
     }
 
-    /// The last block of a file is given back only as a whole, though the image may end inside it. What
-    /// lies past the end of the range, in its own granule, is past the end of the image too.
-    private func wholeBlock(_ range: ByteRange) throws(Errno) -> ByteRange {
-        let rest = range.upperBound % ownBlock
-        guard unmap, rest != 0, store.capacity == nil, try range.upperBound >= store.size() else {
-            return range
-        }
-        return ByteRange(range.lowerBound, range.upperBound + ownBlock - rest)
+    /// Blocks that became zero in pieces: marked whole by the job once their claims have ended, they become
+    /// holes. Each is told once.
+    func takeRaggedBlocks() -> [ByteRange] { ragged.take() }
+
+    private func isZero(_ range: ByteRange) throws(Errno) -> Bool {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: Int(range.count), alignment: 4096)
+        defer { buffer.deallocate() }
+        let count = try store.read(into: buffer, at: range.lowerBound)
+        return ZeroScan.isZero(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
     }
 
     /// Makes what the twin has of a range past the image's end read as zero, without making it longer.
     func clear(_ range: ByteRange) throws(Errno) {
         let there = range.clamped(below: try store.size())
-        if !there.isEmpty { try zero(there) }
+        if there.isEmpty { return }
+        try faults?.pass(.zero)
+        try store.zero(there, unmap: unmap)
     }
 
     /// Gives the twin the image's size. A device only has to be large enough.

@@ -14,6 +14,10 @@ protocol TwinStore: Sendable {
     /// not fill such a block makes no hole.
     var blockSize: Int { get }
 
+    /// What a guest can go on on, open for reading and writing and locked; nil where that is not on this
+    /// machine.
+    var local: FileDescriptor? { get }
+
     /// Reads until `buffer` is full or the store ends; says how many bytes came.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno) -> Int
 
@@ -22,6 +26,10 @@ protocol TwinStore: Sendable {
 
     /// Makes a range read as zero: with `unmap` a hole where the store can, else allocated zeroes.
     func zero(_ range: ByteRange, unmap: Bool) throws(Errno)
+
+    /// The last block of `range`, which reads as zero, becomes a hole as a whole, with what it has past the
+    /// range; not where that goes past `claimed`. Says whether it did. The store's size stays.
+    func giveBackTail(of range: ByteRange, _ claimed: UInt64) -> Bool
 
     /// Gives the store a size; `.noSpace` where it cannot be that large. A store with a capacity keeps it.
     func setSize(_ size: UInt64) throws(Errno)
@@ -37,6 +45,8 @@ protocol TwinStore: Sendable {
 }
 
 extension TwinStore {
+    func giveBackTail(of range: ByteRange, _ claimed: UInt64) -> Bool { false }
+
     /// Offset of the first byte below `end` that is not zero, found by reading: what a device says of its
     /// discarded blocks is not to be trusted.
     func firstNonZero(below end: UInt64) throws(Errno) -> UInt64? {

@@ -35,14 +35,18 @@ struct ActionArguments: ParsableArguments {
 /// Sends one verb for the paths of a command.
 struct Action {
     let verb: Command.Verb
-    let arguments: ActionArguments
+    let paths: [RawArgument]
+    /// What follows the names, as it stands in the line.
+    var words: [String] = []
+    let parameters: [ParameterPair]
+    let json: Bool
 
     /// A line for each path; all are tried, and the first error is what the command ends with.
     func run() throws {
         let table = try Mounted.table()
         try refuseNoPaths()
         var first: Failure?
-        for path in arguments.paths {
+        for path in paths {
             first = attempt(path) { try Mounted.find(path, table) } ?? first
         }
         if let first { throw Failure(first.reason, "") }
@@ -51,17 +55,17 @@ struct Action {
     /// One line with all paths, which must lie in one mount: a group.
     func runTogether() throws {
         try refuseNoPaths()
-        let mounts = try Mounted.find(arguments.paths)
+        let mounts = try Mounted.find(paths)
         guard mounts.count == 1 else {
             throw Failure(.badCommand, "\(verb.rawValue): the images lie in \(mounts.count) mounts")
         }
-        if let failure = attempt(arguments.paths[0], { mounts[0] }) {
+        if let failure = attempt(paths[0], { mounts[0] }) {
             throw Failure(failure.reason, "")
         }
     }
 
     private func refuseNoPaths() throws {
-        if arguments.paths.isEmpty {
+        if paths.isEmpty {
             throw ValidationError("Name an image inside a mount, e.g. /srv/images/vm1.img")
         }
     }
@@ -91,7 +95,7 @@ struct Action {
     private func say(
         _ path: RawArgument, ok: Bool, _ more: KeyValuePairs<String, String>, plain: () -> Void
     ) {
-        guard arguments.json else { return plain() }
+        guard json else { return plain() }
         let start = "{\"path\": \(JSONText.string(NameText.shown(path.bytes))), \"ok\": \(ok)"
         let rest = more.map { ", \(JSONText.string($0.key)): \(JSONText.string($0.value))" }
         Console.print(start + rest.joined() + "}")
@@ -105,18 +109,29 @@ struct Action {
                 "\(NameText.shown(path.bytes)): is the mount itself; name an image in it")
         }
         let names = mount.names.map { ControlLine.quote($0) }
-        let parameters = arguments.parameters.map { pair in
+        let parameters = self.parameters.map { pair in
             String(decoding: pair.key, as: UTF8.self) + "=" + ControlLine.quote(absolute(pair))
         }
-        return ([verb.rawValue] + names + parameters).joined(separator: " ") + "\n"
+        return ([verb.rawValue] + names + words + parameters).joined(separator: " ") + "\n"
     }
 
-    /// A target is resolved against the directory of the one who names it, not the daemon's.
+    /// A file is named from the directory of the one who names it, not the daemon's.
     private func absolute(_ pair: ParameterPair) -> [UInt8] {
         let slash = UInt8(ascii: "/")
-        guard pair.key == Array("target".utf8), let first = pair.value.first, first != slash,
-            !pair.value.starts(with: Array("nbd".utf8)), let here = try? FilePath(".").resolved()
+        let isFile = Self.files.contains { pair.key == Array($0.rawValue.utf8) }
+        guard isFile, let first = pair.value.first, first != slash,
+            !JobParameters.isURI(pair.value), let here = try? FilePath(".").resolved()
         else { return pair.value }
         return here.bytes + [slash] + pair.value
+    }
+
+    private static let files: [ParameterKey] = [.target, .preCut, .postCut]
+}
+
+extension Action {
+    init(verb: Command.Verb, arguments: ActionArguments) {
+        self.init(
+            verb: verb, paths: arguments.paths, parameters: arguments.parameters,
+            json: arguments.json)
     }
 }

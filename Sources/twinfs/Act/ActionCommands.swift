@@ -4,11 +4,12 @@ import MirrorCore
 struct MirrorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mirror",
-        abstract: "Start mirroring an image to a target.",
+        abstract: "Start mirroring an image, or several as a group, to a target.",
         discussion: """
             Example: twinfs mirror /srv/images/vm1.img target=/backup/ speed=100M
 
-            A target that ends in / is a directory and gets a file of the image's name.
+            A target that ends in / is a directory and gets a file of the image's name. Several images are one \
+            job that is cut at one instant; they lie in one mount, and their target is a directory.
             Parameters: \(ParameterKey.allCases.map(\.rawValue).joined(separator: ", ")).
             """)
 
@@ -50,7 +51,7 @@ struct SetCommand: ParsableCommand {
         discussion: """
             Example: twinfs set /srv/images/vm1.img speed=50M
 
-            Can be changed: speed, max-pause, on-source-error, on-target-error.
+            Can be changed: \(ParameterChange.keys.map(\.rawValue).joined(separator: ", ")).
             """)
 
     @OptionGroup var arguments: ActionArguments
@@ -74,11 +75,13 @@ struct CancelCommand: ParsableCommand {
 struct CompleteCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "complete",
-        abstract: "End a ready job with a twin that equals the source at one instant.",
+        abstract:
+            "Switch the guest of a ready job over to the twin; with switch=off only cut the twin.",
         discussion: """
-            Example: twinfs complete /srv/images/vm1.img switch=off
+            Example: twinfs complete /srv/images/vm1.img
 
-            The guest stays on the source. Switch-over to the twin is not built yet.
+            The guest goes on on the twin without noticing; the old source is kept. With switch=off it stays \
+            on the source, and the twin equals this at one instant.
             """)
 
     @OptionGroup var arguments: ActionArguments
@@ -90,9 +93,11 @@ struct VerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
         abstract:
-            "Compare source and twin while the guest runs (not built yet: the mount refuses).",
+            "Compare source and twin while the guest runs, and count what differs.",
         discussion: """
-            Example: twinfs verify /srv/images/vm1.img
+            Example: twinfs verify /srv/images/vm1.img repair=on
+
+            With repair=on what differs is copied again.
             """)
 
     @OptionGroup var arguments: ActionArguments

@@ -23,6 +23,7 @@ struct MountCommand: ParsableCommand {
               control_group=GROUP      may give commands beside the owner
               log=FILE                 log there instead of to the system's log
               debug                    log more
+              statedir=DIRECTORY       keep there what must outlive the daemon
               and mount(8)'s own, and as defaults for target= the parameters of a job:
               \(ParameterKey.allCases.map(\.rawValue).joined(separator: ", "))
             """)

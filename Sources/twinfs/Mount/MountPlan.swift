@@ -10,6 +10,8 @@ struct MountPlan {
     let source: FilePath
     let mountpoint: FilePath
     let target: FilePath?
+    /// Nil where the user has no place for it.
+    let stateDirectory: FilePath?
     let controlGroup: UInt32?
     /// The source directory, with the lock that says who serves it.
     let directory: FileDescriptor
@@ -24,6 +26,8 @@ struct MountPlan {
         try Self.checkFuse()
         try Self.checkAllowOther(request)
         target = try TargetCheck.path(request.target, source: self.source, self.mountpoint)
+        stateDirectory = try StateCheck.path(
+            request.stateDirectory, source: self.source, self.mountpoint)
         directory = try SourceCheck.openAndLock(self.source)
     }
 

@@ -66,6 +66,7 @@ struct Serving {
         configuration.exclude = plan.request.exclude
         configuration.auto = plan.request.auto
         configuration.controlGroup = plan.controlGroup
+        configuration.stateDirectory = plan.stateDirectory
         configuration.defaults = plan.request.parameters
         return configuration
     }

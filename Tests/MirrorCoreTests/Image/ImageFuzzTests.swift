@@ -82,7 +82,11 @@ struct ImageFuzzTests {
     private static func follow(_ name: String, from path: String) -> String {
         var parts = path.split(separator: "/").dropLast()
         for part in name.trimmingPrefix("file:").split(separator: "/") where part != "." {
-            if part == ".." { _ = parts.popLast() } else { parts.append(part) }
+            if part != ".." {
+                parts.append(part)
+            } else if parts.popLast() == nil {
+                return "outside"
+            }
         }
         return parts.joined(separator: "/")
     }
@@ -91,6 +95,13 @@ struct ImageFuzzTests {
 /// Makes images of each kind, and damages them.
 private struct Mutator {
     private var random: SeededRandom
+
+    private static let samples = fixtures("base.img")
+    /// Images of each kind with each of these names.
+    private static let named = [
+        "b", "base", "d/a", "d/b", "d/e/a", "../a", "../b", "../base", "./b", "e/a", "../../b",
+        "/src/b", "/etc/passwd", "../../../b", "file:b", "json:{}", "nbd://b", "d/../b", "..",
+    ].map(fixtures)
 
     init(seed: UInt64) { random = SeededRandom(seed: seed) }
 
@@ -112,20 +123,10 @@ private struct Mutator {
     /// A few files with short names that refer to each other and to what is not there; some damaged.
     mutating func directory() -> [String: SampleImage] {
         let paths = ["a", "b", "d/a", "d/b", "d/e/a", "base"]
-        let names =
-            [
-                "b", "base", "d/a", "d/b", "d/e/a", "../a", "../b", "../base", "./b", "e/a",
-                "../../b",
-            ]
-            + [
-                "/src/b", "/etc/passwd", "../../../b", "file:b", "json:{}", "nbd://b", "d/../b",
-                "..",
-            ]
         var files: [String: SampleImage] = [:]
         for path in paths {
             let isRaw = path == "base" || Int.random(in: 0..<4, using: &random) == 0
-            let sample = Self.fixtures(names.randomElement(using: &random)!)
-                .randomElement(using: &random)!
+            let sample = Self.named.randomElement(using: &random)!.randomElement(using: &random)!
             files[path] = isRaw ? SampleImage([0, 1, 2]) : sample
             if Int.random(in: 0..<6, using: &random) == 0 { files[path] = damage(sample) }
         }
@@ -133,7 +134,7 @@ private struct Mutator {
     }
 
     mutating func damaged() -> SampleImage {
-        damage(Self.fixtures("base.img").randomElement(using: &random)!)
+        damage(Self.samples.randomElement(using: &random)!)
     }
 
     private mutating func damage(_ sample: SampleImage) -> SampleImage {
@@ -158,7 +159,7 @@ private struct Mutator {
         case 1: bytes[place] = .random(in: 0...255, using: &random)
         case 2, 3: overwrite(&bytes, at: place, with: number())
         case 4:
-            let other = Self.fixtures("../x").randomElement(using: &random)!
+            let other = Self.samples.randomElement(using: &random)!
             overwrite(&bytes, at: 0, with: other.read(0, .random(in: 4...200, using: &random)))
         default:
             let from = Int.random(in: 0..<bytes.count, using: &random)

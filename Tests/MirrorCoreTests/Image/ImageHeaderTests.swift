@@ -93,6 +93,11 @@ struct ImageHeaderTests {
         var unnamed = SampleImage.qcow2(backing: "").read(0, 4096)
         unnamed[79] = 4
         #expect(SampleImage(unnamed).header.isUnreadable)
+        // The first extension runs past the cluster's end, and would hide those behind it.
+        var overrun = SampleImage.qcow2(backing: "", dataFile: "d").read(0, 4096)
+        overrun.put([0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff], at: 112)
+        overrun[79] = 0
+        #expect(SampleImage(overrun).header.isUnreadable)
     }
 
     @Test("every extent of a VMDK descriptor is named")
@@ -140,12 +145,13 @@ struct ImageHeaderTests {
     }
 
     @Test(
-        "a sparse extent without room for data is a descriptor, and one without descriptor is none")
+        "a sparse extent without room for data is a descriptor, one of a split image has none")
     func sparseVmdk() {
         let text = start + "RW 8 FLAT \"d-flat.vmdk\" 0\n"
         #expect(
             SampleImage.sparseVmdk(text, capacity: 0).header == .refersTo([extent("d-flat.vmdk")]))
-        #expect(SampleImage.sparseVmdk("").header.isUnreadable)
+        #expect(SampleImage.sparseVmdk("").header == alone)
+        #expect(SampleImage.sparseVmdk("RW 8 FLAT \"a\" 0").header.isUnreadable)
     }
 
     @Test("a descriptor of many extents is read to its end, one without an end is not")

@@ -1,0 +1,170 @@
+import MirrorCore
+import MirrorSystem
+import SystemPackage
+
+/// One image of a job that is about to start.
+struct MemberParts {
+    let image: Image
+    let path: FilePath
+    /// Bytes of the image; fixed where a block device serves it.
+    let size: UInt64
+    let isFixed: Bool
+    let source: FileDescriptor
+    let twin: Twin
+
+    /// - Parameter isAlone: whether the target may name the twin's file itself.
+    init(
+        _ path: FilePath, _ parameters: JobParameters, isAlone: Bool, _ engine: Engine
+    ) throws(CommandError) {
+        let opened = try OpenedImage(path, engine)
+        do throws(CommandError) {
+            twin = try Self.twin(opened, parameters, isAlone: isAlone, engine)
+        } catch {
+            opened.close(engine)
+            throw error
+        }
+        (image, self.path, source) = (opened.image, path, opened.source)
+        (size, isFixed) = (opened.status.size, opened.isFixed)
+    }
+
+    /// Gives everything back: another member was refused.
+    func undo(_ engine: Engine) {
+        twin.discard()
+        image.unfollow(source)
+        try? source.close()
+        image.endJob()
+        engine.release(image)
+    }
+
+    private static func twin(
+        _ opened: OpenedImage, _ parameters: JobParameters, isAlone: Bool, _ engine: Engine
+    ) throws(CommandError) -> Twin {
+        guard let target = parameters.target ?? engine.configuration.target?.bytes else {
+            throw CommandError(.badValue, "mirror: no target is named; write target=/backup/")
+        }
+        let named = FilePath(bytes: target)
+        if let home = try home(opened, named, parameters, engine) { return home }
+        let place = try TargetPlace(
+            named,
+            .init(
+                source: engine.source, sourcePath: engine.configuration.source,
+                mountpoint: engine.configuration.mountpoint, image: opened.status,
+                relativePath: opened.path), try TwinBeginning(parameters))
+        if !isAlone { try refuseFile(named, place, opened.path) }
+        return try Twin(
+            place, opened.status, named: opened.path, parameters, source: opened.source,
+            targetIsZero: parameters.targetIsZero, faults: engine.faults)
+    }
+
+    /// Back to the file that the image had before it was switched to its twin.
+    private static func home(
+        _ opened: OpenedImage, _ target: FilePath, _ parameters: JobParameters, _ engine: Engine
+    ) throws(CommandError) -> Twin? {
+        guard let home = try engine.home(of: opened.image, named: target) else { return nil }
+        guard parameters.existing == .reuse, parameters.sync == .full || parameters.sync == .top
+        else {
+            try? home.descriptor.close()
+            throw CommandError(
+                .exists,
+                "target \(shown(home.path)): is the image's own file, which a switch-over left behind; to"
+                    + " overwrite what differs in it, add existing=reuse")
+        }
+        return Twin(
+            home: home.descriptor, home.path, firstPass: .compare, parameters,
+            faults: engine.faults)
+    }
+
+    /// Several twins need a directory to lie in as their images lie in the source.
+    private static func refuseFile(
+        _ target: FilePath, _ place: TargetPlace, _ path: FilePath
+    ) throws(CommandError) {
+        let isDirectory = (try? target.status().kind) == .directory
+        if target.string.hasSuffix("/") || isDirectory { return }
+        throw CommandError(
+            .badValue,
+            "target \(shown(target)): several files are mirrored (\(shown(path)) is one of them), and their"
+                + " twins keep their layout: name a directory, e.g. target=/backup/, or use sync=top"
+        )
+    }
+}
+
+/// An image that a job is about to read, counted as having one.
+private struct OpenedImage {
+    let image: Image
+    let path: FilePath
+    let source: FileDescriptor
+    /// Of the image's own file, with the size that the image has.
+    let status: FileStatus
+    let isFixed: Bool
+
+    init(_ path: FilePath, _ engine: Engine) throws(CommandError) {
+        let (source, own, isFixed) = try Self.open(path, engine)
+        do throws(CommandError) {
+            guard own.kind == .regular else {
+                throw CommandError(
+                    .unknownImage, "image \(shown(path)): not a regular file; name an image")
+            }
+            try Self.refuseHuge(own.size, path)
+            let image = engine.images.image(own.identity, path: path)
+            do throws(CommandError) {
+                try image.beginJob(backing: source.procPath)
+                try Self.follow(image, source, engine)
+            } catch {
+                engine.release(image)
+                throw error
+            }
+            (self.image, self.path, self.source) = (image, path, source)
+            (status, self.isFixed) = (own, isFixed)
+        } catch {
+            try? source.close()
+            throw error
+        }
+    }
+
+    func close(_ engine: Engine) {
+        image.unfollow(source)
+        try? source.close()
+        image.endJob()
+        engine.release(image)
+    }
+
+    private static func open(
+        _ path: FilePath, _ engine: Engine
+    ) throws(CommandError) -> (FileDescriptor, FileStatus, isFixed: Bool) {
+        do throws(Errno) {
+            let opened = try engine.openBacking(of: path)
+            if opened.twin == nil { return (opened.descriptor, opened.own, false) }
+            var own = opened.own
+            let backing = try opened.descriptor.status()
+            let isDevice = backing.kind == .blockDevice
+            let length = engine.serving.backing(of: own.identity)?.length
+            own.size = isDevice ? length ?? own.size : backing.size
+            own.allocated = isDevice ? own.size : backing.allocated
+            return (opened.descriptor, own, isDevice)
+        } catch {
+            throw CommandError(
+                .unknownImage,
+                "image \(shown(path)): \(error); name a file by its path in the mount")
+        }
+    }
+
+    /// From now on the descriptor reads what serves the image, also where that has just changed.
+    private static func follow(
+        _ image: Image, _ source: FileDescriptor, _ engine: Engine
+    ) throws(CommandError) {
+        do throws(Errno) {
+            try engine.follow(image, source)
+        } catch {
+            image.endJob()
+            throw CommandError(.io, "image \(shown(image.path)): \(error); look at its disk")
+        }
+    }
+
+    private static func refuseHuge(_ size: UInt64, _ path: FilePath) throws(CommandError) {
+        guard size > DirtyTable.limit else { return }
+        throw CommandError(
+            .notSupported,
+            "image \(shown(path)): has \(size) bytes; more than 4 PiB (\(DirtyTable.limit)) cannot be tracked"
+        )
+    }
+}
