@@ -71,9 +71,6 @@ public struct MountConfiguration: Sendable {
     public var source: FilePath
     /// Absolute, without symbolic links.
     public var mountpoint: FilePath
-    /// Where is kept what must outlive the mount (`statedir=`); absolute. Nil where nothing can be kept:
-    /// no image can be switched to its twin then.
-    public var stateDirectory: FilePath?
     /// `target=` of the mount: a job for every image; nil where jobs are started one by one.
     public var target: FilePath?
     /// Globs over relative paths: which images `target=` means. Empty `include` is all.
@@ -83,6 +80,9 @@ public struct MountConfiguration: Sendable {
     public var auto = false
     /// Group that may write `.mirror/control` beside the owner.
     public var controlGroup: UInt32?
+    /// Where to keep what must outlive the daemon; made when it is first needed. Nil where there is no
+    /// place: no image can be switched to its twin then.
+    public var stateDirectory: FilePath?
     /// What `mirror` takes for parameters that are not given, and what the jobs of `target=` run with.
     public var defaults = JobParameters()
 

@@ -107,8 +107,7 @@ private struct OpenedImage {
             try Self.refuseHuge(own.size, path)
             let image = engine.images.image(own.identity, path: path)
             do throws(CommandError) {
-                try image.beginJob(backing: source.procPath)
-                try Self.follow(image, source, engine)
+                try Self.begin(image, source, engine)
             } catch {
                 engine.release(image)
                 throw error
@@ -118,6 +117,18 @@ private struct OpenedImage {
         } catch {
             try? source.close()
             throw error
+        }
+    }
+
+    private static func begin(
+        _ image: Image, _ source: FileDescriptor, _ engine: Engine
+    ) throws(CommandError) {
+        try image.beginJob(backing: source.procPath)
+        do throws(Errno) {
+            try engine.follow(image, source)
+        } catch {
+            image.endJob()
+            throw CommandError(.io, "image \(shown(image.path)): \(error); look at its disk")
         }
     }
 
@@ -145,18 +156,6 @@ private struct OpenedImage {
             throw CommandError(
                 .unknownImage,
                 "image \(shown(path)): \(error); name a file by its path in the mount")
-        }
-    }
-
-    /// From now on the descriptor reads what serves the image, also where that has just changed.
-    private static func follow(
-        _ image: Image, _ source: FileDescriptor, _ engine: Engine
-    ) throws(CommandError) {
-        do throws(Errno) {
-            try engine.follow(image, source)
-        } catch {
-            image.endJob()
-            throw CommandError(.io, "image \(shown(image.path)): \(error); look at its disk")
         }
     }
 
