@@ -16,10 +16,11 @@ extension Job {
             flushFailures: { [weak self] in
                 self?.flushFailures.load(ordering: .sequentiallyConsistent) ?? 0
             },
-            failed: { [weak self, weak member] error in
+            failed: { [weak self, weak member] bytes, error in
                 guard let self, let member else { return }
                 queue.async {
-                    self.fail(.target, error, member)
+                    let granules = self.granularity.granules(touching: bytes)
+                    self.failed(member, granules, .target, error)
                     self.advance()
                 }
             },

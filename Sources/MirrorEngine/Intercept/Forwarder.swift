@@ -13,8 +13,8 @@ final class Forwarder: Sendable {
     private let unflushed: DirtyTable
     private let twin: Twin
     private let flushFailures: @Sendable () -> Int
-    /// Tells the job of a failure of the twin.
-    private let failed: @Sendable (Errno) -> Void
+    /// Tells the job that the twin did not take these bytes.
+    private let failed: @Sendable (ByteRange, Errno) -> Void
     /// Tells the job's queue to look.
     let wake: @Sendable () -> Void
 
@@ -33,7 +33,8 @@ final class Forwarder: Sendable {
 
     init(
         table: DirtyTable, unflushed: DirtyTable, twin: Twin, label: String,
-        flushFailures: @escaping @Sendable () -> Int, failed: @escaping @Sendable (Errno) -> Void,
+        flushFailures: @escaping @Sendable () -> Int,
+        failed: @escaping @Sendable (ByteRange, Errno) -> Void,
         wake: @escaping @Sendable () -> Void
     ) {
         (self.table, self.unflushed, self.twin) = (table, unflushed, twin)
@@ -78,13 +79,13 @@ final class Forwarder: Sendable {
     /// lane, one sees the other.
     private func write(_ part: ForwardPart, _ data: ForwardData, at offset: UInt64) {
         let failures = flushFailures()
-        var failure: Errno?
+        var failure: (ByteRange, Errno)?
         for piece in part.pieces {
             let start = Int(piece.lowerBound - offset)
             let slice = UnsafeRawBufferPointer(
                 rebasing: data.bytes[start..<start + Int(piece.count)])
             do throws(Errno) { try twin.write(slice, at: piece.lowerBound) } catch {
-                failure = failure ?? error
+                failure = failure ?? (piece, error)
             }
             unflushed.markUncounted(piece)
         }
@@ -95,7 +96,7 @@ final class Forwarder: Sendable {
             state.underWay[ObjectIdentifier(part)] = nil
             return state.underWay.isEmpty
         }
-        if let failure { failed(failure) }
+        if let (piece, error) = failure { failed(piece, error) }
         // The job may be at its end and wait for the twin to be free.
         if isLast, !isOn { wake() }
     }
