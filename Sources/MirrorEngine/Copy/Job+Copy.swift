@@ -232,6 +232,7 @@ extension Job {
                     _ = member.table.markLength()
                     fail(failure.side, failure.error, member)
                 }
+                if failures.allSatisfy({ $0 == nil }) { workedAgain() }
                 advance()
             }
         }

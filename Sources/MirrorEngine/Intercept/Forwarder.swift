@@ -19,6 +19,7 @@ final class Forwarder: Sendable {
     let wake: @Sendable () -> Void
 
     private let on = Atomic<Bool>(false)
+    private let closed = Atomic<Bool>(false)
     private let bytes = Atomic<Int>(0)
     private let label: String
     private let state = Mutex(State())
@@ -45,6 +46,13 @@ final class Forwarder: Sendable {
     var isOn: Bool { on.load(ordering: .sequentiallyConsistent) }
     func turn(on isOn: Bool) { on.store(isOn, ordering: .sequentiallyConsistent) }
 
+    /// The job is over: nothing is sent any more, and no guest waits for what was sent.
+    func close() {
+        turn(on: false)
+        closed.store(true, ordering: .sequentiallyConsistent)
+        abandon(sentBefore: .now)
+    }
+
     /// Bytes that went to the twin this way so far.
     var forwardedBytes: Int { bytes.load(ordering: .relaxed) }
 
@@ -52,10 +60,12 @@ final class Forwarder: Sendable {
     var isIdle: Bool { state.withLock { $0.underWay.isEmpty } }
 
     /// What of a write goes to the twin; nil where nothing does.
-    func part(of range: ByteRange) -> ForwardPart? {
+    ///
+    /// - Parameter wasCut: whether the image was cut since the write began.
+    func part(of range: ByteRange, wasCut: @escaping @Sendable () -> Bool) -> ForwardPart? {
         var pieces: [ByteRange] = []
         table.beginForward(range, into: &pieces)
-        return pieces.isEmpty ? nil : ForwardPart(self, pieces)
+        return pieces.isEmpty ? nil : ForwardPart(self, pieces, wasCut: wasCut)
     }
 
     func send(_ part: ForwardPart, _ data: ForwardData, at offset: UInt64) {
@@ -64,6 +74,8 @@ final class Forwarder: Sendable {
             return state.lane(label)
         }
         lane.async { [self] in write(part, data, at: offset) }
+        // Of the end of the job and this write, one sees the other.
+        if closed.load(ordering: .sequentiallyConsistent) { _ = part.abandon() }
     }
 
     /// Gives up waiting for parts that were sent before `instant` and are not done; their guests go on.
