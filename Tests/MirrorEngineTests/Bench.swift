@@ -20,8 +20,13 @@ final class Bench: Sendable {
     /// Engines beside the first.
     private let others = Mutex<[Engine]>([])
 
-    /// - Parameter keepsState: whether there is a state directory.
-    init(_ root: String? = nil, faults: FaultPlan? = nil, keepsState: Bool = true) throws {
+    /// - Parameters:
+    ///   - keepsState: whether there is a state directory.
+    ///   - opener: what targets that are URIs lead to.
+    init(
+        _ root: String? = nil, faults: FaultPlan? = nil, keepsState: Bool = true,
+        opener: TwinStoreOpener? = nil
+    ) throws {
         let base = root ?? NSTemporaryDirectory()
         let name = "twinfs-bench-\(ThisProcess.id)-\(UInt32.random(in: 0...UInt32.max))"
         self.root = FilePath(base).appending(name)
@@ -30,7 +35,7 @@ final class Bench: Sendable {
         for path in [self.root, source, target] { _ = try path.makeDirectory() }
         directory = try FileDescriptor.openBacking(source, .readOnly, .directory)
         state = self.root.appending("var").appending("state")
-        engine = Self.engine(self.root, directory, faults, keepsState ? state : nil)
+        engine = Self.engine(self.root, directory, faults, keepsState ? state : nil, opener)
     }
 
     /// A second engine on the same directories: what the next mount finds.
@@ -43,12 +48,14 @@ final class Bench: Sendable {
     }
 
     private static func engine(
-        _ root: FilePath, _ source: FileDescriptor, _ faults: FaultPlan?, _ state: FilePath?
+        _ root: FilePath, _ source: FileDescriptor, _ faults: FaultPlan?, _ state: FilePath?,
+        _ opener: TwinStoreOpener? = nil
     ) -> Engine {
         var configuration = MountConfiguration(
             source: root.appending("source"), mountpoint: root.appending("mount"))
         configuration.stateDirectory = state
-        return Engine(configuration: configuration, source: source, log: log, faults: faults)
+        return Engine(
+            configuration: configuration, source: source, log: log, faults: faults, opener: opener)
     }
 
     private static var log: Logger {

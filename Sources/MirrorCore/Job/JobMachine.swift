@@ -224,8 +224,7 @@ extension JobMachine {
         case .bulk: isPaused ? "paused" : "running"
         case .ready: isPaused ? "standby" : "ready"
         case .completing: isPaused ? "standby" : "waiting"
-        case .completed: "concluded"
-        case .cancelled, .failed: "aborting"
+        case .completed, .cancelled, .failed: "concluded"
         }
     }
 }

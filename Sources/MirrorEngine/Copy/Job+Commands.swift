@@ -50,7 +50,8 @@ extension Job {
         return "changed"
     }
 
-    /// QEMU's cancel: in bulk, or with `force`, the end at once; in ready, the end when both agree.
+    /// QEMU's cancel: in bulk, or with `force`, the end at once; in ready, the end when both agree. As there
+    /// a paused job goes on: paused it would never agree.
     func cancel(force: Bool) throws(CommandError) -> String {
         try refuseWhenOver("cancel")
         try refuseWhileSwitching("cancel")
@@ -60,6 +61,7 @@ extension Job {
                 "cancel: job \(NameText.shown(id)): is about to switch the guest over; to stop that, and leave"
                     + " the twin as it is: cancel force=on")
         }
+        if !force, machine.wasReady, machine.isPaused { _ = try resume() }
         perform(machine.handle(.end(force ? .now : .soft)))
         publishReport()
         return machine.isOver
