@@ -32,6 +32,7 @@ extension Job {
             switch change {
             case .speed(let speed):
                 limit.set(speed)
+                verification?.setSpeed(speed)
                 isThrottled = false
                 throttleNumber += 1
             case .maxPause(let milliseconds): maxPause = milliseconds
@@ -98,7 +99,7 @@ extension Job {
         perform(machine.handle(.end(isSound ? .soft : .now)))
     }
 
-    private func refuseWhenOver(_ verb: String) throws(CommandError) {
+    func refuseWhenOver(_ verb: String) throws(CommandError) {
         guard machine.isOver else { return }
         throw CommandError(
             .badState,
