@@ -20,6 +20,13 @@ extension Job {
         perform(machine.handle(.recovered))
     }
 
+    /// A flush, a size or a publication went well: the same for errors of those.
+    func workedAgain() {
+        guard troubled == nil, machine.failures > 0, !machine.isPaused else { return }
+        counts.error = nil
+        perform(machine.handle(.recovered))
+    }
+
     /// An I/O error of source or target: counted, put into words, and the machine decides.
     func fail(_ side: JobMachine.Side, _ error: Errno, _ member: Member) {
         let isFull = side == .target && (error == .noSpace || error == .diskQuotaExceeded)
@@ -34,13 +41,13 @@ extension Job {
         let name = NameText.shown(id)
         if isFull {
             return
-                "nospace: no room for the twin \(shown(member.twin.workingPath)) (\(error)): the copy has"
+                "nospace: no room for the twin \(member.twin.workingName) (\(error)): the copy has"
                 + " stopped, the guest goes on; make room there, then: twinfs resume \(name)"
         }
         let place =
             side == .source
             ? "reading the image \(shown(member.image.path))"
-            : "writing the twin \(shown(member.twin.workingPath))"
+            : "writing the twin \(member.twin.workingName)"
         return
             "\(place) failed: \(error); look at that disk, then: twinfs resume \(name) where the job is"
             + " paused, or start it anew"

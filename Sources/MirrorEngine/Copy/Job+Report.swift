@@ -39,7 +39,7 @@ extension Job {
     func publishReport() {
         if machine.isOver, !isConcluded { return }
         var report = JobReport(
-            id: NameText.shown(id), images: shownImages, target: shown(shownTarget))
+            id: NameText.shown(id), images: shownImages, target: shownTarget)
         report.phase = machine.phase.rawValue
         report.status = machine.status
         report.sync = parameters.sync.rawValue
@@ -83,8 +83,8 @@ extension Job {
     private var shownImages: [String] { members.map { shown($0.image.path) } }
 
     /// The name that the first twin has, or will have once it was in sync.
-    private var shownTarget: FilePath {
-        isDelta ? members[0].twin.workingPath : members[0].twin.place.path
+    private var shownTarget: String {
+        isDelta ? members[0].twin.workingName : members[0].twin.place.name
     }
 
     /// Samples the rates once a second while there is something to tell; sleeps with the copier.
@@ -99,9 +99,10 @@ extension Job {
         guard !machine.isOver else { return }
         // While agreement is wanted the job keeps looking: a change that marks nothing may have been in the
         // way of the last look, and nobody tells when it is done.
-        if members.allSatisfy({ $0.table.isAsleep && $0.table.isClean }),
-            machine.phase == .ready || machine.isPaused
-        {
+        // Forwarded writes mark nothing, and somebody has to see when they get fewer.
+        let isForwardingByItself = copyMode == .auto && isForwarding
+        let isAtPeace = members.allSatisfy { $0.table.isAsleep && $0.table.isClean }
+        if isAtPeace, !isForwardingByItself, machine.phase == .ready || machine.isPaused {
             progress.rest()
             return publishReport()
         }
