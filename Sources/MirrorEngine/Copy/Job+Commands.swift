@@ -33,6 +33,7 @@ extension Job {
             switch change {
             case .speed(let speed):
                 limit.set(speed)
+                verification?.setSpeed(speed)
                 isThrottled = false
                 throttleNumber += 1
             case .maxPause(let milliseconds): maxPause = milliseconds
@@ -123,7 +124,7 @@ extension Job {
                 + " more; look at its status in a moment")
     }
 
-    private func refuseWhenOver(_ verb: String) throws(CommandError) {
+    func refuseWhenOver(_ verb: String) throws(CommandError) {
         guard machine.isOver else { return }
         throw CommandError(
             .badState,

@@ -9,6 +9,7 @@ import SystemPackage
 extension Job {
     func perform(_ actions: [JobMachine.Action]) {
         updateForwarding()
+        updateVerification()
         for action in actions {
             switch action {
             case .hold: hold()

@@ -10,9 +10,11 @@ extension Job {
         // R5, asked from outside. The copier sleeps, so no size is with the clerk.
         let isSynced =
             DirtyTable.areInSync(members.map(\.table)) && members.allSatisfy(\.table.isAsleep)
+            && !hasFindings.load(ordering: .acquiring)
         var report = snapshot.withLock { $0 }
         report.opens = members.reduce(0) { $0 + $1.image.opens }
         if isLivePhase(report.phase) { addLiveNumbers(&report, isSynced) }
+        lastVerification.withLock { $0 }?.add(to: &report)
         return report
     }
 

@@ -19,12 +19,13 @@ import SystemPackage
 /// | whether guest writes go to the twin at once | `Job+Forwarding.swift` |
 /// | hold, flush, publication | `Job+Cut.swift` |
 /// | what comes right before and after a cut | `Job+Hooks.swift` |
+/// | comparing while the guest runs | `Job+Verify.swift`, `Verification.swift` |
 /// | errors and what becomes of them | `Job+Errors.swift` |
 /// | the end | `Job+End.swift` |
 /// | commands | `Job+Commands.swift` |
 /// | what the status says | `Job+Report.swift` |
 ///
-/// `@unchecked Sendable`: every `var` is touched on `queue` only, but `snapshot`, which has its lock.
+/// `@unchecked Sendable`: every `var` is touched on `queue` only.
 final class Job: @unchecked Sendable {
     let id: [UInt8]
     /// The image named first, then the others; at least one.
@@ -74,6 +75,15 @@ final class Job: @unchecked Sendable {
     var passes = 0
     /// Something was taken since the pass began.
     var hasTaken = false
+    /// The verification that is under way.
+    var verification: Verification?
+    /// The last one, for the status.
+    let lastVerification = Mutex<Verification?>(nil)
+    /// Bytes of what it found and nobody has had copied again.
+    var findings = 0
+    /// Something is known to differ that no mark tells of. For other threads.
+    let hasFindings = Atomic<Bool>(false)
+
     /// The extent that failed last, until it is copied after all.
     var troubled: (member: Member, extent: Range<Int>)?
 

@@ -35,6 +35,9 @@ final class FaultPlan: Sendable {
     /// The disk is well again.
     func mend() { state.withLock { $0.isMended = true } }
 
+    /// It is broken again.
+    func relapse() { state.withLock { $0.isMended = false } }
+
     /// Counts a call; throws where it is to fail.
     func pass(_ call: Call) throws(Errno) {
         let fails = state.withLock { state in

@@ -211,6 +211,12 @@ extension Twin {
         try store.zero(there, unmap: unmap)
     }
 
+    /// Bytes that the twin has now; a device's are fixed.
+    func size() throws(Errno) -> UInt64 {
+        try faults?.pass(.read)
+        return try store.size()
+    }
+
     /// Gives the twin the image's size. A device only has to be large enough.
     func setSize(_ size: UInt64) throws(Errno) {
         try faults?.pass(.setSize)
