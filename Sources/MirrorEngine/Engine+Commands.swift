@@ -103,7 +103,7 @@ extension Engine {
         DispatchQueue(label: "twinfs.start", qos: .utility).async { [self] in
             do throws(CommandError) {
                 let job = try makeJob(paths, parameters)
-                let target = shown(job.members[0].twin.place.path)
+                let target = job.members[0].twin.place.name
                 job.begin {
                     reply(CommandResult(ok: "\(NameText.shown(job.id)): mirroring to \(target)"))
                 }

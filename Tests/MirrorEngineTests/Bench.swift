@@ -17,6 +17,8 @@ final class Bench: Sendable {
     let state: FilePath
     let engine: Engine
     private let directory: FileDescriptor
+    /// Engines beside the first.
+    private let others = Mutex<[Engine]>([])
 
     /// - Parameter keepsState: whether there is a state directory.
     init(_ root: String? = nil, faults: FaultPlan? = nil, keepsState: Bool = true) throws {
@@ -35,7 +37,9 @@ final class Bench: Sendable {
     ///
     /// - Parameter state: another state directory than the bench's.
     func remounted(state: FilePath? = nil) -> Engine {
-        Self.engine(root, directory, nil, state ?? self.state)
+        let engine = Self.engine(root, directory, nil, state ?? self.state)
+        others.withLock { $0.append(engine) }
+        return engine
     }
 
     private static func engine(
@@ -54,6 +58,8 @@ final class Bench: Sendable {
     }
 
     deinit {
+        // A save that came later would make the directory anew.
+        for engine in others.withLock({ $0 }) + [engine] { engine.serving.finishSaving() }
         try? directory.close()
         try? FileManager.default.removeItem(atPath: root.string)
     }

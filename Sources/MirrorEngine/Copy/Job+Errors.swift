@@ -34,13 +34,13 @@ extension Job {
         let name = NameText.shown(id)
         if isFull {
             return
-                "nospace: no room for the twin \(shown(member.twin.workingPath)) (\(error)): the copy has"
+                "nospace: no room for the twin \(member.twin.workingName) (\(error)): the copy has"
                 + " stopped, the guest goes on; make room there, then: twinfs resume \(name)"
         }
         let place =
             side == .source
             ? "reading the image \(shown(member.image.path))"
-            : "writing the twin \(shown(member.twin.workingPath))"
+            : "writing the twin \(member.twin.workingName)"
         return
             "\(place) failed: \(error); look at that disk, then: twinfs resume \(name) where the job is"
             + " paused, or start it anew"

@@ -37,7 +37,7 @@ extension Job {
     func publishReport() {
         if machine.isOver, !isConcluded { return }
         var report = JobReport(
-            id: NameText.shown(id), images: shownImages, target: shown(shownTarget))
+            id: NameText.shown(id), images: shownImages, target: shownTarget)
         report.phase = machine.phase.rawValue
         report.status = machine.status
         report.sync = parameters.sync.rawValue
@@ -81,8 +81,8 @@ extension Job {
     private var shownImages: [String] { members.map { shown($0.image.path) } }
 
     /// The name that the first twin has, or will have once it was in sync.
-    private var shownTarget: FilePath {
-        isDelta ? members[0].twin.workingPath : members[0].twin.place.path
+    private var shownTarget: String {
+        isDelta ? members[0].twin.workingName : members[0].twin.place.name
     }
 
     /// Samples the rates once a second while there is something to tell; sleeps with the copier.

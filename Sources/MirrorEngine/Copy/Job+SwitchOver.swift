@@ -12,7 +12,7 @@ extension Job {
         for member in members where member.twin.descriptor == nil {
             throw CommandError(
                 .notSupported,
-                "job \(NameText.shown(id)): the guest cannot go on on \(shown(member.twin.place.path)), which"
+                "job \(NameText.shown(id)): the guest cannot go on on \(member.twin.place.name), which"
                     + " is no file or device of this machine; use complete switch=off")
         }
         if machine.ending == .soft {

@@ -133,10 +133,10 @@ final class Job: @unchecked Sendable {
         let lanes = max(1, min(Self.mostLanes, parameters.bufferSize / Lane.largestPiece))
         let size = parameters.bufferSize
         idleLanes = (0..<lanes).map { Lane(label: "twinfs.lane\($0).\(name)", bufferSize: size) }
-        let target = parts.members[0].twin.place.path
+        let target = parts.members[0].twin.place.name
         snapshot = Mutex(
             JobReport(
-                id: name, images: parts.members.map { shown($0.path) }, target: shown(target)))
+                id: name, images: parts.members.map { shown($0.path) }, target: target))
     }
 
     /// Operations in flight at most (QEMU's mirror: 16, of up to 1 MiB too).

@@ -43,17 +43,24 @@ struct MemberParts {
             throw CommandError(.badValue, "mirror: no target is named; write target=/backup/")
         }
         let named = FilePath(bytes: target)
-        if let home = try home(opened, named, parameters, engine) { return home }
+        let isURI = JobParameters.isURI(target)
+        if !isURI, let home = try home(opened, named, parameters, engine) { return home }
         let place = try TargetPlace(
-            named,
+            named: target,
             .init(
                 source: engine.source, sourcePath: engine.configuration.source,
                 mountpoint: engine.configuration.mountpoint, image: opened.status,
                 relativePath: opened.path), try TwinBeginning(parameters))
-        if !isAlone { try refuseFile(named, place, opened.path) }
+        if !isAlone, !isURI { try refuseFile(named, opened.path) }
+        if !isAlone, isURI {
+            throw CommandError(
+                .badValue,
+                "target \(place.name): is one export, and several files are mirrored; mirror each to an export"
+                    + " of its own")
+        }
         return try Twin(
             place, opened.status, named: opened.path, parameters, source: opened.source,
-            targetIsZero: parameters.targetIsZero, faults: engine.faults)
+            targetIsZero: parameters.targetIsZero, opener: engine.opener, faults: engine.faults)
     }
 
     /// Back to the file that the image had before it was switched to its twin.
@@ -76,7 +83,7 @@ struct MemberParts {
 
     /// Several twins need a directory to lie in as their images lie in the source.
     private static func refuseFile(
-        _ target: FilePath, _ place: TargetPlace, _ path: FilePath
+        _ target: FilePath, _ path: FilePath
     ) throws(CommandError) {
         let isDirectory = (try? target.status().kind) == .directory
         if target.string.hasSuffix("/") || isDirectory { return }

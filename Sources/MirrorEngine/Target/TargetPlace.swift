@@ -7,6 +7,8 @@ struct TargetPlace {
     enum Kind {
         case file
         case device(size: UInt64)
+        /// What an NBD server exports, by its URI.
+        case export(uri: String)
     }
 
     let kind: Kind
@@ -52,6 +54,32 @@ struct TargetPlace {
         } else {
             self = try Self.file(target, mayMakeParents: nil, surroundings, beginning)
         }
+    }
+
+    /// - Parameter target: an absolute path, or an NBD export's URI.
+    /// - Throws: what is wrong with the place, with the way out.
+    init(
+        named target: [UInt8], _ surroundings: Surroundings, _ beginning: TwinBeginning
+    ) throws(CommandError) {
+        if let export = Self(uri: target) {
+            self = export
+        } else {
+            try self.init(FilePath(bytes: target), surroundings, beginning)
+        }
+    }
+
+    /// The export that `target` names by a URI; nil where it is a path.
+    init?(uri target: [UInt8]) {
+        let schemes = ["nbd://", "nbd+unix://", "nbds://", "nbds+unix://"]
+        let text = String(decoding: target, as: UTF8.self)
+        guard schemes.contains(where: text.hasPrefix) else { return nil }
+        self.init(kind: .export(uri: text), path: FilePath(bytes: target), missingDirectories: [])
+    }
+
+    /// The target as it may stand in a message.
+    var name: String {
+        if case .export(let uri) = kind { return NameText.shown(Array(uri.utf8)) }
+        return shown(path)
     }
 
     /// An image's own file, which is where it is.
