@@ -12,6 +12,9 @@ import Testing
 @Suite struct GroupTests {
     private static let names = ["a.img", "b.img", "c.img"]
 
+    /// Under the thread sanitizer a cut takes ten times as long; it looks for other things.
+    private static var isSanitized: Bool { dlsym(nil, "__tsan_init") != nil }
+
     /// A thousand cuts, four at a time, beside a job of one member alone. What a cut must not have is a
     /// write whose predecessor, acknowledged before it was begun, is missing in another twin.
     @Test func `no cut of a group has a write without the one that it depends on`() throws {
@@ -23,7 +26,7 @@ import Testing
         counter.start()
         let wrong = Mutex<[String]>([])
         DispatchQueue.concurrentPerform(iterations: 4) { lane in
-            for round in 0..<250 {
+            for round in 0..<(Self.isSanitized ? 25 : 250) {
                 guard let error = cut(bench, lane, round) else { continue }
                 wrong.withLock { $0.append("lane \(lane) round \(round): \(error)") }
                 if error.contains("no cut") { return }
@@ -36,7 +39,7 @@ import Testing
             bench.command("complete \(bench.id(mirroring: "alone.img")) switch=off").errno == nil)
         #expect(bench.wait(bench.id(mirroring: "alone.img")) { $0.phase == "completed" })
         #expect(bench.isEqual("b.img", "alone.img"))
-        #expect(counter.rounds > 1000)
+        #expect(counter.rounds > 100)
     }
 
     /// One job from its start to its end, each round in another way. What is wrong with its twins; nil is nothing.
@@ -46,7 +49,7 @@ import Testing
         let mode = ["auto", "background", "write-blocking"][round % 3]
         let started = bench.command(
             "mirror \(Self.names.joined(separator: " ")) target=\(target)/ existing=\(existing)"
-                + " copy-mode=\(mode) max-pause=60000")
+                + " copy-mode=\(mode) max-pause=60000 buf-size=1M")
         guard started.errno == nil else { return "no cut: \(started.text)" }
         let id = String(started.text.dropFirst(3).prefix { $0 != ":" })
         guard bench.wait(id, until: { $0.phase == "ready" }) else { return "no cut: not ready" }
@@ -95,9 +98,9 @@ import Testing
             toPath: bench.source.appending("linked.img").string)
         let lines = [
             ("mirror a.img b.img target=\(bench.target)/one.img", "name a directory"),
-            ("mirror a.img b.img a.img target=\(bench.target)/", "named twice"),
-            ("mirror a.img linked.img target=\(bench.target)/", "name it once"),
-            ("mirror a.img none.img target=\(bench.target)/", "none.img"),
+            ("mirror a.img b.img a.img target=\(bench.target)/new/", "named twice"),
+            ("mirror a.img linked.img target=\(bench.target)/new/", "name it once"),
+            ("mirror a.img none.img target=\(bench.target)/new/", "none.img"),
         ]
         for (line, words) in lines {
             let result = bench.command(line)
@@ -137,6 +140,7 @@ private final class Counter: @unchecked Sendable {
                 let next = rounds + 1
                 writeAll(next)
                 state.withLock { $0.rounds = next }
+                usleep(50)
             }
             done.signal()
         }.start()
