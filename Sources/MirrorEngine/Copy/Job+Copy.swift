@@ -42,8 +42,11 @@ extension Job {
 
     /// Waits for the next mark. Marks that came before the table heard of it are found by the second look.
     private func sleep() {
-        for member in members { member.table.fallAsleep() }
-        guard members.contains(where: { !$0.table.isClean }), machine.mayCopy else {
+        let isForQuiet = machine.isEnding || machine.phase == .bulk
+        for member in members { member.table.fallAsleep(isForQuiet: isForQuiet) }
+        // What is dirty under a forward wakes the copier when the forward ends.
+        let hasWork = members.contains { $0.table.canTake || $0.table.isLengthDirty }
+        guard hasWork, machine.mayCopy else {
             for lane in idleLanes { lane.rest() }
             return
         }
@@ -229,6 +232,7 @@ extension Job {
                     _ = member.table.markLength()
                     fail(failure.side, failure.error, member)
                 }
+                if failures.allSatisfy({ $0 == nil }) { workedAgain() }
                 advance()
             }
         }

@@ -67,13 +67,14 @@ extension Job {
         isFlushing = true
         let covered = members.map { $0.takeUnflushed() }
         bytesSinceFlush = 0
-        let isEnd = settles && machine.phase == .completing
+        // A switch-over leaves no twin behind that could be worth something.
+        let isEnd = settles && machine.phase == .completing && machine.ending == .soft
         if isEnd, counts.lastPause == nil { counts.lastPause = 0 }
         if isEnd { counts.cutTime = WallClock.now.seconds }
         let cutTime = counts.cutTime
         clerk.async { [self] in
             let failure = flushTwins(isEnd: isEnd, cutTime)
-            queue.async { [self] in flushed(settles, covered, failure) }
+            queue.async { [self] in flushed(settles, isEnd: isEnd, covered, failure) }
         }
     }
 
@@ -106,25 +107,43 @@ extension Job {
     /// written beside the flush: the kernel reports a lost page once, to whoever flushes next. Whoever
     /// wrote and has not noted it in `unflushed` by now sees the count of failures moved.
     private func flushed(
-        _ settles: Bool, _ covered: [DirtyTable], _ failure: (member: Member, error: Errno)?
+        _ settles: Bool, isEnd: Bool, _ covered: [DirtyTable],
+        _ failure: (member: Member, error: Errno)?
     ) {
         isFlushing = false
         if let failure {
             flushFailures.add(1, ordering: .sequentiallyConsistent)
             for (member, covered) in zip(members, covered) {
                 member.markAgain(covered)
+                // A mark under way may stand where `takeUnflushed` does not look yet.
+                while member.unflushed.hasOwnMarks { PlainThread.sleep(.microseconds(10)) }
                 member.markAgain(member.takeUnflushed())
             }
             mustFlushAgain = false
             counts.cutTime = nil
             fail(.target, failure.error, failure.member)
-        } else if mustFlushAgain {
-            mustFlushAgain = false
-            return flush(settles: true)
-        } else if settles {
-            perform(machine.handle(.flushed))
+        } else {
+            workedAgain()
+            if mustFlushAgain {
+                mustFlushAgain = false
+                return flush(settles: true)
+            }
+            if settles { perform(machine.handle(.flushed)) }
         }
+        if isEnd, failure == nil, !machine.isOver, !machine.isSettling { takeBackAnnotations() }
         advance()
+    }
+
+    /// The cut was not to be after all, and the twins are about to be written again.
+    private func takeBackAnnotations() {
+        isClerkBusy = true
+        clerk.async { [self] in
+            for member in members { member.twin.annotate(.inconsistent) }
+            queue.async { [self] in
+                isClerkBusy = false
+                advance()
+            }
+        }
     }
 
     private func publish() {
@@ -136,6 +155,7 @@ extension Job {
                 if let (member, error) = failure {
                     fail(.target, error, member)
                 } else {
+                    workedAgain()
                     perform(machine.handle(.published))
                     restartPass()
                 }

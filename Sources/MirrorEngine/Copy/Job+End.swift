@@ -36,8 +36,10 @@ extension Job {
         else { return }
         isLetGo = true
         idleLanes = []
+        let isWorthless = machine.phase != .completed && !isDelta
         clerk.async { [self] in
             for member in members {
+                if isWorthless { member.twin.annotate(.inconsistent) }
                 member.image.unfollow(member.source)
                 member.close()
             }
@@ -67,7 +69,8 @@ extension Job {
 
     /// Tells whoever waits for the end of the mount.
     func tellEnd() {
-        whenEnded?()
-        whenEnded = nil
+        guard let told = whenEnded.take() else { return }
+        // A guest that `pre-cut` has frozen is thawed before the daemon ends.
+        hook.afterAll(told)
     }
 }

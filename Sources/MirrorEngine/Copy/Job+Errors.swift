@@ -20,6 +20,13 @@ extension Job {
         perform(machine.handle(.recovered))
     }
 
+    /// A flush, a size or a publication went well: the same for errors of those.
+    func workedAgain() {
+        guard troubled == nil, machine.failures > 0, !machine.isPaused else { return }
+        counts.error = nil
+        perform(machine.handle(.recovered))
+    }
+
     /// An I/O error of source or target: counted, put into words, and the machine decides.
     func fail(_ side: JobMachine.Side, _ error: Errno, _ member: Member) {
         let isFull = side == .target && (error == .noSpace || error == .diskQuotaExceeded)

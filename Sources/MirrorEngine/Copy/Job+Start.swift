@@ -49,6 +49,8 @@ extension Job {
     private func cloneSeed(_ member: Member) {
         guard parameters.seed == .reflink else { return }
         do throws(Errno) { try member.twin.clone(from: member.source) } catch {
+            // It has what it had when the job was asked for: everything is to be copied.
+            member.table.markUncounted(ByteRange(0, member.knownLength))
             fail(.target, error, member)
         }
     }

@@ -6,9 +6,7 @@ import SystemPackage
 struct MemberParts {
     let image: Image
     let path: FilePath
-    /// Bytes of the image; fixed where a block device serves it.
     let size: UInt64
-    let isFixed: Bool
     let source: FileDescriptor
     let twin: Twin
 
@@ -24,7 +22,7 @@ struct MemberParts {
             throw error
         }
         (image, self.path, source) = (opened.image, path, opened.source)
-        (size, isFixed) = (opened.status.size, opened.isFixed)
+        size = opened.status.size
     }
 
     /// Gives everything back: another member was refused.
@@ -102,10 +100,9 @@ private struct OpenedImage {
     let source: FileDescriptor
     /// Of the image's own file, with the size that the image has.
     let status: FileStatus
-    let isFixed: Bool
 
     init(_ path: FilePath, _ engine: Engine) throws(CommandError) {
-        let (source, own, isFixed) = try Self.open(path, engine)
+        let (source, own) = try Self.open(path, engine)
         do throws(CommandError) {
             guard own.kind == .regular else {
                 throw CommandError(
@@ -119,8 +116,7 @@ private struct OpenedImage {
                 engine.release(image)
                 throw error
             }
-            (self.image, self.path, self.source) = (image, path, source)
-            (status, self.isFixed) = (own, isFixed)
+            (self.image, self.path, self.source, status) = (image, path, source, own)
         } catch {
             try? source.close()
             throw error
@@ -148,17 +144,17 @@ private struct OpenedImage {
 
     private static func open(
         _ path: FilePath, _ engine: Engine
-    ) throws(CommandError) -> (FileDescriptor, FileStatus, isFixed: Bool) {
+    ) throws(CommandError) -> (FileDescriptor, FileStatus) {
         do throws(Errno) {
             let opened = try engine.openBacking(of: path)
-            if opened.twin == nil { return (opened.descriptor, opened.own, false) }
+            if opened.twin == nil { return (opened.descriptor, opened.own) }
             var own = opened.own
             let backing = try opened.descriptor.status()
             let isDevice = backing.kind == .blockDevice
             let length = engine.serving.backing(of: own.identity)?.length
             own.size = isDevice ? length ?? own.size : backing.size
             own.allocated = isDevice ? own.size : backing.allocated
-            return (opened.descriptor, own, isDevice)
+            return (opened.descriptor, own)
         } catch {
             throw CommandError(
                 .unknownImage,

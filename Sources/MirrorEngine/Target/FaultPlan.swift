@@ -7,8 +7,12 @@ final class FaultPlan: Sendable {
     enum Call: Sendable { case read, write, zero, setSize, flush, publish }
 
     let error: Errno
-    private let first: Int
-    private let isLasting: Bool
+    private enum Due {
+        case once(Int)
+        case from(Int)
+        case every(Int)
+    }
+    private let due: Due
     private let state = Mutex((calls: 0, isMended: false, wasReached: false))
 
     /// - Parameters:
@@ -16,8 +20,13 @@ final class FaultPlan: Sendable {
     ///   - isLasting: whether all later ones fail too, until `mend`.
     init(error: Errno, first: Int, isLasting: Bool) {
         self.error = error
-        self.first = first
-        self.isLasting = isLasting
+        due = isLasting ? .from(first) : .once(first)
+    }
+
+    /// - Parameter every: of so many calls the last one fails.
+    init(error: Errno, every: Int) {
+        self.error = error
+        due = .every(every)
     }
 
     /// Whether any call has failed.
@@ -30,7 +39,12 @@ final class FaultPlan: Sendable {
     func pass(_ call: Call) throws(Errno) {
         let fails = state.withLock { state in
             state.calls += 1
-            let isDue = isLasting ? state.calls >= first : state.calls == first
+            let isDue =
+                switch due {
+                case .once(let number): state.calls == number
+                case .from(let number): state.calls >= number
+                case .every(let count): state.calls % count == 0
+                }
             guard isDue, !state.isMended else { return false }
             state.wasReached = true
             return true

@@ -91,9 +91,9 @@ import Testing
         if case .retry = event { world.isBackingOff = false }
         if case .flushSeen = event { world.isAwaitingFlush = false }
         if case .flushWaitOver = event { world.isAwaitingFlush = false }
-        if case .preCutDone(let isGood) = event {
+        if case .preCutDone = event {
             world.preCuts -= 1
-            world.isFrozen = world.isFrozen || isGood
+            world.isFrozen = true
         }
         if case .switched(let isDone) = event {
             (world.isSwitching, world.hasSwitched) = (false, isDone)
