@@ -32,15 +32,17 @@ extension Job {
             switch change {
             case .speed(let speed):
                 limit.set(speed)
-                isThrottled = false
-                throttleNumber += 1
+                endThrottle()
             case .maxPause(let milliseconds): maxPause = milliseconds
             case .onSourceError(let policy): machine.onSourceError = policy
             case .onTargetError(let policy): machine.onTargetError = policy
             case .maxRetries(let count): machine.maxRetries = count
             case .copyMode(let mode): setCopyMode(mode)
             case .writeTimeout(let milliseconds): writeTimeout = milliseconds
-            case .pace, .minSpeed: break
+            case .pace(let wanted):
+                pace.set(wanted)
+                endThrottle()
+            case .minSpeed(let speed): pace.set(minSpeed: speed)
             }
         }
         updateForwarding()

@@ -15,6 +15,7 @@ extension Job {
         if isAtRest, machine.mayCopy, isLengthDirty { return copyLengths() }
         perform(machine.handle(.observed(observe())))
         if isAtRest { sleep() }
+        armPace()
         armTick()
         publishReport()
     }
@@ -75,7 +76,10 @@ extension Job {
     private func isThrottledNow() -> Bool {
         // A hold ends the sooner the better: it is not throttled.
         if machine.isHolding { return false }
-        guard let wait = limit.wait(at: ContinuousClock.now - .origin) else { return false }
+        let now = ContinuousClock.now - .origin
+        let (first, second) = (limit.wait(at: now), pace.limit.wait(at: now))
+        guard first != nil || second != nil else { return false }
+        let wait = max(first ?? .zero, second ?? .zero)
         if isThrottled { return true }
         isThrottled = true
         let number = throttleNumber
@@ -88,9 +92,18 @@ extension Job {
         return true
     }
 
+    /// A limit was changed: whoever waits for it looks again.
+    func endThrottle() {
+        isThrottled = false
+        throttleNumber += 1
+    }
+
     private func start(_ batch: CopyBatch, on lane: Lane, hasPermit: Bool) {
         busyLanes += 1
-        limit.spend(batch.ranges.reduce(0) { $0 + Int($1.count) })
+        let count = batch.ranges.reduce(0) { $0 + Int($1.count) }
+        limit.spend(count)
+        pace.limit.spend(count)
+        pace.started += count
         let failures = flushFailures.load(ordering: .sequentiallyConsistent)
         lane.queue.async { [self] in
             let results = lane.copy(batch)
@@ -198,9 +211,10 @@ extension Job {
 
     /// Granules that fit a batch: a tenth of a second's worth where there is a limit; at least one.
     private var batchRoom: Int {
-        let bytes =
-            limit.bytesPerSecond > 0
-            ? min(Self.batchBytes, limit.bytesPerSecond / 10) : Self.batchBytes
+        var bytes = Self.batchBytes
+        for rate in [limit.bytesPerSecond, pace.limit.bytesPerSecond] where rate > 0 {
+            bytes = min(bytes, rate / 10)
+        }
         return max(1, bytes / granularity.bytes)
     }
 }

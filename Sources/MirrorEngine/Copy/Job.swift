@@ -15,6 +15,7 @@ import SystemPackage
 /// | an image with its twin and its table | `Member.swift` |
 /// | what is refused at the start | `JobParts.swift` |
 /// | how it starts | `Job+Start.swift` |
+/// | how much the guest is spared | `Job+Pace.swift` |
 /// | what is copied when | `Job+Copy.swift`; what a lane does with it: `Lane.swift` |
 /// | whether guest writes go to the twin at once | `Job+Forwarding.swift` |
 /// | hold, flush, publication | `Job+Cut.swift` |
@@ -39,6 +40,7 @@ final class Job: @unchecked Sendable {
 
     var machine: JobMachine
     var limit: RateLimit
+    var pace: Pace
     var progress = Progress()
     var maxPause: Int
 
@@ -64,9 +66,9 @@ final class Job: @unchecked Sendable {
     var busyLanes = 0
     /// The clerk sets the size or scans: nothing is taken meanwhile.
     var isClerkBusy = false
-    /// Waiting for the speed limit.
+    /// Waiting for `speed` or `pace`.
     var isThrottled = false
-    /// Which wait for the speed limit is the valid one.
+    /// Which such wait is the valid one.
     var throttleNumber = 0
 
     /// The member whose extents are taken now.
@@ -121,6 +123,7 @@ final class Job: @unchecked Sendable {
         members = parts.members.map { Member($0, parts.parameters) }
         machine = JobMachine(parameters)
         limit = RateLimit(bytesPerSecond: parameters.speed)
+        pace = Pace(parameters)
         maxPause = parameters.maxPause
         copyMode = parameters.copyMode
         writeTimeout = parameters.writeTimeout
