@@ -5,7 +5,7 @@ import Testing
 @testable import MirrorEngine
 
 @Suite struct PaceTests {
-    @Test(arguments: ["", " min-speed=50M", " min-speed=50M speed=20M", " pace=full"])
+    @Test(arguments: ["", " min-speed=50M", " pace=full"])
     func `whatever the pace, a job beside a guest that never rests ends, and the twin is equal`(
         options: String
     ) throws {

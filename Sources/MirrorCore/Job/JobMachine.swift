@@ -128,7 +128,7 @@ public struct JobMachine: Sendable {
     var isCommitting = false
     /// Failures in a row that `ignore` has passed over.
     var failures = 0
-    var isBackingOff = false
+    public internal(set) var isBackingOff = false
 
     public var onSourceError: JobParameters.ErrorPolicy
     public var onTargetError: JobParameters.ErrorPolicy

@@ -20,6 +20,14 @@ extension Job {
         return "resumed"
     }
 
+    /// A job never runs otherwise than asked: the same rules as at its start.
+    private func refuseContradictions(_ changes: [ParameterChange]) throws(CommandError) {
+        var wanted = parameters
+        wanted.copyMode = copyMode
+        for case .copyMode(let mode) in changes { wanted.copyMode = mode }
+        try wanted.refuseContradictions()
+    }
+
     private func setCopyMode(_ mode: JobParameters.CopyMode) {
         copyMode = mode
         isFallenBack = false
@@ -28,6 +36,7 @@ extension Job {
 
     func set(_ changes: [ParameterChange]) throws(CommandError) -> String {
         try refuseWhenOver("set")
+        try refuseContradictions(changes)
         for change in changes {
             switch change {
             case .speed(let speed):

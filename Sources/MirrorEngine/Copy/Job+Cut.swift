@@ -65,6 +65,7 @@ extension Job {
             return
         }
         isFlushing = true
+        guestFlushes.begin()
         let covered = members.map { $0.takeUnflushed() }
         bytesSinceFlush = 0
         let isEnd = settles && machine.phase == .completing
@@ -109,6 +110,8 @@ extension Job {
         _ settles: Bool, _ covered: [DirtyTable], _ failure: (member: Member, error: Errno)?
     ) {
         isFlushing = false
+        defer { startGuestFlush() }
+        if failure == nil { guestFlushes.end() }
         if let failure {
             flushFailures.add(1, ordering: .sequentiallyConsistent)
             for (member, covered) in zip(members, covered) {
@@ -118,6 +121,8 @@ extension Job {
             mustFlushAgain = false
             counts.cutTime = nil
             fail(.target, failure.error, failure.member)
+            // The source is durable: that is all that a guest hears of.
+            guestFlushes.end()
         } else if mustFlushAgain {
             mustFlushAgain = false
             return flush(settles: true)

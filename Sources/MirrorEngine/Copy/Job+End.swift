@@ -23,6 +23,7 @@ extension Job {
             return concludeIfQuiet()
         }
         let image = member.image
+        image.twinFlushes.remove(self)
         image.quiesce(on: queue) { [self] in
             image.trackers.replace(with: image.trackers.all.filter { $0.table !== member.table })
             detach(rest.dropFirst())

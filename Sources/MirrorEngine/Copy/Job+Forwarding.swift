@@ -41,6 +41,7 @@ extension Job {
         let mayForward = isWanted && machine.mayCopy
         for member in members { member.forwarder?.turn(on: mayForward) }
         if mayForward { watchForwards() }
+        letGuestFlushesGo()
         // The guest waits for nothing of a job that is over.
         if machine.isOver { abandonForwards(sentBefore: .now) }
     }
@@ -72,20 +73,22 @@ extension Job {
         queue.asyncAfter(deadline: .now() + .milliseconds(milliseconds)) { [weak self] in
             guard let self else { return }
             isWatchingForwards = false
-            if abandonForwards(sentBefore: .now - .milliseconds(writeTimeout)) > 0 { fallBack() }
+            if abandonForwards(sentBefore: .now - .milliseconds(writeTimeout)) > 0 {
+                fallBack("a write to the twin")
+            }
             if isForwarding { watchForwards() }
         }
     }
 
     /// The target is too slow to wait for: background, until the user or `auto` decides otherwise.
-    private func fallBack() {
+    func fallBack(_ what: String) {
         isFallenBack = true
         copyModeControl.abandoned(at: .now - .origin)
         updateForwarding()
         publishReport()
         var job = report()
         job.error =
-            "a write to the twin took longer than write-timeout=\(writeTimeout) ms: back to"
+            "\(what) took longer than write-timeout=\(writeTimeout) ms: back to"
             + " copy-mode=background"
         services.tell(.fellBack, job)
         wake()

@@ -18,6 +18,7 @@ import SystemPackage
 /// | how much the guest is spared | `Job+Pace.swift` |
 /// | what is copied when | `Job+Copy.swift`; what a lane does with it: `Lane.swift` |
 /// | whether guest writes go to the twin at once | `Job+Forwarding.swift` |
+/// | a guest's flush that means the twin too | `Job+GuestFlush.swift` |
 /// | hold, flush, publication | `Job+Cut.swift` |
 /// | what comes right before and after a cut | `Job+Hooks.swift` |
 /// | errors and what becomes of them | `Job+Errors.swift` |
@@ -57,6 +58,8 @@ final class Job: @unchecked Sendable {
 
     var bytesSinceFlush = 0
     var isFlushing = false
+    /// Of guests, with `fsync=both`.
+    var guestFlushes = GuestFlushes()
     /// Failed flushes. What was written while one failed may be lost: it does not count as copied.
     let flushFailures = Atomic<Int>(0)
     /// The flush that is under way began before source and twin agreed: another has to follow.

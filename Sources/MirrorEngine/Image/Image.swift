@@ -27,6 +27,9 @@ public final class Image: Sendable {
     /// Jobs that wait for a guest's flush.
     let flushWatches = FlushWatches()
 
+    /// Jobs that make their twins durable with a guest's flush.
+    let twinFlushes = TwinFlushes()
+
     /// Where changes that a hold had parked are run again, one after the other.
     let replay = DispatchQueue(label: "twinfs.replay", qos: .userInitiated)
 

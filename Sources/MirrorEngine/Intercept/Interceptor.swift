@@ -116,7 +116,7 @@ extension Image {
     public func whenLifted(_ retry: @escaping @Sendable () -> Void) { gate.park(retry) }
 
     /// Makes the source durable. A failure sticks until the last handle is closed: filesystems report
-    /// it once and then pretend. Corresponds to `fsync(2)` and `fdatasync(2)`.
+    /// it once and then pretend. Twins follow where `flushesTwins` says so. Corresponds to `fsync(2)` and `fdatasync(2)`.
     public func flush(dataOnly: Bool, through descriptor: FileDescriptor) throws(Errno) {
         let earlier = flushFailure.load(ordering: .acquiring)
         if earlier != 0 { throw Errno(rawValue: earlier) }
