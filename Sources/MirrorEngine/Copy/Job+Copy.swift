@@ -11,6 +11,7 @@ extension Job {
     func advance() {
         guard isRunning else { return concludeIfQuiet() }
         for member in members { member.table.stayAwake() }
+        watchSpace()
         if machine.mayCopy, !isClerkBusy { fillLanes() }
         if isAtRest, machine.mayCopy, isLengthDirty { return copyLengths() }
         perform(machine.handle(.observed(observe())))
@@ -23,6 +24,7 @@ extension Job {
     /// Nothing is being copied and nothing else is under way that will call `advance`.
     private var isAtRest: Bool {
         busyLanes == 0 && !isClerkBusy && (!isThrottled || machine.isHolding)
+            && !(space.isLooking && awaitsSpace)
     }
 
     private func observe() -> JobMachine.Observation {
@@ -46,6 +48,7 @@ extension Job {
         for member in members { member.table.fallAsleep() }
         guard members.contains(where: { !$0.table.isClean }), machine.mayCopy else {
             for lane in idleLanes { lane.rest() }
+            space.watch.rest()
             return
         }
         for member in members { member.table.stayAwake() }
@@ -53,7 +56,7 @@ extension Job {
     }
 
     private func fillLanes() {
-        while machine.mayCopy, !idleLanes.isEmpty, !isThrottledNow() {
+        while machine.mayCopy, !idleLanes.isEmpty, !awaitsSpace, !isThrottledNow() {
             // The first lane is free; each further one needs one of the mount's permits.
             let needsPermit = busyLanes > 0
             if needsPermit, !services.permits.take() { return }

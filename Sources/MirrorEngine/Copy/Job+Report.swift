@@ -97,9 +97,9 @@ extension Job {
         guard !machine.isOver else { return }
         // While agreement is wanted the job keeps looking: a change that marks nothing may have been in the
         // way of the last look, and nobody tells when it is done.
-        if members.allSatisfy({ $0.table.isAsleep && $0.table.isClean }),
-            machine.phase == .ready || machine.isPaused
-        {
+        let isQuiet = members.allSatisfy { $0.table.isAsleep && $0.table.isClean }
+        // A forwarded write wakes nobody.
+        if isQuiet, machine.phase == .ready && !isForwarding || machine.isPaused {
             progress.rest()
             return publishReport()
         }

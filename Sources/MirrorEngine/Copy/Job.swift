@@ -18,6 +18,7 @@ import SystemPackage
 /// | how much the guest is spared | `Job+Pace.swift` |
 /// | what is copied when | `Job+Copy.swift`; what a lane does with it: `Lane.swift` |
 /// | whether guest writes go to the twin at once | `Job+Forwarding.swift` |
+/// | how it stops before the target is full | `Job+Space.swift` |
 /// | a guest's flush that means the twin too | `Job+GuestFlush.swift` |
 /// | hold, flush, publication | `Job+Cut.swift` |
 /// | what comes right before and after a cut | `Job+Hooks.swift` |
@@ -42,6 +43,7 @@ final class Job: @unchecked Sendable {
     var machine: JobMachine
     var limit: RateLimit
     var pace: Pace
+    var space: Space
     var progress = Progress()
     var maxPause: Int
 
@@ -127,6 +129,7 @@ final class Job: @unchecked Sendable {
         machine = JobMachine(parameters)
         limit = RateLimit(bytesPerSecond: parameters.speed)
         pace = Pace(parameters)
+        space = Space(parameters)
         maxPause = parameters.maxPause
         copyMode = parameters.copyMode
         writeTimeout = parameters.writeTimeout
