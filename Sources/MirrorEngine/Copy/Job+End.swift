@@ -23,6 +23,7 @@ extension Job {
             return concludeIfQuiet()
         }
         let image = member.image
+        image.twinFlushes.remove(self)
         image.quiesce(on: queue) { [self] in
             image.trackers.remove(member.table)
             detach(rest.dropFirst())
