@@ -156,6 +156,15 @@ struct Guest: Sendable {
         change { bytes.withUnsafeBytes { image.write($0, at: offset, through: descriptor) } }
     }
 
+    /// A flush as the mount does it: returns when it is answered.
+    func flush() throws(Errno) {
+        try image.flush(dataOnly: false, through: descriptor)
+        guard image.flushesTwins else { return }
+        let done = DispatchSemaphore(value: 0)
+        image.flushTwins { done.signal() }
+        done.wait()
+    }
+
     func truncate(to size: UInt64) { _ = change { image.truncate(to: size, through: descriptor) } }
 
     func allocate(_ mode: AllocationMode, at offset: UInt64, count: UInt64) {

@@ -16,9 +16,18 @@ extension Job {
     func resume() throws(CommandError) -> String {
         try refuseWhenOver("resume")
         counts.error = nil
+        resumeSpace()
         perform(machine.handle(.resume))
         publishReport()
         return "resumed"
+    }
+
+    /// A job never runs otherwise than asked: the same rules as at its start.
+    private func refuseContradictions(_ changes: [ParameterChange]) throws(CommandError) {
+        var wanted = parameters
+        wanted.copyMode = copyMode
+        for case .copyMode(let mode) in changes { wanted.copyMode = mode }
+        try wanted.refuseContradictions()
     }
 
     private func setCopyMode(_ mode: JobParameters.CopyMode) {
@@ -29,19 +38,23 @@ extension Job {
 
     func set(_ changes: [ParameterChange]) throws(CommandError) -> String {
         try refuseWhenOver("set")
+        try refuseContradictions(changes)
         for change in changes {
             switch change {
             case .speed(let speed):
                 limit.set(speed)
-                isThrottled = false
-                throttleNumber += 1
+                verification?.setSpeed(speed)
+                endThrottle()
             case .maxPause(let milliseconds): maxPause = milliseconds
             case .onSourceError(let policy): machine.onSourceError = policy
             case .onTargetError(let policy): machine.onTargetError = policy
             case .maxRetries(let count): machine.maxRetries = count
             case .copyMode(let mode): setCopyMode(mode)
             case .writeTimeout(let milliseconds): writeTimeout = milliseconds
-            case .pace, .minSpeed: break
+            case .pace(let wanted):
+                pace.set(wanted)
+                endThrottle()
+            case .minSpeed(let speed): pace.set(minSpeed: speed)
             }
         }
         updateForwarding()
@@ -123,7 +136,7 @@ extension Job {
                 + " more; look at its status in a moment")
     }
 
-    private func refuseWhenOver(_ verb: String) throws(CommandError) {
+    func refuseWhenOver(_ verb: String) throws(CommandError) {
         guard machine.isOver else { return }
         throw CommandError(
             .badState,

@@ -23,15 +23,16 @@ extension Job {
             return concludeIfQuiet()
         }
         let image = member.image
+        image.twinFlushes.remove(self)
         image.quiesce(on: queue) { [self] in
-            image.trackers.replace(with: image.trackers.all.filter { $0.table !== member.table })
+            image.trackers.remove(member.table)
             detach(rest.dropFirst())
         }
     }
 
     /// Concludes as soon as nothing of the job is under way on sources and twins, and all are closed.
     func concludeIfQuiet() {
-        guard isDetached, !isLetGo, busyLanes == 0, !isClerkBusy, !isFlushing,
+        guard isDetached, !isLetGo, busyLanes == 0, !isClerkBusy, !isFlushing, !isVerifying,
             members.allSatisfy({ $0.forwarder?.isIdle ?? true })
         else { return }
         isLetGo = true

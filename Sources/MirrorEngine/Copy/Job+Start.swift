@@ -39,8 +39,9 @@ extension Job {
         let size = (try? member.imageSize()) ?? member.knownLength
         image.end.reached(size)
         _ = image.end.mayHaveGrown(to: size, since: image.end.begin(), isCertain: true)
-        image.trackers.replace(with: image.trackers.all + [tracker])
+        image.trackers.add(tracker)
         _ = member.table.markLength()
+        watchGuestFlushes(of: image)
         cloneSeed(member)
     }
 

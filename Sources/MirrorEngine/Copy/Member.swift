@@ -27,6 +27,13 @@ final class Member: @unchecked Sendable {
     var knownLength: UInt64
     /// Where the next extent is looked for, in granules.
     var cursor = 0
+    /// Odd while the twin is being given the image's size. Any thread may look.
+    let resizes = Atomic<UInt64>(0)
+    /// The smallest size that the twin was given since a verification last asked: it may have changed what
+    /// lies above.
+    let lowestResize = Atomic<UInt64>(.max)
+    /// What a verification found to differ and nobody has had copied again; nil where nothing was found.
+    var differing: DirtyTable?
 
     init(_ parts: MemberParts, _ parameters: JobParameters) {
         (image, path, source, twin) = (parts.image, parts.path, parts.source, parts.twin)
@@ -123,6 +130,7 @@ extension Member {
         do throws(Errno) { size = try imageSize() } catch {
             throw Failure(side: .source, error: error)
         }
+        lowestResize.min(size, ordering: .sequentiallyConsistent)
         do throws(Errno) { try twin.setSize(size) } catch {
             throw Failure(side: .target, error: error)
         }
@@ -138,6 +146,14 @@ extension Member {
             _ = table.markLength()
         }
     }
+
+    /// The size is about to be given to the twin: counted before its mark is cleared.
+    func beginResize() {
+        resizes.add(1, ordering: .sequentiallyConsistent)
+        table.takeLength()
+    }
+
+    func endResize() { resizes.add(1, ordering: .sequentiallyConsistent) }
 
     /// Closes both sides; nothing of the job is under way on them.
     func close() {

@@ -211,6 +211,12 @@ extension Twin {
         try store.zero(there, unmap: unmap)
     }
 
+    /// Bytes that the twin has now; a device's are fixed.
+    func size() throws(Errno) -> UInt64 {
+        try faults?.pass(.read)
+        return try store.size()
+    }
+
     /// Gives the twin the image's size. A device only has to be large enough.
     func setSize(_ size: UInt64) throws(Errno) {
         try faults?.pass(.setSize)
@@ -231,6 +237,15 @@ extension Twin {
         guard let file else { throw .notSupported }
         try file.descriptor.clone(source)
         try file.descriptor.setSize(try source.status().size)
+    }
+}
+
+extension Twin {
+    /// Free bytes of the twin's filesystem; nil where it needs none of them any more, or nobody can tell.
+    func room() -> Int? {
+        guard let file, let status = try? file.descriptor.status(), status.allocated < status.size
+        else { return nil }
+        return (try? file.descriptor.availableSpace()).map { Int(clamping: $0) }
     }
 }
 
