@@ -80,7 +80,9 @@ extension Job {
         // The end is told once the job is off its images (`conclude`).
         if machine.isOver { return }
         publishReport()
-        services.tell(.statusChange, report())
+        // A job that has recovered from an ignored error is where it was.
+        if toldStatus != machine.status { services.tell(.statusChange, report()) }
+        toldStatus = machine.status
         if machine.phase == .ready || machine.phase == .completing, !hasToldReady {
             hasToldReady = true
             services.tell(.ready, report())

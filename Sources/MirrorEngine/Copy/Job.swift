@@ -104,6 +104,8 @@ final class Job: @unchecked Sendable {
     var nextHold = ContinuousClock.now
     var isTicking = false
     var hasToldReady = false
+    /// What the last JOB_STATUS_CHANGE said.
+    var toldStatus: String?
     /// No change of the images is marked for this job any more.
     var isDetached = false
     /// Its end has been told.
