@@ -24,7 +24,7 @@ extension Job {
         }
         let image = member.image
         image.quiesce(on: queue) { [self] in
-            image.trackers.replace(with: image.trackers.all.filter { $0.table !== member.table })
+            image.trackers.remove(member.table)
             detach(rest.dropFirst())
         }
     }

@@ -1,4 +1,5 @@
 import MirrorCore
+import Synchronization
 
 /// Where one job's marks go, and whom to wake when there is something to copy again.
 final class Tracker: Sendable {
@@ -22,16 +23,22 @@ final class Tracker: Sendable {
 /// `nonisolated(unsafe)`: the buffer is replaced only while the gate is held and its gauge idle, so no
 /// reader is between `enter` and `leave`; the gate's atomics order the replacement before later readers.
 final class TrackerList: Sendable {
+    /// Held while the list is changed: jobs and checkpoints of one image may begin and end in one hold.
+    private let changing = Mutex<Void>(())
     private nonisolated(unsafe) var trackers: UnsafeMutableBufferPointer<Unmanaged<Tracker>> =
         .init(
             start: nil, count: 0)
 
     deinit { replace(with: []) }
 
-    var isEmpty: Bool { trackers.isEmpty }
+    /// Only between a held, idle gate and its lift, as `remove`.
+    func add(_ tracker: Tracker) { changing.withLock { _ in replace(with: all + [tracker]) } }
 
-    /// Only between a held, idle gate and its lift.
-    func replace(with new: [Tracker]) {
+    func remove(_ table: DirtyTable) {
+        changing.withLock { _ in replace(with: all.filter { $0.table !== table }) }
+    }
+
+    private func replace(with new: [Tracker]) {
         for tracker in trackers { tracker.release() }
         trackers.deallocate()
         trackers = .allocate(capacity: new.count)
