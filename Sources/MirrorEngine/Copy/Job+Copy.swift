@@ -28,6 +28,10 @@ extension Job {
     }
 
     private func observe() -> JobMachine.Observation {
+        // Before the look: whatever exists now has marked every change after the instant of agreement.
+        if machine.isEnding, !machine.isSettling {
+            cutCheckpoints = members.map { services.checkpoints($0.image) }
+        }
         // R5. A size that was taken is with the clerk.
         let agrees =
             busyLanes == 0 && !isClerkBusy && DirtyTable.areInSync(members.map(\.table))

@@ -99,6 +99,8 @@ final class Job: @unchecked Sendable {
     /// While `cut=flush` waits for a guest's flush.
     var flushWatch: FlushWatch?
 
+    /// The checkpoints that existed when source and twin agreed last, for each member.
+    var cutCheckpoints: [[String]] = []
     var heldSince: ContinuousClock.Instant?
     var holdCount = 0
     var nextHold = ContinuousClock.now
@@ -194,4 +196,6 @@ struct JobServices: Sendable {
     let switchOver: @Sendable ([Move]) throws(CommandError) -> Void
     /// The twin that serves an image; nil where its own file does.
     let servingPath: @Sendable (Image) -> FilePath?
+    /// The ids of the checkpoints that mark every change of an image now.
+    let checkpoints: @Sendable (Image) -> [String]
 }
