@@ -241,10 +241,11 @@ extension Job {
             }
             queue.async { [self] in
                 isClerkBusy = false
+                if failures.allSatisfy({ $0 == nil }) { succeeded(.size) }
                 for (member, failure) in zip(changed, failures) {
                     guard let failure else { continue }
                     _ = member.table.markLength()
-                    fail(failure.side, failure.error, member)
+                    fail(failure.side, failure.error, member, in: .size)
                 }
                 advance()
             }

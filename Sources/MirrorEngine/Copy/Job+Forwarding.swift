@@ -19,7 +19,7 @@ extension Job {
             failed: { [weak self, weak member] error in
                 guard let self, let member else { return }
                 queue.async {
-                    self.fail(.target, error, member)
+                    self.fail(.target, error, member, in: .forward)
                     self.advance()
                 }
             },

@@ -50,6 +50,8 @@ extension Job {
     private func cloneSeed(_ member: Member) {
         guard parameters.seed == .reflink else { return }
         do throws(Errno) { try member.twin.clone(from: member.source) } catch {
+            // R10: the twin is empty, whoever lets the job go on.
+            member.table.markUncounted(ByteRange(0, member.knownLength))
             fail(.target, error, member)
         }
     }

@@ -10,6 +10,7 @@ final class FaultPlan: Sendable {
     let error: Errno
     private let first: Int
     private let isLasting: Bool
+    private let only: Call?
     private let state = Mutex(State())
 
     private struct State {
@@ -23,7 +24,9 @@ final class FaultPlan: Sendable {
     /// - Parameters:
     ///   - first: number of the call that fails, from 1.
     ///   - isLasting: whether all later ones fail too, until `mend`.
-    init(error: Errno, first: Int, isLasting: Bool) {
+    ///   - only: calls of another kind neither count nor fail.
+    init(error: Errno, first: Int, isLasting: Bool, only: Call? = nil) {
+        self.only = only
         self.error = error
         self.first = first
         self.isLasting = isLasting
@@ -45,6 +48,7 @@ final class FaultPlan: Sendable {
     /// Counts a call; throws where it is to fail.
     func pass(_ call: Call) throws(Errno) {
         let fails = state.withLock { state in
+            if let only, call != only { return false }
             state.calls += 1
             state.counts[call, default: 0] += 1
             let isDue = isLasting ? state.calls >= first : state.calls == first
