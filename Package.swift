@@ -34,6 +34,7 @@ let package = Package(
     targets: [
         .target(name: "CFuse", cSettings: linux, linkerSettings: [.linkedLibrary("fuse3")]),
         .target(name: "CLinux", cSettings: linux),
+        .target(name: "CNBD", cSettings: linux, linkerSettings: [.linkedLibrary("nbd")]),
         .target(
             name: "MirrorCore", dependencies: [deque], cSettings: linux,
             swiftSettings: pure),
@@ -49,10 +50,14 @@ let package = Package(
             dependencies: ["CFuse", "MirrorEngine", "MirrorCore", "MirrorSystem", logging, system],
             cSettings: linux,
             swiftSettings: house),
+        .target(
+            name: "MirrorNBD", dependencies: ["CNBD", "MirrorEngine", "MirrorCore", system],
+            cSettings: linux, swiftSettings: house),
         .executableTarget(
             name: "twinfs",
             dependencies: [
-                "MirrorFuse", "MirrorEngine", "MirrorCore", "MirrorSystem", arguments, logging,
+                "MirrorFuse", "MirrorNBD", "MirrorEngine", "MirrorCore", "MirrorSystem", arguments,
+                logging,
                 system,
             ],
             cSettings: linux,
@@ -67,7 +72,9 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "MirrorEngineTests",
-            dependencies: ["MirrorEngine", "MirrorCore", "MirrorSystem", system, logging],
+            dependencies: [
+                "MirrorEngine", "MirrorNBD", "MirrorCore", "MirrorSystem", system, logging,
+            ],
             cSettings: linux,
             swiftSettings: house),
         .testTarget(

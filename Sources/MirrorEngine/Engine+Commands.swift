@@ -44,11 +44,8 @@ extension Engine {
             try run(id, reply) { (job) throws(CommandError) in
                 try job.complete(switchOver: switchOver)
             }
-        case .verify(let id, _):
-            throw CommandError(
-                .notSupported,
-                "verify \(NameText.shown(id)): not built yet: use complete switch=off, then cmp the source and the twin"
-            )
+        case .verify(let id, let repair):
+            try run(id, reply) { (job) throws(CommandError) in try job.verify(repair: repair) }
         case .checkpoint:
             throw CommandError(.notSupported, "checkpoint is not built yet: use sync=full")
         case .dismiss(let id):
@@ -103,7 +100,7 @@ extension Engine {
         DispatchQueue(label: "twinfs.start", qos: .utility).async { [self] in
             do throws(CommandError) {
                 let job = try makeJob(paths, parameters)
-                let target = shown(job.members[0].twin.place.path)
+                let target = job.members[0].twin.place.name
                 job.begin {
                     reply(CommandResult(ok: "\(NameText.shown(job.id)): mirroring to \(target)"))
                 }

@@ -23,17 +23,25 @@ public final class Engine: Sendable {
     let faults: FaultPlan?
     private let started = ContinuousClock.now
 
+    /// How a target that is a URI is connected to; nil where no client is built in.
+    let opener: TwinStoreOpener?
+
     /// - Parameter source: the source directory, O_PATH or readable; stays the caller's to close.
-    public convenience init(configuration: MountConfiguration, source: FileDescriptor, log: Logger)
-    {
-        self.init(configuration: configuration, source: source, log: log, faults: nil)
+    public convenience init(
+        configuration: MountConfiguration, source: FileDescriptor, log: Logger,
+        opener: TwinStoreOpener? = nil
+    ) {
+        self.init(
+            configuration: configuration, source: source, log: log, faults: nil, opener: opener)
     }
 
     init(
-        configuration: MountConfiguration, source: FileDescriptor, log: Logger, faults: FaultPlan?
+        configuration: MountConfiguration, source: FileDescriptor, log: Logger, faults: FaultPlan?,
+        opener: TwinStoreOpener? = nil
     ) {
         self.configuration = configuration
         self.faults = faults
+        self.opener = opener
         self.source = source
         self.log = log
         let images = images

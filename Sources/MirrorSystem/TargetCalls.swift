@@ -157,12 +157,17 @@ extension FilePath {
             return false
         }
         defer { try? file.close() }
-        do throws(Errno) {
-            _ = try retrying { clinux_probe_writers(file.rawValue) }
-            return false
-        } catch {
-            return error == .resourceTemporarilyUnavailable
+        // A process that is being started holds what its parent has open until it runs: look again.
+        for _ in 0..<5 {
+            do throws(Errno) {
+                _ = try retrying { clinux_probe_writers(file.rawValue) }
+                return false
+            } catch {
+                if error != .resourceTemporarilyUnavailable { return false }
+            }
+            usleep(10_000)
         }
+        return true
     }
 }
 

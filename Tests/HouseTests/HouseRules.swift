@@ -17,8 +17,13 @@ private let mayImport: [String: Set<String>] = [
         "CFuse", "MirrorEngine", "MirrorCore", "MirrorSystem", "SystemPackage", "Logging",
         "Synchronization",
     ],
+    "CNBD": [],
+    "MirrorNBD": [
+        "CNBD", "Dispatch", "MirrorEngine", "MirrorCore", "SystemPackage", "Synchronization",
+    ],
     "twinfs": [
-        "ArgumentParser", "Dispatch", "MirrorFuse", "MirrorEngine", "MirrorCore", "MirrorSystem",
+        "ArgumentParser", "Dispatch", "MirrorNBD", "MirrorFuse", "MirrorEngine", "MirrorCore",
+        "MirrorSystem",
         "SystemPackage", "Logging", "FoundationEssentials", "Synchronization",
     ],
 ]

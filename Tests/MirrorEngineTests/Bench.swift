@@ -17,9 +17,16 @@ final class Bench: Sendable {
     let state: FilePath
     let engine: Engine
     private let directory: FileDescriptor
+    /// Engines beside the first.
+    private let others = Mutex<[Engine]>([])
 
-    /// - Parameter keepsState: whether there is a state directory.
-    init(_ root: String? = nil, faults: FaultPlan? = nil, keepsState: Bool = true) throws {
+    /// - Parameters:
+    ///   - keepsState: whether there is a state directory.
+    ///   - opener: what targets that are URIs lead to.
+    init(
+        _ root: String? = nil, faults: FaultPlan? = nil, keepsState: Bool = true,
+        opener: TwinStoreOpener? = nil
+    ) throws {
         let base = root ?? NSTemporaryDirectory()
         let name = "twinfs-bench-\(ThisProcess.id)-\(UInt32.random(in: 0...UInt32.max))"
         self.root = FilePath(base).appending(name)
@@ -28,23 +35,27 @@ final class Bench: Sendable {
         for path in [self.root, source, target] { _ = try path.makeDirectory() }
         directory = try FileDescriptor.openBacking(source, .readOnly, .directory)
         state = self.root.appending("var").appending("state")
-        engine = Self.engine(self.root, directory, faults, keepsState ? state : nil)
+        engine = Self.engine(self.root, directory, faults, keepsState ? state : nil, opener)
     }
 
     /// A second engine on the same directories: what the next mount finds.
     ///
     /// - Parameter state: another state directory than the bench's.
     func remounted(state: FilePath? = nil) -> Engine {
-        Self.engine(root, directory, nil, state ?? self.state)
+        let engine = Self.engine(root, directory, nil, state ?? self.state)
+        others.withLock { $0.append(engine) }
+        return engine
     }
 
     private static func engine(
-        _ root: FilePath, _ source: FileDescriptor, _ faults: FaultPlan?, _ state: FilePath?
+        _ root: FilePath, _ source: FileDescriptor, _ faults: FaultPlan?, _ state: FilePath?,
+        _ opener: TwinStoreOpener? = nil
     ) -> Engine {
         var configuration = MountConfiguration(
             source: root.appending("source"), mountpoint: root.appending("mount"))
         configuration.stateDirectory = state
-        return Engine(configuration: configuration, source: source, log: log, faults: faults)
+        return Engine(
+            configuration: configuration, source: source, log: log, faults: faults, opener: opener)
     }
 
     private static var log: Logger {
@@ -54,6 +65,8 @@ final class Bench: Sendable {
     }
 
     deinit {
+        // A save that came later would make the directory anew.
+        for engine in others.withLock({ $0 }) + [engine] { engine.serving.finishSaving() }
         try? directory.close()
         try? FileManager.default.removeItem(atPath: root.string)
     }

@@ -1,5 +1,6 @@
 import Foundation
 import MirrorCore
+import MirrorNBD
 import MirrorSystem
 import SystemPackage
 
@@ -77,15 +78,16 @@ final class TargetBench {
             status = try source.status()
         } catch { throw CommandError(.io, "\(error)") }
         defer { try? directory.close() }
+        let isWhole = name.hasPrefix("/") || name.hasPrefix("nbd")
         let place = try TargetPlace(
-            name.hasPrefix("/") ? FilePath(name) : path(name),
+            named: isWhole ? Array(name.utf8) : path(name).bytes,
             .init(
                 source: directory, sourcePath: root.appending("source"),
                 mountpoint: root.appending("mount"), image: status, relativePath: "vm.img"),
             try TwinBeginning(parameters))
         return try Twin(
             place, status, named: "vm.img", parameters, source: source, targetIsZero: targetIsZero,
-            faults: faults)
+            opener: NBDStore.open, faults: faults)
     }
 
     /// What the first pass would do, in pieces of 64 KiB.

@@ -34,6 +34,9 @@ extension DirtyTable {
     private var hasNoHolds: Bool { counters.claimed == 0 && counters.forwarded == 0 }
     private var isUnmarked: Bool { counters.dirty == 0 && !counters.isLengthDirty }
 
+    /// Whether a mark by `markUncounted` is under way, which `takeExtent` may not find yet.
+    public var hasOwnMarks: Bool { counters.hasOwnMarks }
+
     public var isLengthDirty: Bool { counters.isLengthDirty }
 
     /// The job takes over the change of size: cleared before the size is read (R2 for the length).

@@ -36,11 +36,12 @@ extension JobMachine {
 
     /// Came too late where the job has left the attempt: the guest is frozen for nothing then.
     mutating func preCutDone(_ isGood: Bool) -> [Action] {
-        guard stage == .freezing, !isOver else { return isGood ? [.postCut] : [] }
+        guard stage == .freezing, !isOver else { return [.postCut] }
         stage = .copying
         guard isGood else {
+            // It may have got as far as the freeze.
             ending = nil
-            return become(.ready) + [.copy]
+            return [.postCut] + become(.ready) + [.copy]
         }
         isFrozen = true
         return awaitFlushOrHold()

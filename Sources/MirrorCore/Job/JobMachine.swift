@@ -97,7 +97,7 @@ public struct JobMachine: Sendable {
         case publish
         /// Run `pre-cut`, then `preCutDone`.
         case preCut
-        /// Run `post-cut`; nobody waits for it.
+        /// Run `post-cut`; nobody waits for it. After every `pre-cut`, also one that failed.
         case postCut
         /// Hold at the next flush of a guest with nothing in flight, then `flushSeen`; or `flushWaitOver`.
         case awaitFlush
@@ -125,16 +125,17 @@ public struct JobMachine: Sendable {
     /// `pre-cut` was run and `post-cut` was not.
     var isFrozen = false
     /// The record of the switch-over is being written: there is no way back but its own failure.
-    var isCommitting = false
+    public internal(set) var isCommitting = false
     /// Failures in a row that `ignore` has passed over.
-    var failures = 0
+    public internal(set) var failures = 0
     public internal(set) var isBackingOff = false
 
     public var onSourceError: JobParameters.ErrorPolicy
     public var onTargetError: JobParameters.ErrorPolicy
     public var maxRetries: Int
-    let hasPreCut: Bool
-    let cutsAtFlush: Bool
+    /// What precedes a cut.
+    private(set) var hasPreCut: Bool
+    private(set) var cutsAtFlush: Bool
 
     public init(_ parameters: JobParameters) {
         onSourceError = parameters.onSourceError
@@ -143,6 +144,9 @@ public struct JobMachine: Sendable {
         hasPreCut = parameters.preCut != nil
         cutsAtFlush = parameters.cut == .flush
     }
+
+    /// The mount ends: there is no guest any more to be frozen, or to flush.
+    public mutating func forgetGuest() { (hasPreCut, cutsAtFlush) = (false, false) }
 
     public var isOver: Bool { phase == .completed || phase == .cancelled || phase == .failed }
     /// Whether extents may be taken now.
@@ -220,8 +224,7 @@ extension JobMachine {
         case .bulk: isPaused ? "paused" : "running"
         case .ready: isPaused ? "standby" : "ready"
         case .completing: isPaused ? "standby" : "waiting"
-        case .completed: "concluded"
-        case .cancelled, .failed: "aborting"
+        case .completed, .cancelled, .failed: "concluded"
         }
     }
 }

@@ -27,6 +27,9 @@ struct CutHook: Sendable {
         }
     }
 
+    /// Calls `body` once everything that was asked for has been run.
+    func afterAll(_ body: @escaping @Sendable () -> Void) { queue.async(execute: body) }
+
     private func failure(_ program: [UInt8], _ arguments: [[UInt8]]) -> String? {
         do throws(Errno) {
             let child = try ChildProcess(

@@ -7,6 +7,7 @@ import SystemPackage
 extension Job {
     func pause() throws(CommandError) -> String {
         try refuseWhenOver("pause")
+        try refuseWhileSwitching("pause")
         perform(machine.handle(.pause))
         publishReport()
         return "paused; writes go on and are marked"
@@ -43,6 +44,7 @@ extension Job {
             switch change {
             case .speed(let speed):
                 limit.set(speed)
+                verification?.setSpeed(speed)
                 endThrottle()
             case .maxPause(let milliseconds): maxPause = milliseconds
             case .onSourceError(let policy): machine.onSourceError = policy
@@ -62,9 +64,18 @@ extension Job {
         return "changed"
     }
 
-    /// QEMU's cancel: in bulk, or with `force`, the end at once; in ready, the end when both agree.
+    /// QEMU's cancel: in bulk, or with `force`, the end at once; in ready, the end when both agree. As there
+    /// a paused job goes on: paused it would never agree.
     func cancel(force: Bool) throws(CommandError) -> String {
         try refuseWhenOver("cancel")
+        try refuseWhileSwitching("cancel")
+        if !force, machine.ending == .switchOver {
+            throw CommandError(
+                .badState,
+                "cancel: job \(NameText.shown(id)): is about to switch the guest over; to stop that, and leave"
+                    + " the twin as it is: cancel force=on")
+        }
+        if !force, machine.wasReady, machine.isPaused { _ = try resume() }
         perform(machine.handle(.end(force ? .now : .soft)))
         publishReport()
         return machine.isOver
@@ -87,7 +98,13 @@ extension Job {
                 "job \(NameText.shown(id)): a sync=none twin without a seed holds only what was written since"
                     + " its start and never equals the image; end it with cancel")
         }
-        if switchOver { try refuseSwitchOver() }
+        if switchOver { try refuseSwitchOver() } else { try refuseWhileSwitching("complete") }
+        if !switchOver, machine.ending == .switchOver {
+            throw CommandError(
+                .badState,
+                "complete switch=off: job \(NameText.shown(id)): is about to switch the guest over; to stop that:"
+                    + " cancel force=on")
+        }
         perform(machine.handle(.end(switchOver ? .switchOver : .soft)))
         publishReport()
         return switchOver
@@ -106,12 +123,21 @@ extension Job {
     func shutDown(_ done: @escaping @Sendable () -> Void) {
         whenEnded = done
         if isConcluded { return tellEnd() }
+        machine.forgetGuest()
         let isSound = machine.wasReady && !machine.isPaused && !isDelta
         if !isSound { counts.error = counts.error ?? "the mount ended before the twin was in sync" }
         perform(machine.handle(.end(isSound ? .soft : .now)))
     }
 
-    private func refuseWhenOver(_ verb: String) throws(CommandError) {
+    private func refuseWhileSwitching(_ verb: String) throws(CommandError) {
+        guard machine.isCommitting else { return }
+        throw CommandError(
+            .badState,
+            "\(verb): job \(NameText.shown(id)): its switch-over is being recorded and cannot be stopped any"
+                + " more; look at its status in a moment")
+    }
+
+    func refuseWhenOver(_ verb: String) throws(CommandError) {
         guard machine.isOver else { return }
         throw CommandError(
             .badState,

@@ -31,6 +31,8 @@ extension Job {
         // R5. A size that was taken is with the clerk.
         let agrees =
             busyLanes == 0 && !isClerkBusy && DirtyTable.areInSync(members.map(\.table))
+            // What a verification has found has to be copied first.
+            && !(machine.isEnding && isVerifying)
             // A write that is forwarded right after that instant would be in the twin of a cut, without
             // those before it that were not.
             && (machine.isHolding || !machine.isEnding || !isForwarding)
@@ -40,13 +42,16 @@ extension Job {
         return .init(
             agrees: agrees && (machine.isHolding || isFree || !machine.needsAttempt),
             passDone: passes > 0,
-            affordable: estimate <= maxPause * 1000 / 2 && isFree)
+            affordable: estimate <= maxPause * 1000 / 2 && isFree && !isVerifying)
     }
 
     /// Waits for the next mark. Marks that came before the table heard of it are found by the second look.
     private func sleep() {
-        for member in members { member.table.fallAsleep() }
-        guard members.contains(where: { !$0.table.isClean }), machine.mayCopy else {
+        let isForQuiet = machine.isEnding || machine.phase == .bulk
+        for member in members { member.table.fallAsleep(isForQuiet: isForQuiet) }
+        // What is dirty under a forward wakes the copier when the forward ends.
+        let hasWork = members.contains { $0.table.canTake || $0.table.isLengthDirty }
+        guard hasWork, machine.mayCopy else {
             for lane in idleLanes { lane.rest() }
             space.watch.rest()
             return
@@ -232,7 +237,7 @@ extension Job {
     private func copyLengths() {
         isClerkBusy = true
         let changed = members.filter { $0.table.isLengthDirty }
-        for member in changed { member.table.takeLength() }
+        for member in changed { member.beginResize() }
         atomicMemoryFence(ordering: .sequentiallyConsistent)
         clerk.async { [self] in
             let failures = changed.map { member -> Member.Failure? in
@@ -241,12 +246,13 @@ extension Job {
             }
             queue.async { [self] in
                 isClerkBusy = false
-                if failures.allSatisfy({ $0 == nil }) { succeeded(.size) }
                 for (member, failure) in zip(changed, failures) {
+                    if failure != nil { _ = member.table.markLength() }
+                    member.endResize()
                     guard let failure else { continue }
-                    _ = member.table.markLength()
                     fail(failure.side, failure.error, member, in: .size)
                 }
+                if failures.allSatisfy({ $0 == nil }) { succeeded(.size) }
                 advance()
             }
         }

@@ -9,6 +9,7 @@ import SystemPackage
 extension Job {
     func perform(_ actions: [JobMachine.Action]) {
         updateForwarding()
+        updateVerification()
         for action in actions {
             switch action {
             case .hold: hold()
@@ -68,13 +69,14 @@ extension Job {
         guestFlushes.begin()
         let covered = members.map { $0.takeUnflushed() }
         bytesSinceFlush = 0
-        let isEnd = settles && machine.phase == .completing
+        // A switch-over leaves no twin behind that could be worth something.
+        let isEnd = settles && machine.phase == .completing && machine.ending == .soft
         if isEnd, counts.lastPause == nil { counts.lastPause = 0 }
         if isEnd { counts.cutTime = WallClock.now.seconds }
         let cutTime = counts.cutTime
         clerk.async { [self] in
             let failure = flushTwins(isEnd: isEnd, cutTime)
-            queue.async { [self] in flushed(settles, covered, failure) }
+            queue.async { [self] in flushed(settles, isEnd: isEnd, covered, failure) }
         }
     }
 
@@ -107,7 +109,8 @@ extension Job {
     /// written beside the flush: the kernel reports a lost page once, to whoever flushes next. Whoever
     /// wrote and has not noted it in `unflushed` by now sees the count of failures moved.
     private func flushed(
-        _ settles: Bool, _ covered: [DirtyTable], _ failure: (member: Member, error: Errno)?
+        _ settles: Bool, isEnd: Bool, _ covered: [DirtyTable],
+        _ failure: (member: Member, error: Errno)?
     ) {
         isFlushing = false
         defer { startGuestFlush() }
@@ -119,6 +122,8 @@ extension Job {
             flushFailures.add(1, ordering: .sequentiallyConsistent)
             for (member, covered) in zip(members, covered) {
                 member.markAgain(covered)
+                // A mark under way may stand where `takeUnflushed` does not look yet.
+                while member.unflushed.hasOwnMarks { PlainThread.sleep(.microseconds(10)) }
                 member.markAgain(member.takeUnflushed())
             }
             mustFlushAgain = false
@@ -126,13 +131,27 @@ extension Job {
             fail(.target, failure.error, failure.member, in: .flush)
             // The source is durable: that is all that a guest hears of.
             guestFlushes.end()
-        } else if mustFlushAgain {
-            mustFlushAgain = false
-            return flush(settles: true)
-        } else if settles {
-            perform(machine.handle(.flushed))
+        } else {
+            if mustFlushAgain {
+                mustFlushAgain = false
+                return flush(settles: true)
+            }
+            if settles { perform(machine.handle(.flushed)) }
         }
+        if isEnd, failure == nil, !machine.isOver, !machine.isSettling { takeBackAnnotations() }
         advance()
+    }
+
+    /// The cut was not to be after all, and the twins are about to be written again.
+    private func takeBackAnnotations() {
+        isClerkBusy = true
+        clerk.async { [self] in
+            for member in members { member.twin.annotate(.inconsistent) }
+            queue.async { [self] in
+                isClerkBusy = false
+                advance()
+            }
+        }
     }
 
     private func publish() {

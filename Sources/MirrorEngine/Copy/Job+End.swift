@@ -25,20 +25,22 @@ extension Job {
         let image = member.image
         image.twinFlushes.remove(self)
         image.quiesce(on: queue) { [self] in
-            image.trackers.replace(with: image.trackers.all.filter { $0.table !== member.table })
+            image.trackers.remove(member.table)
             detach(rest.dropFirst())
         }
     }
 
     /// Concludes as soon as nothing of the job is under way on sources and twins, and all are closed.
     func concludeIfQuiet() {
-        guard isDetached, !isLetGo, busyLanes == 0, !isClerkBusy, !isFlushing,
+        guard isDetached, !isLetGo, busyLanes == 0, !isClerkBusy, !isFlushing, !isVerifying,
             members.allSatisfy({ $0.forwarder?.isIdle ?? true })
         else { return }
         isLetGo = true
         idleLanes = []
+        let isWorthless = machine.phase != .completed && !isDelta
         clerk.async { [self] in
             for member in members {
+                if isWorthless { member.twin.annotate(.inconsistent) }
                 member.image.unfollow(member.source)
                 member.close()
             }
@@ -60,15 +62,27 @@ extension Job {
         for member in members { member.image.endJob() }
         markEnded()
         publishReport()
-        services.tell(.statusChange, report())
+        tellStatus()
         services.tell(machine.phase == .cancelled ? .cancelled : .completed, report())
         services.ended(self)
         tellEnd()
     }
 
+    /// As in QEMU a job that did not succeed passes through `aborting`.
+    private func tellStatus() {
+        var report = report()
+        if machine.phase != .completed {
+            report.status = "aborting"
+            services.tell(.statusChange, report)
+            report.status = machine.status
+        }
+        services.tell(.statusChange, report)
+    }
+
     /// Tells whoever waits for the end of the mount.
     func tellEnd() {
-        whenEnded?()
-        whenEnded = nil
+        guard let told = whenEnded.take() else { return }
+        // A guest that `pre-cut` has frozen is thawed before the daemon ends.
+        hook.afterAll(told)
     }
 }

@@ -4,11 +4,9 @@ import SystemPackage
 
 // On the job's queue: errors of source and target. A guest sees none of the target's.
 
-/// What can fail, apart from the copy of an extent. Each is over when the same has succeeded: a target that
-/// takes writes and fails every flush must come to the end of `max-retries` too.
+/// What can fail, apart from the copy or the forward of an extent. Each is over when the same has
+/// succeeded: a target that takes writes and fails every flush must come to the end of `max-retries` too.
 enum Effort: Hashable, Sendable {
-    /// Of a guest's write. It is marked, so the copier's success makes good for it.
-    case forward
     case size, flush, publication
 }
 
@@ -21,9 +19,7 @@ extension Job {
 
     /// An extent was copied: an error that was passed over is over once what had failed is copied.
     func copied(_ member: Member, _ extent: Range<Int>) {
-        succeeded(.forward)
-        guard let trouble = troubled, !machine.isBackingOff, trouble.member === member,
-            trouble.extent.overlaps(extent)
+        guard let trouble = troubled, trouble.member === member, trouble.extent.overlaps(extent)
         else { return }
         troubled = nil
         recover()
@@ -35,7 +31,8 @@ extension Job {
     }
 
     private func recover() {
-        guard troubled == nil, troubledEfforts.isEmpty, !machine.isPaused else { return }
+        guard troubled == nil, troubledEfforts.isEmpty, !machine.isPaused, !machine.isBackingOff
+        else { return }
         counts.error = nil
         perform(machine.handle(.recovered))
     }
@@ -79,7 +76,7 @@ extension Job {
     /// The name that a twin has now.
     func shownTwin(_ member: Member) -> String {
         let hasName = machine.wasReady && !isDelta
-        return shown(hasName ? member.twin.place.path : member.twin.workingPath)
+        return hasName ? member.twin.place.name : member.twin.workingName
     }
 
     /// `ignore`: again after a pause that doubles with each failure in a row, 100 ms to 10 s, beginning with

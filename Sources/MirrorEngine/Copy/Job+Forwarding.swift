@@ -16,10 +16,11 @@ extension Job {
             flushFailures: { [weak self] in
                 self?.flushFailures.load(ordering: .sequentiallyConsistent) ?? 0
             },
-            failed: { [weak self, weak member] error in
+            failed: { [weak self, weak member] bytes, error in
                 guard let self, let member else { return }
                 queue.async {
-                    self.fail(.target, error, member, in: .forward)
+                    let granules = self.granularity.granules(touching: bytes)
+                    self.failed(member, granules, .target, error)
                     self.advance()
                 }
             },
@@ -40,10 +41,10 @@ extension Job {
             }
         let mayForward = isWanted && machine.mayCopy
         for member in members { member.forwarder?.turn(on: mayForward) }
-        if mayForward { watchForwards() }
+        watchForwards()
         letGuestFlushesGo()
         // The guest waits for nothing of a job that is over.
-        if machine.isOver { abandonForwards(sentBefore: .now) }
+        if machine.isOver { for member in members { member.forwarder?.close() } }
     }
 
     /// Looks once a second, with the rates.
@@ -67,16 +68,19 @@ extension Job {
 
     /// `write-timeout`: while writes are forwarded, looks for those that took too long.
     private func watchForwards() {
-        guard writeTimeout > 0, !isWatchingForwards else { return }
+        // Also those that began before forwarding was turned off.
+        let isNeeded = isForwarding || members.contains { !($0.forwarder?.isIdle ?? true) }
+        guard isNeeded, writeTimeout > 0, !isWatchingForwards else { return }
         isWatchingForwards = true
         let milliseconds = max(1, writeTimeout / 4)
         queue.asyncAfter(deadline: .now() + .milliseconds(milliseconds)) { [weak self] in
             guard let self else { return }
             isWatchingForwards = false
-            if abandonForwards(sentBefore: .now - .milliseconds(writeTimeout)) > 0 {
+            let instant = ContinuousClock.now - .milliseconds(writeTimeout)
+            if writeTimeout > 0, abandonForwards(sentBefore: instant) > 0 {
                 fallBack("a write to the twin")
             }
-            if isForwarding { watchForwards() }
+            watchForwards()
         }
     }
 
@@ -94,7 +98,6 @@ extension Job {
         wake()
     }
 
-    @discardableResult
     private func abandonForwards(sentBefore instant: ContinuousClock.Instant) -> Int {
         members.reduce(0) { $0 + ($1.forwarder?.abandon(sentBefore: instant) ?? 0) }
     }

@@ -23,6 +23,7 @@ extension Job {
             counts.error = "no cut: \(failure); the job goes on, try again when it is mended"
         }
         perform(machine.handle(.preCutDone(failure == nil)))
+        endAgainAtShutDown()
         advance()
     }
 
@@ -80,18 +81,28 @@ final class FlushWatch: Sendable {
     /// under way.
     func flushed() {
         guard let job, !isDone.load(ordering: .acquiring) else { return }
-        for member in job.members { member.image.gate.hold(by: self) { job.wake() } }
+        // Of its own: another flush may hold and lift at the same time.
+        let hold = Hold(job)
         let isQuiet = job.members.allSatisfy(\.image.gate.gauge.isIdle)
-        guard isQuiet, end() else { return lift(job) }
+        guard isQuiet, end() else { return hold.lift() }
         job.queue.async {
             // The job's own hold takes over before this one ends.
             job.flushWatched(.flushSeen)
-            self.lift(job)
+            hold.lift()
         }
     }
 
-    private func lift(_ job: Job) {
-        for member in job.members { member.image.lift(by: self) }
+    private final class Hold: Sendable {
+        private let job: Job
+
+        init(_ job: Job) {
+            self.job = job
+            for member in job.members { member.image.gate.hold(by: self) { job.wake() } }
+        }
+
+        func lift() {
+            for member in job.members { member.image.lift(by: self) }
+        }
     }
 }
 

@@ -10,9 +10,11 @@ extension Job {
         // R5, asked from outside. The copier sleeps, so no size is with the clerk.
         let isSynced =
             DirtyTable.areInSync(members.map(\.table)) && members.allSatisfy(\.table.isAsleep)
+            && !hasFindings.load(ordering: .acquiring)
         var report = snapshot.withLock { $0 }
         report.opens = members.reduce(0) { $0 + $1.image.opens }
         if isLivePhase(report.phase) { addLiveNumbers(&report, isSynced) }
+        lastVerification.withLock { $0 }?.add(to: &report)
         return report
     }
 
@@ -37,7 +39,7 @@ extension Job {
     func publishReport() {
         if machine.isOver, !isConcluded { return }
         var report = JobReport(
-            id: NameText.shown(id), images: shownImages, target: shown(shownTarget))
+            id: NameText.shown(id), images: shownImages, target: shownTarget)
         report.phase = machine.phase.rawValue
         report.status = machine.status
         report.sync = parameters.sync.rawValue
@@ -81,8 +83,8 @@ extension Job {
     private var shownImages: [String] { members.map { shown($0.image.path) } }
 
     /// The name that the first twin has, or will have once it was in sync.
-    private var shownTarget: FilePath {
-        isDelta ? members[0].twin.workingPath : members[0].twin.place.path
+    private var shownTarget: String {
+        isDelta ? members[0].twin.workingName : members[0].twin.place.name
     }
 
     /// Samples the rates once a second while there is something to tell; sleeps with the copier.
@@ -97,9 +99,9 @@ extension Job {
         guard !machine.isOver else { return }
         // While agreement is wanted the job keeps looking: a change that marks nothing may have been in the
         // way of the last look, and nobody tells when it is done.
-        let isQuiet = members.allSatisfy { $0.table.isAsleep && $0.table.isClean }
-        // A forwarded write wakes nobody.
-        if isQuiet, machine.phase == .ready && !isForwarding || machine.isPaused {
+        let isAtPeace = members.allSatisfy { $0.table.isAsleep && $0.table.isClean }
+        // Forwarded writes mark nothing and wake nobody, and somebody has to see when they get fewer.
+        if isAtPeace, machine.phase == .ready && !isForwarding || machine.isPaused {
             progress.rest()
             return publishReport()
         }

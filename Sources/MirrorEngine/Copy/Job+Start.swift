@@ -39,7 +39,7 @@ extension Job {
         let size = (try? member.imageSize()) ?? member.knownLength
         image.end.reached(size)
         _ = image.end.mayHaveGrown(to: size, since: image.end.begin(), isCertain: true)
-        image.trackers.replace(with: image.trackers.all + [tracker])
+        image.trackers.add(tracker)
         _ = member.table.markLength()
         watchGuestFlushes(of: image)
         cloneSeed(member)
@@ -50,7 +50,7 @@ extension Job {
     private func cloneSeed(_ member: Member) {
         guard parameters.seed == .reflink else { return }
         do throws(Errno) { try member.twin.clone(from: member.source) } catch {
-            // R10: the twin is empty, whoever lets the job go on.
+            // It has what it had when the job was asked for: everything is to be copied.
             member.table.markUncounted(ByteRange(0, member.knownLength))
             fail(.target, error, member)
         }

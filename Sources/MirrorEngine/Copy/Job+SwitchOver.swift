@@ -12,7 +12,7 @@ extension Job {
         for member in members where member.twin.descriptor == nil {
             throw CommandError(
                 .notSupported,
-                "job \(NameText.shown(id)): the guest cannot go on on \(shown(member.twin.place.path)), which"
+                "job \(NameText.shown(id)): the guest cannot go on on \(member.twin.place.name), which"
                     + " is no file or device of this machine; use complete switch=off")
         }
         if machine.ending == .soft {
@@ -53,6 +53,13 @@ extension Job {
     private func switched(_ failure: CommandError?) {
         if let failure { counts.error = "no switch-over: \(failure.message)" }
         perform(machine.handle(.switched(failure == nil)))
+        endAgainAtShutDown()
         advance()
+    }
+
+    /// The mount ends and the job has fallen back to ready: the twin is to be worth something all the same.
+    func endAgainAtShutDown() {
+        guard whenEnded != nil, machine.phase == .ready else { return }
+        perform(machine.handle(.end(.soft)))
     }
 }

@@ -22,12 +22,13 @@ import SystemPackage
 /// | a guest's flush that means the twin too | `Job+GuestFlush.swift` |
 /// | hold, flush, publication | `Job+Cut.swift` |
 /// | what comes right before and after a cut | `Job+Hooks.swift` |
+/// | comparing while the guest runs | `Job+Verify.swift`, `Verification.swift` |
 /// | errors and what becomes of them | `Job+Errors.swift` |
 /// | the end | `Job+End.swift` |
 /// | commands | `Job+Commands.swift` |
 /// | what the status says | `Job+Report.swift` |
 ///
-/// `@unchecked Sendable`: every `var` is touched on `queue` only, but `snapshot`, which has its lock.
+/// `@unchecked Sendable`: every `var` is touched on `queue` only.
 final class Job: @unchecked Sendable {
     let id: [UInt8]
     /// The image named first, then the others; at least one.
@@ -81,6 +82,15 @@ final class Job: @unchecked Sendable {
     var passes = 0
     /// Something was taken since the pass began.
     var hasTaken = false
+    /// The verification that is under way.
+    var verification: Verification?
+    /// The last one, for the status.
+    let lastVerification = Mutex<Verification?>(nil)
+    /// Bytes of what it found and nobody has had copied again.
+    var findings = 0
+    /// Something is known to differ that no mark tells of. For other threads.
+    let hasFindings = Atomic<Bool>(false)
+
     /// The extent that failed last, until it is copied after all.
     var troubled: (member: Member, extent: Range<Int>)?
     /// What else failed and has not succeeded since.
@@ -144,10 +154,10 @@ final class Job: @unchecked Sendable {
         let lanes = max(1, min(Self.mostLanes, parameters.bufferSize / Lane.largestPiece))
         let size = parameters.bufferSize
         idleLanes = (0..<lanes).map { Lane(label: "twinfs.lane\($0).\(name)", bufferSize: size) }
-        let target = parts.members[0].twin.place.path
+        let target = parts.members[0].twin.place.name
         snapshot = Mutex(
             JobReport(
-                id: name, images: parts.members.map { shown($0.path) }, target: shown(target)))
+                id: name, images: parts.members.map { shown($0.path) }, target: target))
     }
 
     /// Operations in flight at most (QEMU's mirror: 16, of up to 1 MiB too).

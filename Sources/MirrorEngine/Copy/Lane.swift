@@ -40,16 +40,18 @@ final class Lane: @unchecked Sendable {
 
     /// Steps b and c for each extent in turn. The claims stay the caller's to end.
     func copy(_ batch: CopyBatch) -> [CopyResult] {
-        batch.extents.map { extent in
+        let limit = batch.member.readLimit
+        return batch.extents.map { extent in
             var result = CopyResult(extent: extent)
             let bytes = batch.member.table.granularity.bytes(of: extent)
-            copy(bytes, of: batch.member, compares: batch.compares, &result)
+            copy(bytes, of: batch.member, upTo: limit, compares: batch.compares, &result)
             return result
         }
     }
 
     private func copy(
-        _ range: ByteRange, of member: Member, compares: Bool, _ result: inout CopyResult
+        _ range: ByteRange, of member: Member, upTo limit: UInt64, compares: Bool,
+        _ result: inout CopyResult
     ) {
         let buffer = room(for: compares ? 2 : 1)
         var offset = range.lowerBound
@@ -58,7 +60,9 @@ final class Lane: @unchecked Sendable {
             let most = size - Int(offset % UInt64(ZeroScan.block))
             let count = Int(min(UInt64(most), range.upperBound - offset))
             let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
-            guard let done = read(piece, offset, member.source, &result) else { return }
+            let there = limit > offset ? min(UInt64(count), limit - offset) : 0
+            let wanted = UnsafeMutableRawBufferPointer(rebasing: piece[..<Int(there)])
+            guard let done = read(wanted, offset, member.source, &result) else { return }
             let data = UnsafeRawBufferPointer(rebasing: piece[..<done])
             do throws(Errno) {
                 if compares {

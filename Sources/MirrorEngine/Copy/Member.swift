@@ -23,16 +23,21 @@ final class Member: @unchecked Sendable {
 
     /// Sends guest writes to the twin; nil before the job has begun, and for a delta.
     var forwarder: Forwarder?
-    /// Whether a block device serves the image: its size cannot change.
-    private let isFixed: Bool
     /// Size of the image when it was last given to the twin.
     var knownLength: UInt64
     /// Where the next extent is looked for, in granules.
     var cursor = 0
+    /// Odd while the twin is being given the image's size. Any thread may look.
+    let resizes = Atomic<UInt64>(0)
+    /// The smallest size that the twin was given since a verification last asked: it may have changed what
+    /// lies above.
+    let lowestResize = Atomic<UInt64>(.max)
+    /// What a verification found to differ and nobody has had copied again; nil where nothing was found.
+    var differing: DirtyTable?
 
     init(_ parts: MemberParts, _ parameters: JobParameters) {
         (image, path, source, twin) = (parts.image, parts.path, parts.source, parts.twin)
-        (knownLength, isFixed) = (parts.size, parts.isFixed)
+        knownLength = parts.size
         let granularity = parameters.granularity
         table = DirtyTable(granularity: granularity, gauge: image.gate.gauge)
         unflushed = DirtyTable(granularity: granularity, gauge: WriteGauge())
@@ -97,7 +102,14 @@ extension Member {
 
     /// Bytes that the image has now.
     func imageSize() throws(Errno) -> UInt64 {
-        isFixed ? knownLength : try source.status().size
+        let status = try source.status()
+        // A device that serves the image may be larger, and keeps its size.
+        return status.kind == .blockDevice ? knownLength : status.size
+    }
+
+    /// Where the image ends for a reader of `source`; a device goes on behind it. On a lane.
+    var readLimit: UInt64 {
+        (try? source.status().kind) == .blockDevice ? knownLength : .max
     }
 
     /// A failed call, and on which side.
@@ -110,18 +122,21 @@ extension Member {
     ///
     /// R2 for the length: the mark was cleared before the size is read. Marks past the end are forgotten,
     /// since the twin has nothing there any more; the size is then read again, and if the image has grown
-    /// meanwhile what was forgotten too much is marked. So is what a forwarded write had put there before
-    /// the twin was cut: it was in the source by then.
+    /// meanwhile what was forgotten too much is marked. No forwarded write makes a twin longer, but for those
+    /// that a cut overtakes, which mark the size when they end (`ForwardPart`).
     func giveTwinItsSize() throws(Failure) {
         let size: UInt64
+        let cuts = image.end.begin()
         do throws(Errno) { size = try imageSize() } catch {
             throw Failure(side: .source, error: error)
         }
+        lowestResize.min(size, ordering: .sequentiallyConsistent)
         do throws(Errno) { try twin.setSize(size) } catch {
             throw Failure(side: .target, error: error)
         }
         // A device keeps what was behind the old end.
         if twin.isDevice, size > knownLength { table.markUncounted(ByteRange(knownLength, size)) }
+        _ = image.end.mayHaveGrown(to: size, since: cuts, isCertain: true)
         knownLength = size
         let granule = UInt64(table.granularity.bytes)
         table.forgetAll(from: Int((size + granule - 1) / granule))
@@ -131,6 +146,14 @@ extension Member {
             _ = table.markLength()
         }
     }
+
+    /// The size is about to be given to the twin: counted before its mark is cleared.
+    func beginResize() {
+        resizes.add(1, ordering: .sequentiallyConsistent)
+        table.takeLength()
+    }
+
+    func endResize() { resizes.add(1, ordering: .sequentiallyConsistent) }
 
     /// Closes both sides; nothing of the job is under way on them.
     func close() {

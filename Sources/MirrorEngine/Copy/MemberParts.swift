@@ -6,9 +6,7 @@ import SystemPackage
 struct MemberParts {
     let image: Image
     let path: FilePath
-    /// Bytes of the image; fixed where a block device serves it.
     let size: UInt64
-    let isFixed: Bool
     let source: FileDescriptor
     let twin: Twin
 
@@ -24,7 +22,7 @@ struct MemberParts {
             throw error
         }
         (image, self.path, source) = (opened.image, path, opened.source)
-        (size, isFixed) = (opened.status.size, opened.isFixed)
+        size = opened.status.size
     }
 
     /// Gives everything back: another member was refused.
@@ -43,17 +41,24 @@ struct MemberParts {
             throw CommandError(.badValue, "mirror: no target is named; write target=/backup/")
         }
         let named = FilePath(bytes: target)
-        if let home = try home(opened, named, parameters, engine) { return home }
+        let isURI = JobParameters.isURI(target)
+        if !isURI, let home = try home(opened, named, parameters, engine) { return home }
         let place = try TargetPlace(
-            named,
+            named: target,
             .init(
                 source: engine.source, sourcePath: engine.configuration.source,
                 mountpoint: engine.configuration.mountpoint, image: opened.status,
                 relativePath: opened.path), try TwinBeginning(parameters))
-        if !isAlone { try refuseFile(named, place, opened.path) }
+        if !isAlone, !isURI { try refuseFile(target, opened.path) }
+        if !isAlone, isURI {
+            throw CommandError(
+                .badValue,
+                "target \(place.name): is one export, and several files are mirrored; mirror each to an export"
+                    + " of its own")
+        }
         return try Twin(
             place, opened.status, named: opened.path, parameters, source: opened.source,
-            targetIsZero: parameters.targetIsZero, faults: engine.faults)
+            targetIsZero: parameters.targetIsZero, opener: engine.opener, faults: engine.faults)
     }
 
     /// Back to the file that the image had before it was switched to its twin.
@@ -76,13 +81,13 @@ struct MemberParts {
 
     /// Several twins need a directory to lie in as their images lie in the source.
     private static func refuseFile(
-        _ target: FilePath, _ place: TargetPlace, _ path: FilePath
+        _ target: [UInt8], _ path: FilePath
     ) throws(CommandError) {
-        let isDirectory = (try? target.status().kind) == .directory
-        if target.string.hasSuffix("/") || isDirectory { return }
+        let isDirectory = (try? FilePath(bytes: target).status().kind) == .directory
+        if isDirectory || TargetPlace.namesDirectory(target) { return }
         throw CommandError(
             .badValue,
-            "target \(shown(target)): several files are mirrored (\(shown(path)) is one of them), and their"
+            "target \(NameText.shown(target)): several files are mirrored (\(shown(path)) is one of them), and their"
                 + " twins keep their layout: name a directory, e.g. target=/backup/, or use sync=top"
         )
     }
@@ -95,10 +100,9 @@ private struct OpenedImage {
     let source: FileDescriptor
     /// Of the image's own file, with the size that the image has.
     let status: FileStatus
-    let isFixed: Bool
 
     init(_ path: FilePath, _ engine: Engine) throws(CommandError) {
-        let (source, own, isFixed) = try Self.open(path, engine)
+        let (source, own) = try Self.open(path, engine)
         do throws(CommandError) {
             guard own.kind == .regular else {
                 throw CommandError(
@@ -112,8 +116,7 @@ private struct OpenedImage {
                 engine.release(image)
                 throw error
             }
-            (self.image, self.path, self.source) = (image, path, source)
-            (status, self.isFixed) = (own, isFixed)
+            (self.image, self.path, self.source, status) = (image, path, source, own)
         } catch {
             try? source.close()
             throw error
@@ -141,17 +144,17 @@ private struct OpenedImage {
 
     private static func open(
         _ path: FilePath, _ engine: Engine
-    ) throws(CommandError) -> (FileDescriptor, FileStatus, isFixed: Bool) {
+    ) throws(CommandError) -> (FileDescriptor, FileStatus) {
         do throws(Errno) {
             let opened = try engine.openBacking(of: path)
-            if opened.twin == nil { return (opened.descriptor, opened.own, false) }
+            if opened.twin == nil { return (opened.descriptor, opened.own) }
             var own = opened.own
             let backing = try opened.descriptor.status()
             let isDevice = backing.kind == .blockDevice
             let length = engine.serving.backing(of: own.identity)?.length
             own.size = isDevice ? length ?? own.size : backing.size
             own.allocated = isDevice ? own.size : backing.allocated
-            return (opened.descriptor, own, isDevice)
+            return (opened.descriptor, own)
         } catch {
             throw CommandError(
                 .unknownImage,

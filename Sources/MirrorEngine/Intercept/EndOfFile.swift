@@ -21,6 +21,14 @@ struct EndOfFile: ~Copyable, Sendable {
     @inline(__always)
     func begin() -> UInt64 { cuts.load(ordering: .sequentiallyConsistent) }
 
+    /// Before the source is changed up to `end`: whether that may make the file longer.
+    func mayGrow(to end: UInt64) -> Bool { end > known.load(ordering: .sequentiallyConsistent) }
+
+    /// Whether the file was cut since `begin` answered this.
+    func wasCut(since cutsThen: UInt64) -> Bool {
+        cuts.load(ordering: .sequentiallyConsistent) != cutsThen
+    }
+
     /// After the source was changed up to `end`, and before that is marked: nothing of it can be in a
     /// twin before the mark, and a cut that comes after the mark finds `reach` raised.
     @inline(__always)

@@ -63,7 +63,7 @@ public final class Forward: Sendable {
 
     private func run() {
         let cuts = image.end.begin()
-        let parts = makeParts()
+        let parts = makeParts(cuts)
         state.withLock { state in
             state.parts = parts
             state.pending += parts.count
@@ -76,11 +76,16 @@ public final class Forward: Sendable {
         finishedOne()
     }
 
-    private func makeParts() -> [ForwardPart] {
+    /// A write that may make the file longer goes the way of the background: the twin gets its size and what
+    /// lies at its end one after the other, from the copier.
+    private func makeParts(_ cuts: UInt64) -> [ForwardPart] {
         var parts: [ForwardPart] = []
+        if image.end.mayGrow(to: range.upperBound) { return parts }
+        let image = image
         image.trackers.withEach { tracker in
             guard let forwarder = tracker.forwarder, forwarder.isOn else { return }
-            if let part = forwarder.part(of: range) { parts.append(part) }
+            let part = forwarder.part(of: range) { image.end.wasCut(since: cuts) }
+            if let part { parts.append(part) }
         }
         return parts
     }

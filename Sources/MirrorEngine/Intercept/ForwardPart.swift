@@ -10,6 +10,7 @@ final class ForwardPart: Sendable {
     let pieces: [ByteRange]
     let sent = ContinuousClock.now
     private let forwarder: Forwarder
+    private let wasCut: @Sendable () -> Bool
     var table: DirtyTable { forwarder.table }
 
     /// Nothing is called under the lock.
@@ -28,8 +29,10 @@ final class ForwardPart: Sendable {
         var isGood: Bool { source == .good && target == .good && !isAbandoned }
     }
 
-    init(_ forwarder: Forwarder, _ pieces: [ByteRange]) {
-        (self.forwarder, self.pieces) = (forwarder, pieces)
+    init(
+        _ forwarder: Forwarder, _ pieces: [ByteRange], wasCut: @escaping @Sendable () -> Bool
+    ) {
+        (self.forwarder, self.pieces, self.wasCut) = (forwarder, pieces, wasCut)
     }
 
     var byteCount: Int { pieces.reduce(0) { $0 + Int($1.count) } }
@@ -77,10 +80,12 @@ final class ForwardPart: Sendable {
         tellDone()
     }
 
-    /// R4: what may not be on the twin is marked before its forward ends.
+    /// R4: what may not be on the twin is marked before its forward ends. So is the size, where the twin may
+    /// have been cut in between and made longer again by this write.
     private func finish() {
         let isGood = state.withLock { $0.isGood }
         var needsWake = false
+        if !isGood || wasCut(), table.markLength() { needsWake = true }
         for piece in pieces where isGood ? table.endForward(piece) : table.failForward(piece) {
             needsWake = true
         }

@@ -13,12 +13,13 @@ final class Forwarder: Sendable {
     private let unflushed: DirtyTable
     private let twin: Twin
     private let flushFailures: @Sendable () -> Int
-    /// Tells the job of a failure of the twin.
-    private let failed: @Sendable (Errno) -> Void
+    /// Tells the job that the twin did not take these bytes.
+    private let failed: @Sendable (ByteRange, Errno) -> Void
     /// Tells the job's queue to look.
     let wake: @Sendable () -> Void
 
     private let on = Atomic<Bool>(false)
+    private let closed = Atomic<Bool>(false)
     private let bytes = Atomic<Int>(0)
     /// The job looks again once `bytes` has come so far.
     private let alarm = Atomic<Int>(.max)
@@ -35,7 +36,8 @@ final class Forwarder: Sendable {
 
     init(
         table: DirtyTable, unflushed: DirtyTable, twin: Twin, label: String,
-        flushFailures: @escaping @Sendable () -> Int, failed: @escaping @Sendable (Errno) -> Void,
+        flushFailures: @escaping @Sendable () -> Int,
+        failed: @escaping @Sendable (ByteRange, Errno) -> Void,
         wake: @escaping @Sendable () -> Void
     ) {
         (self.table, self.unflushed, self.twin) = (table, unflushed, twin)
@@ -45,6 +47,13 @@ final class Forwarder: Sendable {
 
     var isOn: Bool { on.load(ordering: .sequentiallyConsistent) }
     func turn(on isOn: Bool) { on.store(isOn, ordering: .sequentiallyConsistent) }
+
+    /// The job is over: nothing is sent any more, and no guest waits for what was sent.
+    func close() {
+        turn(on: false)
+        closed.store(true, ordering: .sequentiallyConsistent)
+        abandon(sentBefore: .now)
+    }
 
     /// Bytes that went to the twin this way so far.
     var forwardedBytes: Int { bytes.load(ordering: .relaxed) }
@@ -59,10 +68,12 @@ final class Forwarder: Sendable {
     var isIdle: Bool { state.withLock { $0.underWay.isEmpty } }
 
     /// What of a write goes to the twin; nil where nothing does.
-    func part(of range: ByteRange) -> ForwardPart? {
+    ///
+    /// - Parameter wasCut: whether the image was cut since the write began.
+    func part(of range: ByteRange, wasCut: @escaping @Sendable () -> Bool) -> ForwardPart? {
         var pieces: [ByteRange] = []
         table.beginForward(range, into: &pieces)
-        return pieces.isEmpty ? nil : ForwardPart(self, pieces)
+        return pieces.isEmpty ? nil : ForwardPart(self, pieces, wasCut: wasCut)
     }
 
     func send(_ part: ForwardPart, _ data: ForwardData, at offset: UInt64) {
@@ -71,6 +82,8 @@ final class Forwarder: Sendable {
             return state.lane(label)
         }
         lane.async { [self] in write(part, data, at: offset) }
+        // Of the end of the job and this write, one sees the other.
+        if closed.load(ordering: .sequentiallyConsistent) { _ = part.abandon() }
     }
 
     /// Gives up waiting for parts that were sent before `instant` and are not done; their guests go on.
@@ -86,13 +99,13 @@ final class Forwarder: Sendable {
     /// lane, one sees the other.
     private func write(_ part: ForwardPart, _ data: ForwardData, at offset: UInt64) {
         let failures = flushFailures()
-        var failure: Errno?
+        var failure: (ByteRange, Errno)?
         for piece in part.pieces {
             let start = Int(piece.lowerBound - offset)
             let slice = UnsafeRawBufferPointer(
                 rebasing: data.bytes[start..<start + Int(piece.count)])
             do throws(Errno) { try twin.write(slice, at: piece.lowerBound) } catch {
-                failure = failure ?? error
+                failure = failure ?? (piece, error)
             }
             unflushed.markUncounted(piece)
         }
@@ -103,7 +116,7 @@ final class Forwarder: Sendable {
             state.underWay[ObjectIdentifier(part)] = nil
             return state.underWay.isEmpty
         }
-        if let failure { failed(failure) }
+        if let (piece, error) = failure { failed(piece, error) }
         // The job may be at its end and wait for the twin to be free.
         if isLast, !isOn { wake() }
     }

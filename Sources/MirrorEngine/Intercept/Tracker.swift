@@ -1,4 +1,5 @@
 import MirrorCore
+import Synchronization
 
 /// Where one job's marks go, and whom to wake when there is something to copy again.
 final class Tracker: Sendable {
@@ -26,12 +27,31 @@ final class TrackerList: Sendable {
         .init(
             start: nil, count: 0)
 
+    /// One replacement at a time: jobs that come and go at once find the gate held and idle at once. Leaf
+    /// lock; changes of the image never take it.
+    private let replacing = Mutex<Void>(())
+
     deinit { replace(with: []) }
 
     var isEmpty: Bool { trackers.isEmpty }
 
     /// Only between a held, idle gate and its lift.
-    func replace(with new: [Tracker]) {
+    func add(_ tracker: Tracker) { change { $0 + [tracker] } }
+
+    /// Only between a held, idle gate and its lift.
+    func remove(_ table: DirtyTable) { change { $0.filter { $0.table !== table } } }
+
+    private func change(_ body: ([Tracker]) -> [Tracker]) {
+        // What goes is let go outside of the lock.
+        let old = replacing.withLock { _ in
+            let old = all
+            replace(with: body(old))
+            return old
+        }
+        withExtendedLifetime(old) {}
+    }
+
+    private func replace(with new: [Tracker]) {
         for tracker in trackers { tracker.release() }
         trackers.deallocate()
         trackers = .allocate(capacity: new.count)
@@ -54,5 +74,5 @@ final class TrackerList: Sendable {
         return false
     }
 
-    var all: [Tracker] { trackers.map { $0.takeUnretainedValue() } }
+    private var all: [Tracker] { trackers.map { $0.takeUnretainedValue() } }
 }

@@ -8,9 +8,13 @@ final class FaultPlan: Sendable {
     enum Call: Sendable { case read, write, zero, setSize, flush, publish }
 
     let error: Errno
-    private let first: Int
-    private let isLasting: Bool
     private let only: Call?
+    private enum Due {
+        case once(Int)
+        case from(Int)
+        case every(Int)
+    }
+    private let due: Due
     private let state = Mutex(State())
 
     private struct State {
@@ -28,8 +32,14 @@ final class FaultPlan: Sendable {
     init(error: Errno, first: Int, isLasting: Bool, only: Call? = nil) {
         self.only = only
         self.error = error
-        self.first = first
-        self.isLasting = isLasting
+        due = isLasting ? .from(first) : .once(first)
+    }
+
+    /// - Parameter every: of so many calls the last one fails.
+    init(error: Errno, every: Int) {
+        self.error = error
+        only = nil
+        due = .every(every)
     }
 
     /// Whether any call has failed.
@@ -37,6 +47,9 @@ final class FaultPlan: Sendable {
 
     /// The disk is well again.
     func mend() { state.withLock { $0.isMended = true } }
+
+    /// It is broken again.
+    func relapse() { state.withLock { $0.isMended = false } }
 
     /// How often a call was made.
     func count(of call: Call) -> Int { state.withLock { $0.counts[call] ?? 0 } }
@@ -51,7 +64,12 @@ final class FaultPlan: Sendable {
             if let only, call != only { return false }
             state.calls += 1
             state.counts[call, default: 0] += 1
-            let isDue = isLasting ? state.calls >= first : state.calls == first
+            let isDue =
+                switch due {
+                case .once(let number): state.calls == number
+                case .from(let number): state.calls >= number
+                case .every(let count): state.calls % count == 0
+                }
             guard isDue, !state.isMended else { return false }
             state.wasReached = true
             return true

@@ -34,7 +34,7 @@ final class Twin: Sendable {
     init(
         _ place: TargetPlace, _ image: FileStatus, named imagePath: FilePath,
         _ parameters: JobParameters, source: FileDescriptor? = nil, targetIsZero: Bool = false,
-        faults: FaultPlan? = nil
+        opener: TwinStoreOpener? = nil, faults: FaultPlan? = nil
     ) throws(CommandError) {
         self.place = place
         self.faults = faults
@@ -50,9 +50,9 @@ final class Twin: Sendable {
             let file = try TwinFile(request)
             (self.file, store) = (file, FileStore(file.descriptor))
             holdsOldBytes = file.holdsOldBytes
-        case .device(let size):
-            try beginning.refuseWithoutFile(shown(place.path))
-            let store = try Self.open(place.path, size)
+        case .device, .export:
+            try beginning.refuseWithoutFile(place.name)
+            let store = try Self.open(place, image, opener)
             (file, self.store) = (nil, store)
             holdsOldBytes = !(try Self.isZero(store, image, place, targetIsZero))
         }
@@ -88,22 +88,40 @@ final class Twin: Sendable {
     }
 
     private static func open(
-        _ path: FilePath, _ size: UInt64
-    ) throws(CommandError) -> DeviceStore {
+        _ place: TargetPlace, _ image: FileStatus, _ opener: TwinStoreOpener?
+    ) throws(CommandError) -> any TwinStore {
+        guard case .export(let uri) = place.kind else { return try device(place) }
+        guard let opener else {
+            throw CommandError(
+                .notSupported, "target \(place.name): no NBD client is built in; name a path")
+        }
+        let store = try opener(uri)
+        if let capacity = store.capacity, capacity < image.size {
+            store.close()
+            throw CommandError(
+                .targetTooSmall,
+                "target \(place.name): the export has \(capacity) bytes, the image has \(image.size);"
+                    + " name one that is at least as large")
+        }
+        return store
+    }
+
+    private static func device(_ place: TargetPlace) throws(CommandError) -> any TwinStore {
+        guard case .device(let size) = place.kind else { preconditionFailure("not a device") }
         do throws(Errno) {
-            return try DeviceStore(path, bytes: size)
+            return try DeviceStore(place.path, bytes: size)
         } catch {
-            throw .target(path, error)
+            throw .target(place.path, error)
         }
     }
 
     /// Whether a target that was there before reads as zero, where the user says that it does.
     private static func isZero(
-        _ store: some TwinStore, _ image: FileStatus, _ place: TargetPlace, _ isAsserted: Bool
+        _ store: any TwinStore, _ image: FileStatus, _ place: TargetPlace, _ isAsserted: Bool
     ) throws(CommandError) -> Bool {
         guard isAsserted else { return false }
         do throws(CommandError) {
-            try store.refuseNonZero(below: image.size, shown(place.path))
+            try store.refuseNonZero(below: image.size, place.name)
             return true
         } catch {
             store.close()
@@ -130,7 +148,10 @@ final class Twin: Sendable {
     /// The name under which it is being written.
     var workingPath: FilePath { file?.workingPath ?? place.path }
 
-    /// Whether the target is of fixed size (a block device): what lies behind the image's end keeps its
+    /// The same, as it may stand in a message.
+    var workingName: String { file.map { shown($0.workingPath) } ?? place.name }
+
+    /// Whether the target is of fixed size (a block device, an export): what lies behind the image's end keeps its
     /// bytes, so whatever the image grows over has to be written.
     var isDevice: Bool { store.capacity != nil }
 
@@ -188,6 +209,12 @@ extension Twin {
         if there.isEmpty { return }
         try faults?.pass(.zero)
         try store.zero(there, unmap: unmap)
+    }
+
+    /// Bytes that the twin has now; a device's are fixed.
+    func size() throws(Errno) -> UInt64 {
+        try faults?.pass(.read)
+        return try store.size()
     }
 
     /// Gives the twin the image's size. A device only has to be large enough.

@@ -43,8 +43,10 @@ struct TwinRequest {
         var opened = try takeOver(directory, &changes) ?? make(directory, &changes)
         if beginning.replaces { opened.replaced = try holdExisting(&changes) }
         try directory.synchronize()
-        // From here on nothing fails: a file that is taken over may lose its end now.
-        try opened.descriptor.setSize(image.size)
+        // A file that is taken over loses its end once the job has begun, if it does.
+        if try opened.descriptor.status().size < image.size {
+            try opened.descriptor.setSize(image.size)
+        }
         opened.descriptor.adopt(owner: image.owner, group: image.group, mode: image.mode)
         return opened
     }

@@ -3,6 +3,7 @@ import Logging
 import MirrorCore
 import MirrorEngine
 import MirrorFuse
+import MirrorNBD
 import MirrorSystem
 import SystemPackage
 
@@ -32,7 +33,8 @@ struct Serving {
     /// Mounts, serves until the mount is gone, and leaves everything saved.
     func run() throws {
         protectProcess()
-        let engine = Engine(configuration: configuration, source: plan.directory, log: log)
+        let engine = Engine(
+            configuration: configuration, source: plan.directory, log: log, opener: NBDStore.open)
         let server = try mount(engine)
         Self.obeySignals(server, log)
         engine.mounted()

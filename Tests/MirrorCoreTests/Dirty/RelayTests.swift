@@ -20,7 +20,7 @@ extension StressTests {
             let relay = Relay(kind, images: images)
             let group = DispatchGroup()
             DispatchQueue(label: "relay").async(group: group) {
-                relay.run(for: .milliseconds(600))
+                relay.run(for: .milliseconds(images == 1 ? 400 : 1600))
             }
             var looks = 0
             while !relay.isOver.load(ordering: .acquiring) {
@@ -45,8 +45,8 @@ private final class Relay: Sendable {
     let isOver = Atomic<Bool>(false)
     private let kind: StressTests.RelayTests.Kind
     private let gauges: [WriteGauge]
-    /// Idle images between the two: they keep a reader on its way from the first to the last.
-    private static let idleImages = 20
+    /// Idle images between the two and behind: they keep a reader on its way from each to the next.
+    private static let idleImages = 200
 
     init(_ kind: StressTests.RelayTests.Kind, images: Int) {
         self.kind = kind
@@ -66,7 +66,7 @@ private final class Relay: Sendable {
     }
 
     private func place(_ number: Int) -> Place {
-        let index = number == 0 ? 0 : tables.count - 1
+        let index = number == 0 ? 0 : tables.count / 2
         return Place(
             table: tables[index], gauge: gauges[index],
             range: ByteRange(at: UInt64(number) * 63 << 27, count: 512))
@@ -76,8 +76,10 @@ private final class Relay: Sendable {
         let end = ContinuousClock.now + time
         let places = [place(0), place(1)]
         var turn = 0
+        var random = SeededGenerator(seed: 1)
         while ContinuousClock.now < end {
-            for _ in 0..<64 {
+            for _ in 0..<16 {
+                dwell(&random)
                 handOn(from: places[turn % 2], to: places[(turn + 1) % 2], turn)
                 turn += 1
             }
@@ -86,6 +88,12 @@ private final class Relay: Sendable {
         isOver.store(true, ordering: .sequentiallyConsistent)
         finish(places[turn % 2], turn)
         while let extent = takeAny() { extent.0.release(extent.1) }
+    }
+
+    /// Holds one place alone for a while, sometimes long and sometimes short, so that a reader meets every gap.
+    private func dwell(_ random: inout SeededGenerator) {
+        let most = UInt64(1) << (5 + random.next() % 9)
+        for _ in 0..<random.next() % most { _ = isOver.load(ordering: .relaxed) }
     }
 
     private func handOn(from old: Place, to new: Place, _ turn: Int) {

@@ -91,9 +91,9 @@ import Testing
         if case .retry = event { world.isBackingOff = false }
         if case .flushSeen = event { world.isAwaitingFlush = false }
         if case .flushWaitOver = event { world.isAwaitingFlush = false }
-        if case .preCutDone(let isGood) = event {
+        if case .preCutDone = event {
             world.preCuts -= 1
-            world.isFrozen = world.isFrozen || isGood
+            world.isFrozen = true
         }
         if case .switched(let isDone) = event {
             (world.isSwitching, world.hasSwitched) = (false, isDone)
@@ -187,6 +187,6 @@ import Testing
         _ = machine.handle(.resume)
         #expect(machine.ioStatus == .ok)
         _ = machine.handle(.failed(.source, isFull: false))
-        #expect(machine.status == "aborting" && machine.phase == .failed)
+        #expect(machine.status == "concluded" && machine.phase == .failed)
     }
 }

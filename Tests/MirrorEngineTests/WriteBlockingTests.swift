@@ -1,0 +1,124 @@
+import Foundation
+import MirrorCore
+import MirrorSystem
+import Synchronization
+import SystemPackage
+import Testing
+
+@testable import MirrorEngine
+
+/// `copy-mode=write-blocking`: writes that overlap, from many threads, on a target that fails now and then.
+@Suite struct WriteBlockingTests {
+    private static let size = UInt64(1 << 20)
+
+    /// Eight writers in one megabyte, any sizes and alignments. After each round the job must come to agree
+    /// by itself, and source and twin be equal.
+    @Test(arguments: [false, true])
+    func `overlapping writers and a failing target leave source and twin equal, round after round`(
+        hasFaults: Bool
+    ) throws {
+        let plan = hasFaults ? FaultPlan(error: .ioError, every: 100) : nil
+        let bench = try Bench(faults: plan)
+        try bench.makeFile("vm.img", bytes: Int(Self.size))
+        let guest = try bench.guest("vm.img")
+        let options = "copy-mode=write-blocking on-target-error=ignore max-retries=1000"
+        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        let seed = UInt64.random(in: 0...UInt64.max)
+        for round in 0..<(hasFaults ? 150 : 600) {
+            writeFromEightThreads(guest, seed &+ UInt64(round) &* 8)
+            guard bench.wait("vm.img", until: { $0.targetState == "synced" }) else {
+                Issue.record("not in sync after round \(round), seed \(seed)")
+                return
+            }
+            guard bench.isEqual("vm.img") else {
+                Issue.record("source and twin differ after round \(round), seed \(seed)")
+                return
+            }
+        }
+        #expect(bench.job("vm.img")?.copyMode == "write-blocking")
+        #expect((plan?.wasReached ?? true) && bench.job("vm.img")?.paused == false)
+        #expect(bench.command("cancel vm.img").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.isEqual("vm.img"))
+    }
+
+    private func writeFromEightThreads(_ guest: Guest, _ seed: UInt64) {
+        DispatchQueue.concurrentPerform(iterations: 8) { thread in
+            var random = SplitMix(seed: seed &+ UInt64(thread))
+            for _ in 0..<6 {
+                let count = 1 + random.next(below: random.next(below: 4) == 0 ? 200_000 : 6000)
+                let offset = random.next(below: Self.size - count)
+                let byte = UInt8(random.next(below: 256))
+                let bytes = [UInt8](repeating: byte, count: Int(count))
+                guard case .done(Int(count)) = guest.write(bytes, at: offset) else {
+                    Issue.record("the guest saw an error, seed \(seed)")
+                    return
+                }
+            }
+        }
+    }
+
+    @Test
+    func `what is forwarded needs no copier, and the mode changes both ways while the job runs`()
+        throws
+    {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 1 << 20)
+        let guest = try bench.guest("vm.img")
+        let options = "copy-mode=background speed=1"
+        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.command("set vm.img \(options)").errno == nil)
+        guest.write([1, 2, 3], at: 70_000)
+        // One byte a second: in the background it stays dirty.
+        guest.write([4, 5, 6], at: 200_000)
+        #expect(bench.job("vm.img")?.copyMode == "background")
+        #expect(bench.wait("vm.img") { $0.dirtyBytes > 0 })
+        #expect(bench.command("set vm.img speed=0 copy-mode=write-blocking").errno == nil)
+        #expect(bench.wait("vm.img") { $0.targetState == "synced" && $0.activelySynced })
+        #expect(bench.command("set vm.img speed=1").errno == nil)
+        for index in 0..<100 { guest.write([9, UInt8(index)], at: UInt64(index) * 9000) }
+        #expect(bench.job("vm.img")?.dirtyBytes == 0)
+        #expect(bench.isEqual("vm.img"))
+        #expect(bench.command("set vm.img copy-mode=background speed=0").errno == nil)
+        guest.write([7], at: 300_000)
+        #expect(bench.wait("vm.img") { $0.targetState == "synced" && !$0.activelySynced })
+        #expect(bench.isEqual("vm.img"))
+    }
+
+    @Test func `sizes, holes and zeroes change beside forwarded writes`() throws {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 1 << 20)
+        let guest = try bench.guest("vm.img")
+        let options = "copy-mode=write-blocking"
+        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        let seed = UInt64.random(in: 0...UInt64.max)
+        for round in 0..<60 {
+            DispatchQueue.concurrentPerform(iterations: 4) { thread in
+                var random = SplitMix(seed: seed &+ UInt64(round * 4 + thread))
+                for _ in 0..<10 { change(guest, &random) }
+            }
+            guard bench.wait("vm.img", until: { $0.targetState == "synced" }),
+                bench.isEqual("vm.img")
+            else {
+                Issue.record("source and twin differ after round \(round), seed \(seed)")
+                return
+            }
+        }
+    }
+
+    private func change(_ guest: Guest, _ random: inout SplitMix) {
+        let offset = random.next(below: 1 << 20)
+        let count = 1 + random.next(below: 50_000)
+        switch random.next(below: 10) {
+        case 0: guest.truncate(to: offset)
+        case 1: guest.allocate([.punchHole, .keepSize], at: offset, count: count)
+        case 2: guest.allocate([.zeroRange], at: offset, count: count)
+        default:
+            let byte = UInt8(random.next(below: 256))
+            guest.write([UInt8](repeating: byte, count: Int(count)), at: offset)
+        }
+    }
+}
