@@ -93,6 +93,8 @@ final class Job: @unchecked Sendable {
 
     /// The extent that failed last, until it is copied after all.
     var troubled: (member: Member, extent: Range<Int>)?
+    /// What else failed and has not succeeded since.
+    var troubledEfforts: Set<Effort> = []
 
     /// Runs `pre-cut` and `post-cut`.
     let hook: CutHook
