@@ -46,8 +46,8 @@ extension Engine {
             }
         case .verify(let id, let repair):
             try run(id, reply) { (job) throws(CommandError) in try job.verify(repair: repair) }
-        case .checkpoint:
-            throw CommandError(.notSupported, "checkpoint is not built yet: use sync=full")
+        case .checkpoint(let path, let name, let delete):
+            checkpoint(FilePath(bytes: path), name, delete: delete, reply)
         case .dismiss(let id):
             try dismiss(id, reply)
         }
@@ -122,7 +122,8 @@ extension Engine {
             switchOver: { [weak self] moves throws(CommandError) in
                 try self?.switchOver(moves)
             },
-            servingPath: { [weak self] in self?.servingPath(of: $0) })
+            servingPath: { [weak self] in self?.servingPath(of: $0) },
+            checkpoints: { [weak self] in self?.checkpoints.ids(of: $0) ?? [] })
         return jobs.add(paths[0].bytes) { Job(parts, id: $0, services: services) }
     }
 }

@@ -28,6 +28,10 @@ extension Job {
     }
 
     private func observe() -> JobMachine.Observation {
+        // Before the look: whatever exists now has marked every change after the instant of agreement.
+        if machine.isEnding, !machine.isSettling {
+            cutCheckpoints = members.map { services.checkpoints($0.image) }
+        }
         // R5. A size that was taken is with the clerk.
         let agrees =
             busyLanes == 0 && !isClerkBusy && DirtyTable.areInSync(members.map(\.table))
@@ -250,9 +254,9 @@ extension Job {
                     if failure != nil { _ = member.table.markLength() }
                     member.endResize()
                     guard let failure else { continue }
-                    fail(failure.side, failure.error, member)
+                    fail(failure.side, failure.error, member, in: .size)
                 }
-                if failures.allSatisfy({ $0 == nil }) { workedAgain() }
+                if failures.allSatisfy({ $0 == nil }) { succeeded(.size) }
                 advance()
             }
         }

@@ -93,12 +93,16 @@ final class Job: @unchecked Sendable {
 
     /// The extent that failed last, until it is copied after all.
     var troubled: (member: Member, extent: Range<Int>)?
+    /// What else failed and has not succeeded since.
+    var troubledEfforts: Set<Effort> = []
 
     /// Runs `pre-cut` and `post-cut`.
     let hook: CutHook
     /// While `cut=flush` waits for a guest's flush.
     var flushWatch: FlushWatch?
 
+    /// The checkpoints that existed when source and twin agreed last, for each member.
+    var cutCheckpoints: [[String]] = []
     var heldSince: ContinuousClock.Instant?
     var holdCount = 0
     var nextHold = ContinuousClock.now
@@ -194,4 +198,6 @@ struct JobServices: Sendable {
     let switchOver: @Sendable ([Move]) throws(CommandError) -> Void
     /// The twin that serves an image; nil where its own file does.
     let servingPath: @Sendable (Image) -> FilePath?
+    /// The ids of the checkpoints that mark every change of an image now.
+    let checkpoints: @Sendable (Image) -> [String]
 }

@@ -15,6 +15,8 @@ final class Member: @unchecked Sendable {
     /// The bytes that guests see, for reading.
     let source: FileDescriptor
     let twin: Twin
+    /// What `sync=incremental` starts from.
+    let checkpoint: Checkpoint?
     let table: DirtyTable
     /// What was written to the target since its last good flush; dirty again if the next one fails.
     let unflushed: DirtyTable
@@ -37,7 +39,7 @@ final class Member: @unchecked Sendable {
 
     init(_ parts: MemberParts, _ parameters: JobParameters) {
         (image, path, source, twin) = (parts.image, parts.path, parts.source, parts.twin)
-        knownLength = parts.size
+        (knownLength, checkpoint) = (parts.size, parts.checkpoint)
         let granularity = parameters.granularity
         table = DirtyTable(granularity: granularity, gauge: image.gate.gauge)
         unflushed = DirtyTable(granularity: granularity, gauge: WriteGauge())
@@ -68,11 +70,19 @@ extension Member {
     ///
     /// - Returns: how many bytes that is.
     func markFirstPass() -> Int {
+        if let checkpoint { return mark(checkpoint) }
         switch twin.firstPass {
         case .nothing: return 0
         case .everything, .compare: return markAll()
         case .data: return markData()
         }
+    }
+
+    /// What changed since the checkpoint; its marks stay.
+    private func mark(_ checkpoint: Checkpoint) -> Int {
+        let extents = checkpoint.extents(below: (try? imageSize()) ?? knownLength)
+        for extent in extents { table.markUncounted(extent) }
+        return extents.reduce(0) { $0 + Int($1.count) }
     }
 
     private func markAll() -> Int {

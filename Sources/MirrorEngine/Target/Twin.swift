@@ -30,10 +30,12 @@ final class Twin: Sendable {
     /// - Parameters:
     ///   - image: the image's file, and `imagePath` its path in the mount.
     ///   - source: the image, open; for `seed=reflink`.
+    ///   - checkpoint: the id of what `sync=incremental` starts from.
     ///   - targetIsZero: whether the user says so. All of the target is read then.
     init(
         _ place: TargetPlace, _ image: FileStatus, named imagePath: FilePath,
-        _ parameters: JobParameters, source: FileDescriptor? = nil, targetIsZero: Bool = false,
+        _ parameters: JobParameters, source: FileDescriptor? = nil, checkpoint: String? = nil,
+        targetIsZero: Bool = false,
         opener: TwinStoreOpener? = nil, faults: FaultPlan? = nil
     ) throws(CommandError) {
         self.place = place
@@ -46,7 +48,7 @@ final class Twin: Sendable {
         case .file:
             let request = TwinRequest(
                 place: place, image: image, imagePath: imagePath, beginning: beginning,
-                source: source, targetIsZero: targetIsZero)
+                source: source, checkpoint: checkpoint, targetIsZero: targetIsZero)
             let file = try TwinFile(request)
             (self.file, store) = (file, FileStore(file.descriptor))
             holdsOldBytes = file.holdsOldBytes
