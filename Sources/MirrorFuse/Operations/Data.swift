@@ -18,7 +18,8 @@ extension Session {
         let buffer = UnsafeMutableRawBufferPointer(rebasing: thread.answer[..<Int(input.size)])
         do throws(Errno) {
             let count = try files.with(input.fh) { (file) throws(Errno) in
-                try file.descriptor.readFully(into: buffer, at: input.offset)
+                let count = try file.descriptor.readFully(into: buffer, at: input.offset)
+                return file.image.owned(count, at: input.offset)
             }
             reply.data(after: thread.answerHeader, count: count)
         } catch {
