@@ -28,7 +28,8 @@ import Testing
         #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
         #expect(bench.wait("vm.img") { $0.phase == "bulk" })
         let source = try BrokenSource(bench, "vm.img")
-        #expect(bench.command("set vm.img speed=0").errno == nil)
+        // The first granule may have met it already, and the job be over.
+        bench.command("set vm.img speed=0")
         #expect(bench.wait("vm.img") { $0.errorsSource > 0 })
         try check(bench, outcome, "read") { source.mend() }
         if case .fails = outcome { return }
