@@ -54,6 +54,13 @@ extension Engine {
     }
 
     private func startWanted(_ path: FilePath) {
+        // After a switch-over the image is where its twin would be made.
+        if let twin = try? openBacking(of: path) {
+            try? twin.descriptor.close()
+            if let target = configuration.target, twin.twin?.starts(with: target) == true {
+                return log.info("\(shown(path)): is served from its twin; no job is started")
+            }
+        }
         start([path], configuration.defaults) { [self] result in
             if result.errno != nil { log.error("\(shown(path)): no job: \(result.text)") }
         }

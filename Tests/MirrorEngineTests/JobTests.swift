@@ -25,6 +25,14 @@ import Testing
         #expect(bench.engine.images.all.isEmpty)
     }
 
+    @Test func `a target that ends in a slash is a directory, made where it is missing`() throws {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 4096)
+        #expect(bench.command("mirror vm.img target=\(bench.target)/new/").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.isEqual("vm.img", "new/vm.img"))
+    }
+
     @Test func `a writer that never stops is mirrored to the last byte`() throws {
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 8 << 20)

@@ -51,7 +51,7 @@ public enum StatusText {
         if isLive(job) { parts.append(ByteSize.rateText(job.rate)) }
         if let time = remaining(job) { parts.append(time) }
         parts.append("twin \(job.targetState)")
-        if job.serving != "source" { parts.append("served from the \(job.serving)") }
+        if job.serving != "source" { parts.append("served from \(job.serving)") }
         parts.append("-> " + NameText.harmless(job.target))
         return parts.joined(separator: "  ")
     }

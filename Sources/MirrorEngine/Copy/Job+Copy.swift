@@ -11,10 +11,12 @@ extension Job {
     func advance() {
         guard isRunning else { return concludeIfQuiet() }
         for member in members { member.table.stayAwake() }
+        watchSpace()
         if machine.mayCopy, !isClerkBusy { fillLanes() }
         if isAtRest, machine.mayCopy, isLengthDirty { return copyLengths() }
         perform(machine.handle(.observed(observe())))
         if isAtRest { sleep() }
+        armPace()
         armTick()
         publishReport()
     }
@@ -22,6 +24,7 @@ extension Job {
     /// Nothing is being copied and nothing else is under way that will call `advance`.
     private var isAtRest: Bool {
         busyLanes == 0 && !isClerkBusy && (!isThrottled || machine.isHolding)
+            && !(space.isLooking && awaitsSpace)
     }
 
     private func observe() -> JobMachine.Observation {
@@ -54,6 +57,7 @@ extension Job {
         let hasWork = members.contains { $0.table.canTake || $0.table.isLengthDirty }
         guard hasWork, machine.mayCopy else {
             for lane in idleLanes { lane.rest() }
+            space.watch.rest()
             return
         }
         for member in members { member.table.stayAwake() }
@@ -61,7 +65,7 @@ extension Job {
     }
 
     private func fillLanes() {
-        while machine.mayCopy, !idleLanes.isEmpty, !isThrottledNow() {
+        while machine.mayCopy, !idleLanes.isEmpty, !awaitsSpace, !isThrottledNow() {
             // The first lane is free; each further one needs one of the mount's permits.
             let needsPermit = busyLanes > 0
             if needsPermit, !services.permits.take() { return }
@@ -84,7 +88,10 @@ extension Job {
     private func isThrottledNow() -> Bool {
         // A hold ends the sooner the better: it is not throttled.
         if machine.isHolding { return false }
-        guard let wait = limit.wait(at: ContinuousClock.now - .origin) else { return false }
+        let now = ContinuousClock.now - .origin
+        let (first, second) = (limit.wait(at: now), pace.limit.wait(at: now))
+        guard first != nil || second != nil else { return false }
+        let wait = max(first ?? .zero, second ?? .zero)
         if isThrottled { return true }
         isThrottled = true
         let number = throttleNumber
@@ -97,9 +104,18 @@ extension Job {
         return true
     }
 
+    /// A limit was changed: whoever waits for it looks again.
+    func endThrottle() {
+        isThrottled = false
+        throttleNumber += 1
+    }
+
     private func start(_ batch: CopyBatch, on lane: Lane, hasPermit: Bool) {
         busyLanes += 1
-        limit.spend(batch.ranges.reduce(0) { $0 + Int($1.count) })
+        let count = batch.ranges.reduce(0) { $0 + Int($1.count) }
+        limit.spend(count)
+        pace.limit.spend(count)
+        pace.started += count
         let failures = flushFailures.load(ordering: .sequentiallyConsistent)
         lane.queue.async { [self] in
             let results = lane.copy(batch)
@@ -207,9 +223,10 @@ extension Job {
 
     /// Granules that fit a batch: a tenth of a second's worth where there is a limit; at least one.
     private var batchRoom: Int {
-        let bytes =
-            limit.bytesPerSecond > 0
-            ? min(Self.batchBytes, limit.bytesPerSecond / 10) : Self.batchBytes
+        var bytes = Self.batchBytes
+        for rate in [limit.bytesPerSecond, pace.limit.bytesPerSecond] where rate > 0 {
+            bytes = min(bytes, rate / 10)
+        }
         return max(1, bytes / granularity.bytes)
     }
 }

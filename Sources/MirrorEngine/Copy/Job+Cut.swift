@@ -66,6 +66,7 @@ extension Job {
             return
         }
         isFlushing = true
+        guestFlushes.begin()
         let covered = members.map { $0.takeUnflushed() }
         bytesSinceFlush = 0
         // A switch-over leaves no twin behind that could be worth something.
@@ -125,6 +126,8 @@ extension Job {
         _ failure: (member: Member, error: Errno)?
     ) {
         isFlushing = false
+        defer { startGuestFlush() }
+        if failure == nil { guestFlushes.end() }
         if let failure {
             flushFailures.add(1, ordering: .sequentiallyConsistent)
             for (member, covered) in zip(members, covered) {
@@ -136,6 +139,8 @@ extension Job {
             mustFlushAgain = false
             counts.cutTime = nil
             fail(.target, failure.error, failure.member)
+            // The source is durable: that is all that a guest hears of.
+            guestFlushes.end()
         } else {
             workedAgain()
             if mustFlushAgain {

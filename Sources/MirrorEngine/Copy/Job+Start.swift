@@ -41,6 +41,7 @@ extension Job {
         _ = image.end.mayHaveGrown(to: size, since: image.end.begin(), isCertain: true)
         image.trackers.add(tracker)
         _ = member.table.markLength()
+        watchGuestFlushes(of: image)
         cloneSeed(member)
         refuseLostCheckpoint(member)
     }

@@ -15,8 +15,11 @@ import SystemPackage
 /// | an image with its twin and its table | `Member.swift` |
 /// | what is refused at the start | `JobParts.swift` |
 /// | how it starts | `Job+Start.swift` |
+/// | how much the guest is spared | `Job+Pace.swift` |
 /// | what is copied when | `Job+Copy.swift`; what a lane does with it: `Lane.swift` |
 /// | whether guest writes go to the twin at once | `Job+Forwarding.swift` |
+/// | how it stops before the target is full | `Job+Space.swift` |
+/// | a guest's flush that means the twin too | `Job+GuestFlush.swift` |
 /// | hold, flush, publication | `Job+Cut.swift` |
 /// | what comes right before and after a cut | `Job+Hooks.swift` |
 /// | comparing while the guest runs | `Job+Verify.swift`, `Verification.swift` |
@@ -40,6 +43,8 @@ final class Job: @unchecked Sendable {
 
     var machine: JobMachine
     var limit: RateLimit
+    var pace: Pace
+    var space: Space
     var progress = Progress()
     var maxPause: Int
 
@@ -56,6 +61,8 @@ final class Job: @unchecked Sendable {
 
     var bytesSinceFlush = 0
     var isFlushing = false
+    /// Of guests, with `fsync=both`.
+    var guestFlushes = GuestFlushes()
     /// Failed flushes. What was written while one failed may be lost: it does not count as copied.
     let flushFailures = Atomic<Int>(0)
     /// The flush that is under way began before source and twin agreed: another has to follow.
@@ -65,9 +72,9 @@ final class Job: @unchecked Sendable {
     var busyLanes = 0
     /// The clerk sets the size or scans: nothing is taken meanwhile.
     var isClerkBusy = false
-    /// Waiting for the speed limit.
+    /// Waiting for `speed` or `pace`.
     var isThrottled = false
-    /// Which wait for the speed limit is the valid one.
+    /// Which such wait is the valid one.
     var throttleNumber = 0
 
     /// The member whose extents are taken now.
@@ -133,6 +140,8 @@ final class Job: @unchecked Sendable {
         members = parts.members.map { Member($0, parts.parameters) }
         machine = JobMachine(parameters)
         limit = RateLimit(bytesPerSecond: parameters.speed)
+        pace = Pace(parameters)
+        space = Space(parameters)
         maxPause = parameters.maxPause
         copyMode = parameters.copyMode
         writeTimeout = parameters.writeTimeout

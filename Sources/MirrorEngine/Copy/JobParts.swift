@@ -20,7 +20,8 @@ struct JobParts {
                 try Self.refuseTwice(members)
             }
         } catch {
-            for member in members { member.undo(engine) }
+            // The last one first: the first has made the directories that the others lie in.
+            for member in members.reversed() { member.undo(engine) }
             throw error
         }
         self.members = members

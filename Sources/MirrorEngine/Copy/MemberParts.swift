@@ -53,7 +53,7 @@ struct MemberParts {
                 source: engine.source, sourcePath: engine.configuration.source,
                 mountpoint: engine.configuration.mountpoint, image: opened.status,
                 relativePath: opened.path), try TwinBeginning(parameters))
-        if !isAlone, !isURI { try refuseFile(named, opened.path) }
+        if !isAlone, !isURI { try refuseFile(target, opened.path) }
         if !isAlone, isURI {
             throw CommandError(
                 .badValue,
@@ -86,13 +86,13 @@ struct MemberParts {
 
     /// Several twins need a directory to lie in as their images lie in the source.
     private static func refuseFile(
-        _ target: FilePath, _ path: FilePath
+        _ target: [UInt8], _ path: FilePath
     ) throws(CommandError) {
-        let isDirectory = (try? target.status().kind) == .directory
-        if target.string.hasSuffix("/") || isDirectory { return }
+        let isDirectory = (try? FilePath(bytes: target).status().kind) == .directory
+        if isDirectory || TargetPlace.namesDirectory(target) { return }
         throw CommandError(
             .badValue,
-            "target \(shown(target)): several files are mirrored (\(shown(path)) is one of them), and their"
+            "target \(NameText.shown(target)): several files are mirrored (\(shown(path)) is one of them), and their"
                 + " twins keep their layout: name a directory, e.g. target=/backup/, or use sync=top"
         )
     }

@@ -84,7 +84,8 @@ private struct Event: Encodable {
     struct Timestamp: Encodable { let seconds, microseconds: Int }
 
     struct Data: Encodable {
-        let device, type: String
+        /// The job, by the key that QEMU has in this event; one of the two.
+        var id, device, type: String?
         let len, offset, speed: Int?
         let status, operation, action, error: String?
         var verifiedBytes: Int?
@@ -116,8 +117,7 @@ private struct Event: Encodable {
         switch name {
         case .statusChange:
             data = Data(
-                device: job.id, type: "mirror", len: nil, offset: nil, speed: nil,
-                status: job.status,
+                id: job.id, len: nil, offset: nil, speed: nil, status: job.status,
                 operation: nil, action: nil, error: nil)
         case .error(let side, let action):
             data = Data(

@@ -1,3 +1,4 @@
+import MirrorSystem
 import Synchronization
 import SystemPackage
 
@@ -13,7 +14,15 @@ final class FaultPlan: Sendable {
         case every(Int)
     }
     private let due: Due
-    private let state = Mutex((calls: 0, isMended: false, wasReached: false))
+    private let state = Mutex(State())
+
+    private struct State {
+        var calls = 0
+        var isMended = false
+        var wasReached = false
+        var counts: [Call: Int] = [:]
+        var hung: Set<Call> = []
+    }
 
     /// - Parameters:
     ///   - first: number of the call that fails, from 1.
@@ -38,10 +47,18 @@ final class FaultPlan: Sendable {
     /// It is broken again.
     func relapse() { state.withLock { $0.isMended = false } }
 
+    /// How often a call was made.
+    func count(of call: Call) -> Int { state.withLock { $0.counts[call] ?? 0 } }
+
+    /// Calls of this kind do not return until they may.
+    func hang(_ call: Call) { state.withLock { _ = $0.hung.insert(call) } }
+    func endHang(_ call: Call) { state.withLock { _ = $0.hung.remove(call) } }
+
     /// Counts a call; throws where it is to fail.
     func pass(_ call: Call) throws(Errno) {
         let fails = state.withLock { state in
             state.calls += 1
+            state.counts[call, default: 0] += 1
             let isDue =
                 switch due {
                 case .once(let number): state.calls == number
@@ -52,6 +69,7 @@ final class FaultPlan: Sendable {
             state.wasReached = true
             return true
         }
+        while state.withLock({ $0.hung.contains(call) }) { PlainThread.sleep(.milliseconds(1)) }
         if fails { throw error }
     }
 }

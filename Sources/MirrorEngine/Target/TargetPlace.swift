@@ -28,9 +28,9 @@ struct TargetPlace {
         let relativePath: FilePath
     }
 
-    /// - Throws: what is wrong with the place, with the way out.
-    init(
-        _ target: FilePath, _ surroundings: Surroundings, _ beginning: TwinBeginning = .fresh
+    private init(
+        _ target: FilePath, isDirectory: Bool, _ surroundings: Surroundings,
+        _ beginning: TwinBeginning
     ) throws(CommandError) {
         guard target.isAbsolute else {
             throw CommandError(.badValue, "target=\(shown(target)): must be an absolute path")
@@ -40,7 +40,7 @@ struct TargetPlace {
             self = try Self.device(target, surroundings)
             return
         }
-        let isDirectory = status?.kind == .directory || target.string.hasSuffix("/")
+        let isDirectory = isDirectory || status?.kind == .directory
         if let status, !isDirectory, status.kind != .regular {
             throw CommandError(
                 .badValue, "target \(shown(target)): neither a file, a directory nor a block device"
@@ -56,7 +56,8 @@ struct TargetPlace {
         }
     }
 
-    /// - Parameter target: an absolute path, or an NBD export's URI.
+    /// - Parameter target: an absolute path, or an NBD export's URI. One that ends in `/` is a directory, which
+    ///   is made where it is missing; a `FilePath` does not keep that.
     /// - Throws: what is wrong with the place, with the way out.
     init(
         named target: [UInt8], _ surroundings: Surroundings, _ beginning: TwinBeginning
@@ -64,9 +65,13 @@ struct TargetPlace {
         if let export = Self(uri: target) {
             self = export
         } else {
-            try self.init(FilePath(bytes: target), surroundings, beginning)
+            try self.init(
+                FilePath(bytes: target), isDirectory: Self.namesDirectory(target), surroundings,
+                beginning)
         }
     }
+
+    static func namesDirectory(_ target: [UInt8]) -> Bool { target.last == UInt8(ascii: "/") }
 
     /// The export that `target` names by a URI; nil where it is a path.
     init?(uri target: [UInt8]) {

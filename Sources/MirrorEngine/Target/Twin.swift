@@ -242,6 +242,15 @@ extension Twin {
     }
 }
 
+extension Twin {
+    /// Free bytes of the twin's filesystem; nil where it needs none of them any more, or nobody can tell.
+    func room() -> Int? {
+        guard let file, let status = try? file.descriptor.status(), status.allocated < status.size
+        else { return nil }
+        return (try? file.descriptor.availableSpace()).map { Int(clamping: $0) }
+    }
+}
+
 // Names and attributes; nothing is done where the target has none.
 
 extension Twin {

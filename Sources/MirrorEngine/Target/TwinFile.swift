@@ -79,6 +79,9 @@ extension TwinFile {
             try rename(in: directory)
         } catch .noSuchFileOrDirectory where isNamed {
             // An earlier attempt got as far as the rename; the directory may not be durable yet.
+        } catch .fileExists where isNamed {
+            // Where renaming is linking and unlinking, it got half way.
+            try workingPath.removeFile()
         }
         try directory.synchronize()
         dropReplaced()

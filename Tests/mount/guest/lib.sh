@@ -11,7 +11,7 @@ kernel=$(find /boot -maxdepth 1 -name 'vmlinuz-*' | sort -V | tail -n 1)
 boot_guest() {
     timeout "${GUEST_LIMIT:-300}" qemu-system-x86_64 -accel tcg -cpu max -m 256 -nodefaults \
         -display none -no-reboot -kernel "$kernel" -initrd "$SCRATCH/initramfs" \
-        -append "console=ttyS0 quiet panic=-1 twin.do=$4 twin.rounds=$5" -serial "file:$6" \
+        -append "console=ttyS0 quiet panic=-1 no_timer_check twin.do=$4 twin.rounds=$5" -serial "file:$6" \
         -drive "file=$1,format=$2,if=virtio,discard=unmap,$3" </dev/null
 }
 

@@ -1,0 +1,120 @@
+import MirrorCore
+import Testing
+
+/// When `copy-mode=auto` forwards.
+@Suite struct CopyModeControlTests {
+    private static let mebibyte = 1 << 20
+
+    /// A sample at a second; a cut can afford 1 MiB.
+    private func sample(
+        _ second: Int, remaining: Int, guest: Double = 100, copy: Double = 50
+    ) -> CopyModeControl.Sample {
+        .init(
+            now: .seconds(second), remaining: remaining, affordable: Self.mebibyte,
+            guestRate: guest * Double(Self.mebibyte), copyRate: copy * Double(Self.mebibyte))
+    }
+
+    /// One that forwards since the second 0.
+    private func forwarding() -> CopyModeControl {
+        var control = CopyModeControl()
+        control.cutFailed(at: .zero)
+        return control
+    }
+
+    @Test func `what shrinks is left to the copier, however fast the guest is`() {
+        var control = CopyModeControl()
+        var remaining = 1 << 30
+        for second in 0..<100 {
+            control.take(sample(second, remaining: remaining))
+            #expect(!control.forwards)
+            remaining -= remaining / 20
+        }
+    }
+
+    @Test func `what has not shrunk for three seconds is forwarded`() {
+        var control = CopyModeControl()
+        for second in 0..<3 {
+            control.take(sample(second, remaining: 100 * Self.mebibyte))
+            #expect(!control.forwards)
+        }
+        control.take(sample(3, remaining: 100 * Self.mebibyte))
+        #expect(control.forwards)
+    }
+
+    @Test func `a hundredth less is no shrinking, and neither is a fall after a rise`() {
+        var creeping = CopyModeControl()
+        var rising = CopyModeControl()
+        for second in 0..<4 {
+            creeping.take(sample(second, remaining: (100_000 - 500 * second) * 1000))
+            rising.take(sample(second, remaining: [50, 90, 80, 60][second] * Self.mebibyte))
+        }
+        #expect(creeping.forwards && rising.forwards)
+    }
+
+    @Test func `what a cut can afford is never forwarded for`() {
+        var control = CopyModeControl()
+        for second in 0..<100 {
+            control.take(sample(second, remaining: Self.mebibyte))
+            #expect(!control.forwards)
+        }
+        // The three seconds count from the last time that it was so little.
+        control.take(sample(101, remaining: 2 * Self.mebibyte))
+        #expect(!control.forwards)
+        control.take(sample(102, remaining: 2 * Self.mebibyte))
+        #expect(control.forwards)
+    }
+
+    @Test func `after a cut that took too long there is no more waiting`() {
+        #expect(forwarding().forwards)
+    }
+
+    @Test func `it goes back once the copier could keep up alone, and not within five seconds`() {
+        var control = forwarding()
+        control.take(sample(4, remaining: 0, guest: 10))
+        #expect(control.forwards)
+        control.take(sample(5, remaining: 0, guest: 25))
+        #expect(control.forwards, "half of what the copier can is too much")
+        control.take(sample(6, remaining: 2 * Self.mebibyte, guest: 10))
+        #expect(control.forwards, "there is more left than a cut affords")
+        control.take(sample(7, remaining: Self.mebibyte, guest: 24))
+        #expect(!control.forwards)
+    }
+
+    @Test func `after an abandoned forward none is sent for ten seconds`() {
+        var control = forwarding()
+        control.abandoned(at: .seconds(1))
+        #expect(!control.forwards)
+        control.cutFailed(at: .seconds(10))
+        #expect(!control.forwards)
+        for second in 1...10 {
+            control.take(sample(second, remaining: 100 * Self.mebibyte))
+            #expect(!control.forwards)
+        }
+        control.take(sample(11, remaining: 100 * Self.mebibyte))
+        #expect(control.forwards)
+    }
+
+    /// A guest that dirties an image at random and a copier: however their speeds are to each other, the
+    /// remainder gets small enough for a cut.
+    @Test(arguments: [1.0, 20, 45, 50, 60, 200, 5000], [64.0, 1024])
+    func `every guest is brought to a cut`(guest: Double, size: Double) {
+        var control = CopyModeControl()
+        let copy = 50.0
+        var remaining = size
+        var second = 0
+        while remaining > copy * 0.15, second < 10_000 {
+            let clean = size - remaining
+            // Forwarded, only what is dirty already gets dirty again.
+            let dirtied = control.forwards ? 0 : min(clean, guest * clean / size)
+            remaining = max(0, min(size, remaining + dirtied - copy))
+            second += 1
+            let affordable = Int(copy * 0.15 * Double(Self.mebibyte))
+            control.take(
+                .init(
+                    now: .seconds(second), remaining: Int(remaining * Double(Self.mebibyte)),
+                    affordable: affordable, guestRate: guest * Double(Self.mebibyte),
+                    copyRate: copy * Double(Self.mebibyte)))
+        }
+        #expect(second < Int(size / copy) * 10 + 60, "\(guest) MiB/s, \(size) MiB: \(second) s")
+    }
+}

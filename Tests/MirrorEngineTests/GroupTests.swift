@@ -1,0 +1,163 @@
+import Dispatch
+import Foundation
+import MirrorCore
+import MirrorSystem
+import Synchronization
+import SystemPackage
+import Testing
+
+@testable import MirrorEngine
+
+/// Several images as one job: one cut for all of them.
+@Suite struct GroupTests {
+    private static let names = ["a.img", "b.img", "c.img"]
+
+    /// Under the thread sanitizer a cut takes ten times as long; it looks for other things.
+    private static var isSanitized: Bool { dlsym(nil, "__tsan_init") != nil }
+
+    /// A thousand cuts, four at a time, beside a job of one member alone. What a cut must not have is a
+    /// write whose predecessor, acknowledged before it was begun, is missing in another twin.
+    @Test func `no cut of a group has a write without the one that it depends on`() throws {
+        // In memory, so that the cuts are not a test of the disk's flushes.
+        let bench = try Bench("/dev/shm")
+        for name in Self.names { try bench.makeFile(name, bytes: 64 << 10) }
+        let counter = Counter(try Self.names.map { try bench.guest($0) })
+        #expect(bench.command("mirror b.img target=\(bench.target)/alone.img").errno == nil)
+        counter.start()
+        let wrong = Mutex<[String]>([])
+        DispatchQueue.concurrentPerform(iterations: 4) { lane in
+            for round in 0..<(Self.isSanitized ? 25 : 250) {
+                guard let error = cut(bench, lane, round) else { continue }
+                wrong.withLock { $0.append("lane \(lane) round \(round): \(error)") }
+                if error.contains("no cut") { return }
+            }
+        }
+        counter.stop()
+        let found = wrong.withLock { $0 }
+        #expect(found.isEmpty, "\(found.prefix(5))")
+        #expect(
+            bench.command("complete \(bench.id(mirroring: "alone.img")) switch=off").errno == nil)
+        #expect(bench.wait(bench.id(mirroring: "alone.img")) { $0.phase == "completed" })
+        #expect(bench.isEqual("b.img", "alone.img"))
+        #expect(counter.rounds > 100)
+    }
+
+    /// One job from its start to its end, each round in another way. What is wrong with its twins; nil is nothing.
+    private func cut(_ bench: Bench, _ lane: Int, _ round: Int) -> String? {
+        let target = bench.target.appending("lane\(lane)")
+        let existing = round % 3 == 0 ? "replace" : "reuse"
+        let mode = ["auto", "background", "write-blocking"][round % 3]
+        let started = bench.command(
+            "mirror \(Self.names.joined(separator: " ")) target=\(target)/ existing=\(existing)"
+                + " copy-mode=\(mode) max-pause=60000 buf-size=1M")
+        guard started.errno == nil else { return "no cut: \(started.text)" }
+        let id = String(started.text.dropFirst(3).prefix { $0 != ":" })
+        guard bench.wait(id, until: { $0.phase == "ready" }) else { return "no cut: not ready" }
+        let verb = round % 2 == 0 ? "cancel \(id)" : "complete \(id) switch=off"
+        guard bench.command(verb).errno == nil else { return "no cut: \(verb)" }
+        guard bench.wait(id, until: { $0.phase == "completed" }) else {
+            return "no cut: \(bench.job(id)?.phase ?? "gone") \(bench.job(id)?.error ?? "")"
+        }
+        bench.command("dismiss \(id)")
+        let counts = Self.names.map { Counter.value(of: target.appending($0)) }
+        let (a, b, c) = (counts[0], counts[1], counts[2])
+        return a >= b && b >= c && a - c <= 1 ? nil : "\(counts)"
+    }
+
+    @Test func `a group is switched over at one instant`() throws {
+        let bench = try Bench()
+        for name in Self.names { try bench.makeFile(name, bytes: 64 << 10) }
+        let handles = try Self.names.map { try bench.open($0, O_RDWR) }
+        let counter = Counter(handles.map(\.guest))
+        counter.start()
+        let names = Self.names.joined(separator: " ")
+        #expect(
+            bench.command("mirror \(names) target=\(bench.target)/ max-pause=60000").errno == nil)
+        #expect(bench.wait("a.img") { $0.phase == "ready" })
+        #expect(bench.command("complete a.img").errno == nil)
+        #expect(
+            bench.wait("a.img") { $0.phase == "completed" }, "\(bench.job("a.img")?.error ?? "")")
+        // The sources are what they were at that instant, too.
+        let left = Self.names.map { Counter.value(of: bench.source.appending($0)) }
+        #expect(left[0] >= left[1] && left[1] >= left[2] && left[0] - left[2] <= 1, "\(left)")
+        let seen = counter.rounds
+        while counter.rounds < seen + 3 { usleep(1000) }
+        counter.stop()
+        for (name, handle) in zip(Self.names, handles) {
+            #expect(bench.engine.servingPath(of: handle.image) == bench.target.appending(name))
+            #expect(Counter.value(of: bench.target.appending(name)) == counter.rounds)
+        }
+        #expect(Self.names.map { Counter.value(of: bench.source.appending($0)) } == left)
+    }
+
+    @Test func `what is no group is refused, and leaves nothing behind`() throws {
+        let bench = try Bench()
+        for name in Self.names { try bench.makeFile(name, bytes: 4096) }
+        try FileManager.default.linkItem(
+            atPath: bench.source.appending("a.img").string,
+            toPath: bench.source.appending("linked.img").string)
+        let lines = [
+            ("mirror a.img b.img target=\(bench.target)/one.img", "name a directory"),
+            ("mirror a.img b.img a.img target=\(bench.target)/new/", "named twice"),
+            ("mirror a.img linked.img target=\(bench.target)/new/", "name it once"),
+            ("mirror a.img none.img target=\(bench.target)/new/", "none.img"),
+        ]
+        for (line, words) in lines {
+            let result = bench.command(line)
+            #expect(result.errno != nil && result.text.contains(words), "\(line): \(result.text)")
+        }
+        #expect(bench.engine.report().jobs.isEmpty)
+        #expect(bench.engine.images.all.isEmpty)
+        let left = try FileManager.default.contentsOfDirectory(atPath: bench.target.string)
+        #expect(left.isEmpty, "\(left)")
+    }
+}
+
+extension Bench {
+    /// The job whose twin is `name` in the target directory.
+    fileprivate func id(mirroring name: String) -> String {
+        engine.report().jobs.first { $0.target == target.appending(name).string }?.id ?? "none"
+    }
+}
+
+/// Writes the same number to one image after the other, each once the one before was acknowledged.
+private final class Counter: @unchecked Sendable {
+    private let guests: [Guest]
+    private let state = Mutex((rounds: UInt64(0), isStopped: false))
+    private let done = DispatchSemaphore(value: 0)
+
+    init(_ guests: [Guest]) {
+        self.guests = guests
+        writeAll(0)
+    }
+
+    /// The last number that all images have.
+    var rounds: UInt64 { state.withLock { $0.rounds } }
+
+    func start() {
+        Thread { [self] in
+            while state.withLock({ !$0.isStopped }) {
+                let next = rounds + 1
+                writeAll(next)
+                state.withLock { $0.rounds = next }
+                usleep(50)
+            }
+            done.signal()
+        }.start()
+    }
+
+    func stop() {
+        state.withLock { $0.isStopped = true }
+        done.wait()
+    }
+
+    private func writeAll(_ number: UInt64) {
+        let bytes = withUnsafeBytes(of: number.littleEndian) { [UInt8]($0) }
+        for guest in guests { guest.write(bytes, at: 0) }
+    }
+
+    static func value(of path: FilePath) -> UInt64 {
+        let bytes = (try? path.content())?.prefix(8) ?? []
+        return bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+}
