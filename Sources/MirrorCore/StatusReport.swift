@@ -116,6 +116,19 @@ public struct JobReport: Codable, Sendable {
     /// Generation of the twin that the cut made; null while the job lives.
     public var cutGeneration: Int?
 
+    /// Whether source and twin are being compared (`verify`).
+    public var verifying = false
+    /// What the last `verify` has compared so far; this and the others are null before the first one.
+    public var verifiedBytes: Int?
+    /// Of these, how many differed.
+    public var mismatchedBytes: Int?
+    /// Of these, how many were marked to be copied again.
+    public var repairedBytes: Int?
+    /// What differed at first sight and was being written all the time, or waited for the copier.
+    public var unverifiedBytes: Int?
+    /// Why the last `verify` ended before it had compared everything.
+    public var verifyError: String?
+
     public init(id: String, images: [String], target: String) {
         self.id = id
         self.images = images
@@ -131,6 +144,12 @@ public struct JobReport: Codable, Sendable {
     }
 
     fileprivate enum CodingKeys: String, CodingKey {
+        case verifying
+        case verifiedBytes = "verified-bytes"
+        case mismatchedBytes = "mismatched-bytes"
+        case repairedBytes = "repaired-bytes"
+        case unverifiedBytes = "unverified-bytes"
+        case verifyError = "verify-error"
         case id, images, target, serving, phase, status, sync, granularity, len, offset, passes
         case speed, rate, eta, converging, ready, paused, error, opens, resumed
         case copyMode = "copy-mode"

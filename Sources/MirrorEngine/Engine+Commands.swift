@@ -44,13 +44,10 @@ extension Engine {
             try run(id, reply) { (job) throws(CommandError) in
                 try job.complete(switchOver: switchOver)
             }
-        case .verify(let id, _):
-            throw CommandError(
-                .notSupported,
-                "verify \(NameText.shown(id)): not built yet: use complete switch=off, then cmp the source and the twin"
-            )
-        case .checkpoint:
-            throw CommandError(.notSupported, "checkpoint is not built yet: use sync=full")
+        case .verify(let id, let repair):
+            try run(id, reply) { (job) throws(CommandError) in try job.verify(repair: repair) }
+        case .checkpoint(let path, let name, let delete):
+            checkpoint(FilePath(bytes: path), name, delete: delete, reply)
         case .dismiss(let id):
             try dismiss(id, reply)
         }
@@ -125,7 +122,8 @@ extension Engine {
             switchOver: { [weak self] moves throws(CommandError) in
                 try self?.switchOver(moves)
             },
-            servingPath: { [weak self] in self?.servingPath(of: $0) })
+            servingPath: { [weak self] in self?.servingPath(of: $0) },
+            checkpoints: { [weak self] in self?.checkpoints.ids(of: $0) ?? [] })
         return jobs.add(paths[0].bytes) { Job(parts, id: $0, services: services) }
     }
 }

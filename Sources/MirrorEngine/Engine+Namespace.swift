@@ -25,6 +25,7 @@ extension Engine {
     public func deleted(_ identity: FileIdentity) {
         serving.deleted(identity)
         serving.released(identity)
+        dropCheckpoints(of: identity)
         for job in jobs.all where !job.hasEnded {
             guard job.members.contains(where: { $0.image.identity == identity }) else { continue }
             job.queue.async { job.imageDeleted() }
@@ -36,6 +37,7 @@ extension Engine {
     public func renamed(from old: FilePath, to new: FilePath) {
         images.renamed(from: old, to: new)
         serving.renamed(from: old, to: new)
+        checkpoints.renamed(from: old, to: new)
     }
 
     /// The mount ends, and no image is open. Ready jobs are brought to agreement, so that their twins are
@@ -47,10 +49,18 @@ extension Engine {
             job.queue.async { job.shutDown { group.leave() } }
         }
         _ = group.wait(timeout: .now() + .milliseconds(Int(patience / .milliseconds(1))))
+        saveCheckpoints(patience: patience)
         serving.finishSaving()
     }
 
     private func startWanted(_ path: FilePath) {
+        // After a switch-over the image is where its twin would be made.
+        if let twin = try? openBacking(of: path) {
+            try? twin.descriptor.close()
+            if let target = configuration.target, twin.twin?.starts(with: target) == true {
+                return log.info("\(shown(path)): is served from its twin; no job is started")
+            }
+        }
         start([path], configuration.defaults) { [self] result in
             if result.errno != nil { log.error("\(shown(path)): no job: \(result.text)") }
         }

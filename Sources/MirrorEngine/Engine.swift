@@ -15,6 +15,7 @@ public final class Engine: Sendable {
     /// Which images are served from another file than their own.
     public let serving: Serving
     let jobs = JobRegistry()
+    let checkpoints: Checkpoints
     let permits = LanePermits(16)
     let log: Logger
     /// The source directory, opened before the mount may hide it.
@@ -49,7 +50,10 @@ public final class Engine: Sendable {
             directory: configuration.stateDirectory.map { StateDirectory(path: $0) },
             source: source, sourcePath: configuration.source, log: log,
             isInUse: { images.knows($0) })
+        checkpoints = Checkpoints(
+            directory: configuration.stateDirectory.map { StateDirectory(path: $0) }, log: log)
         serving.load()
+        loadCheckpoints()
     }
 
     /// The state of the mount and its jobs. Never waits for an image or a target (design, section 10).
@@ -60,7 +64,7 @@ public final class Engine: Sendable {
             uptime: Int((ContinuousClock.now - started) / .seconds(1)), generation: 1,
             keeperPID: nil,
             workerPID: ThisProcess.id, jobs: jobs.all.map { $0.report() },
-            served: serving.reports, warnings: serving.warnings)
+            served: serving.reports, warnings: serving.warnings + checkpoints.warnings)
     }
 
     func tell(_ event: EventLog.Name, _ job: JobReport) {

@@ -28,6 +28,9 @@ public struct FileStatus: Sendable {
     public let links: UInt64
     /// The device that a device file stands for.
     public let representedDevice: UInt64
+    /// When its bytes were changed, and when anything of it was: nanoseconds since 1970.
+    public let modified: Int64
+    public let changed: Int64
 
     init(_ raw: stat) {
         identity = FileIdentity(device: UInt64(raw.st_dev), inode: UInt64(raw.st_ino))
@@ -38,6 +41,8 @@ public struct FileStatus: Sendable {
         group = raw.st_gid
         links = UInt64(raw.st_nlink)
         representedDevice = UInt64(raw.st_rdev)
+        modified = Int64(raw.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(raw.st_mtim.tv_nsec)
+        changed = Int64(raw.st_ctim.tv_sec) &* 1_000_000_000 &+ Int64(raw.st_ctim.tv_nsec)
         kind =
             switch raw.st_mode & S_IFMT {
             case S_IFREG: .regular

@@ -20,8 +20,13 @@ final class Bench: Sendable {
     /// Engines beside the first.
     private let others = Mutex<[Engine]>([])
 
-    /// - Parameter keepsState: whether there is a state directory.
-    init(_ root: String? = nil, faults: FaultPlan? = nil, keepsState: Bool = true) throws {
+    /// - Parameters:
+    ///   - keepsState: whether there is a state directory.
+    ///   - opener: what targets that are URIs lead to.
+    init(
+        _ root: String? = nil, faults: FaultPlan? = nil, keepsState: Bool = true,
+        opener: TwinStoreOpener? = nil
+    ) throws {
         let base = root ?? NSTemporaryDirectory()
         let name = "twinfs-bench-\(ThisProcess.id)-\(UInt32.random(in: 0...UInt32.max))"
         self.root = FilePath(base).appending(name)
@@ -30,7 +35,7 @@ final class Bench: Sendable {
         for path in [self.root, source, target] { _ = try path.makeDirectory() }
         directory = try FileDescriptor.openBacking(source, .readOnly, .directory)
         state = self.root.appending("var").appending("state")
-        engine = Self.engine(self.root, directory, faults, keepsState ? state : nil)
+        engine = Self.engine(self.root, directory, faults, keepsState ? state : nil, opener)
     }
 
     /// A second engine on the same directories: what the next mount finds.
@@ -43,12 +48,14 @@ final class Bench: Sendable {
     }
 
     private static func engine(
-        _ root: FilePath, _ source: FileDescriptor, _ faults: FaultPlan?, _ state: FilePath?
+        _ root: FilePath, _ source: FileDescriptor, _ faults: FaultPlan?, _ state: FilePath?,
+        _ opener: TwinStoreOpener? = nil
     ) -> Engine {
         var configuration = MountConfiguration(
             source: root.appending("source"), mountpoint: root.appending("mount"))
         configuration.stateDirectory = state
-        return Engine(configuration: configuration, source: source, log: log, faults: faults)
+        return Engine(
+            configuration: configuration, source: source, log: log, faults: faults, opener: opener)
     }
 
     private static var log: Logger {
@@ -147,6 +154,15 @@ struct Guest: Sendable {
     @discardableResult
     func write(_ bytes: [UInt8], at offset: UInt64) -> Image.Outcome {
         change { bytes.withUnsafeBytes { image.write($0, at: offset, through: descriptor) } }
+    }
+
+    /// A flush as the mount does it: returns when it is answered.
+    func flush() throws(Errno) {
+        try image.flush(dataOnly: false, through: descriptor)
+        guard image.flushesTwins else { return }
+        let done = DispatchSemaphore(value: 0)
+        image.flushTwins { done.signal() }
+        done.wait()
     }
 
     func truncate(to size: UInt64) { _ = change { image.truncate(to: size, through: descriptor) } }

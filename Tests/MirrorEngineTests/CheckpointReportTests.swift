@@ -9,7 +9,7 @@ import Testing
 
     @Test func `a report is read back from its JSON, which has the promised keys`() {
         let text = """
-            {"checkpoint":"monday","created":86400,"extents":[{"length":4096,"start":0},\
+            {"checkpoint":"monday","complete":true,"created":86400,"extents":[{"length":4096,"start":0},\
             {"length":8192,"start":8192}],"granularity":4096,"image":"vm1.img","size":1048576}
 
             """

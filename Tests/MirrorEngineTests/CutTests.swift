@@ -112,7 +112,8 @@ import Testing
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 100_000)
         #expect(
-            bench.command("mirror vm.img target=\(bench.target)/ cut=flush cut-wait=50").errno == nil)
+            bench.command("mirror vm.img target=\(bench.target)/ cut=flush cut-wait=50").errno
+                == nil)
         #expect(bench.wait("vm.img") { $0.phase == "ready" })
         #expect(bench.command("complete vm.img switch=off").errno == nil)
         #expect(bench.wait("vm.img") { $0.phase == "completed" })

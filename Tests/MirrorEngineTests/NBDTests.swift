@@ -9,7 +9,7 @@ import Testing
 /// Against a real server: nbdkit, which `Tests/run` installs.
 @Suite struct NBDTests {
     /// A server of its own, ended with the value.
-    private final class Server {
+    final class Server {
         let folder: String
         let arguments: [String]
         private var process = Process()

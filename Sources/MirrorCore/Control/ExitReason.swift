@@ -16,10 +16,11 @@ public enum ExitReason: Int32, CaseIterable, Error, Sendable {
     case noSpace = 11
     case notPermitted = 12
 
-    // `wait` and `watch`.
+    // `wait`, `watch` and `verify`.
     case timedOut = 20
     case jobFailed = 21
     case jobCancelled = 22
+    case twinDiffers = 23
 
     // Mounting and unmounting.
     case sourceMissing = 30
@@ -60,6 +61,7 @@ public enum ExitReason: Int32, CaseIterable, Error, Sendable {
         case .timedOut: "The time given to `wait` or `watch` passed first."
         case .jobFailed: "The job that was waited for failed, or stands with an error."
         case .jobCancelled: "The job that was waited for was cancelled."
+        case .twinDiffers: "`verify` found that a twin differs from its source."
         case .sourceMissing: "The source directory does not exist."
         case .sourceNotDirectory: "The source is not a directory."
         case .sourceUnreadable: "The source directory cannot be read."

@@ -15,7 +15,7 @@ extension JobParameters {
     }
 
     /// - Throws: `badValue` for values that contradict each other.
-    func refuseContradictions() throws(CommandError) {
+    public func refuseContradictions() throws(CommandError) {
         try refuseSeedAndCheckpoint()
         if fsync == .both, copyMode != .writeBlocking {
             throw CommandError(

@@ -22,6 +22,8 @@ struct Holds: Sendable {
     /// Bytes of guest writes that go to the twin beside the source, each inside one shard. One granule may
     /// have several.
     var forwards = DisjointRanges()
+    /// What somebody compares, in one of these shards.
+    var watch: Watch?
 
     /// The claim that `granule` is in.
     func claim(of granule: Int) -> Range<Int>? {

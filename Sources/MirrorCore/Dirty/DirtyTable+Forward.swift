@@ -61,7 +61,10 @@ extension DirtyTable {
             // Counted as under way before it is counted as begun, like a claim: see `areInSync`.
             counters.addForwarded(pieces[first...].reduce(0) { $0 + Int($1.count) })
             counters.noteTake()
-            for piece in pieces[first...] { holds.forwards.insert(piece) }
+            for piece in pieces[first...] {
+                holds.forwards.insert(piece)
+                holds.touch(granularity.granules(touching: piece))
+            }
         }
     }
 
@@ -116,7 +119,7 @@ extension DirtyTable {
     }
 
     /// The first dirty granule of `granules`, or their end. Under the shard's lock, which keeps the page.
-    private func firstDirty(_ granules: Range<Int>, _ shard: Int) -> Int {
+    func firstDirty(_ granules: Range<Int>, _ shard: Int) -> Int {
         look(granules, shard, clean: granules.upperBound, full: granules.lowerBound) {
             $0.firstDirty(from: $1.lowerBound, below: $1.upperBound)
         }

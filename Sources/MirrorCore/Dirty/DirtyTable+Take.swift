@@ -158,6 +158,7 @@ extension DirtyTable {
         counters.noteTake()
         counters.addDirty(-page.clear(run.lowerBound - base..<run.upperBound - base))
         holds.claims.append(run)
+        holds.touch(run)
         return run
     }
 

@@ -128,7 +128,7 @@ public struct JobMachine: Sendable {
     public internal(set) var isCommitting = false
     /// Failures in a row that `ignore` has passed over.
     public internal(set) var failures = 0
-    var isBackingOff = false
+    public internal(set) var isBackingOff = false
 
     public var onSourceError: JobParameters.ErrorPolicy
     public var onTargetError: JobParameters.ErrorPolicy
@@ -224,8 +224,7 @@ extension JobMachine {
         case .bulk: isPaused ? "paused" : "running"
         case .ready: isPaused ? "standby" : "ready"
         case .completing: isPaused ? "standby" : "waiting"
-        case .completed: "concluded"
-        case .cancelled, .failed: "aborting"
+        case .completed, .cancelled, .failed: "concluded"
         }
     }
 }

@@ -13,6 +13,13 @@ public struct RateLimit: Sendable {
         allowance = 0
     }
 
+    /// Changes the ceiling as it is done often: what is owed is owed still, in time.
+    public mutating func change(_ bytesPerSecond: Int) {
+        let owed = self.bytesPerSecond > 0 ? min(0, allowance) / Double(self.bytesPerSecond) : 0
+        self.bytesPerSecond = bytesPerSecond
+        allowance = owed * Double(bytesPerSecond)
+    }
+
     /// Whether something may be copied at `now` (a monotonic time), and how long to wait where not.
     /// A copy larger than the allowance is let through and paid for afterwards.
     public mutating func wait(at now: Duration) -> Duration? {

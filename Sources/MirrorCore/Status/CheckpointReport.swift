@@ -23,10 +23,12 @@ public struct CheckpointReport: Codable, Hashable, Sendable {
     public var size: UInt64
     /// Ascending and apart from each other.
     public var extents: [Extent]
+    /// False where changes may have been missed: everything counts as changed then.
+    public var complete: Bool
 
     public init(
         image: String, checkpoint: String, created: Int, granularity: Int, size: UInt64,
-        extents: [Extent]
+        extents: [Extent], complete: Bool = true
     ) {
         self.image = image
         self.checkpoint = checkpoint
@@ -34,6 +36,7 @@ public struct CheckpointReport: Codable, Hashable, Sendable {
         self.granularity = granularity
         self.size = size
         self.extents = extents
+        self.complete = complete
     }
 
     /// Bytes that changed.

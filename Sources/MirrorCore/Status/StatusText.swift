@@ -20,6 +20,9 @@ public enum StatusText {
         for job in report.jobs {
             lines.append(line(job, idWidth: width))
             lines += advice(job, mountpoint: report.mountpoint).map { "    " + $0 }
+            if let line = verification(job, mountpoint: report.mountpoint) {
+                lines.append("    " + line)
+            }
         }
         return lines.map { $0 + "\n" }.joined()
     }

@@ -16,9 +16,19 @@ extension Job {
     func resume() throws(CommandError) -> String {
         try refuseWhenOver("resume")
         counts.error = nil
+        (troubled, troubledEfforts) = (nil, [])
+        resumeSpace()
         perform(machine.handle(.resume))
         publishReport()
         return "resumed"
+    }
+
+    /// A job never runs otherwise than asked: the same rules as at its start.
+    private func refuseContradictions(_ changes: [ParameterChange]) throws(CommandError) {
+        var wanted = parameters
+        wanted.copyMode = copyMode
+        for case .copyMode(let mode) in changes { wanted.copyMode = mode }
+        try wanted.refuseContradictions()
     }
 
     private func setCopyMode(_ mode: JobParameters.CopyMode) {
@@ -29,19 +39,23 @@ extension Job {
 
     func set(_ changes: [ParameterChange]) throws(CommandError) -> String {
         try refuseWhenOver("set")
+        try refuseContradictions(changes)
         for change in changes {
             switch change {
             case .speed(let speed):
                 limit.set(speed)
-                isThrottled = false
-                throttleNumber += 1
+                verification?.setSpeed(speed)
+                endThrottle()
             case .maxPause(let milliseconds): maxPause = milliseconds
             case .onSourceError(let policy): machine.onSourceError = policy
             case .onTargetError(let policy): machine.onTargetError = policy
             case .maxRetries(let count): machine.maxRetries = count
             case .copyMode(let mode): setCopyMode(mode)
             case .writeTimeout(let milliseconds): writeTimeout = milliseconds
-            case .pace, .minSpeed: break
+            case .pace(let wanted):
+                pace.set(wanted)
+                endThrottle()
+            case .minSpeed(let speed): pace.set(minSpeed: speed)
             }
         }
         updateForwarding()
@@ -50,7 +64,8 @@ extension Job {
         return "changed"
     }
 
-    /// QEMU's cancel: in bulk, or with `force`, the end at once; in ready, the end when both agree.
+    /// QEMU's cancel: in bulk, or with `force`, the end at once; in ready, the end when both agree. As there
+    /// a paused job goes on: paused it would never agree.
     func cancel(force: Bool) throws(CommandError) -> String {
         try refuseWhenOver("cancel")
         try refuseWhileSwitching("cancel")
@@ -60,6 +75,7 @@ extension Job {
                 "cancel: job \(NameText.shown(id)): is about to switch the guest over; to stop that, and leave"
                     + " the twin as it is: cancel force=on")
         }
+        if !force, machine.wasReady, machine.isPaused { _ = try resume() }
         perform(machine.handle(.end(force ? .now : .soft)))
         publishReport()
         return machine.isOver
@@ -121,7 +137,7 @@ extension Job {
                 + " more; look at its status in a moment")
     }
 
-    private func refuseWhenOver(_ verb: String) throws(CommandError) {
+    func refuseWhenOver(_ verb: String) throws(CommandError) {
         guard machine.isOver else { return }
         throw CommandError(
             .badState,

@@ -11,10 +11,12 @@ extension Job {
     func advance() {
         guard isRunning else { return concludeIfQuiet() }
         for member in members { member.table.stayAwake() }
+        watchSpace()
         if machine.mayCopy, !isClerkBusy { fillLanes() }
         if isAtRest, machine.mayCopy, isLengthDirty { return copyLengths() }
         perform(machine.handle(.observed(observe())))
         if isAtRest { sleep() }
+        armPace()
         armTick()
         publishReport()
     }
@@ -22,12 +24,19 @@ extension Job {
     /// Nothing is being copied and nothing else is under way that will call `advance`.
     private var isAtRest: Bool {
         busyLanes == 0 && !isClerkBusy && (!isThrottled || machine.isHolding)
+            && !(space.isLooking && awaitsSpace)
     }
 
     private func observe() -> JobMachine.Observation {
+        // Before the look: whatever exists now has marked every change after the instant of agreement.
+        if machine.isEnding, !machine.isSettling {
+            cutCheckpoints = members.map { services.checkpoints($0.image) }
+        }
         // R5. A size that was taken is with the clerk.
         let agrees =
             busyLanes == 0 && !isClerkBusy && DirtyTable.areInSync(members.map(\.table))
+            // What a verification has found has to be copied first.
+            && !(machine.isEnding && isVerifying)
             // A write that is forwarded right after that instant would be in the twin of a cut, without
             // those before it that were not.
             && (machine.isHolding || !machine.isEnding || !isForwarding)
@@ -37,7 +46,7 @@ extension Job {
         return .init(
             agrees: agrees && (machine.isHolding || isFree || !machine.needsAttempt),
             passDone: passes > 0,
-            affordable: estimate <= maxPause * 1000 / 2 && isFree)
+            affordable: estimate <= maxPause * 1000 / 2 && isFree && !isVerifying)
     }
 
     /// Waits for the next mark. Marks that came before the table heard of it are found by the second look.
@@ -48,6 +57,7 @@ extension Job {
         let hasWork = members.contains { $0.table.canTake || $0.table.isLengthDirty }
         guard hasWork, machine.mayCopy else {
             for lane in idleLanes { lane.rest() }
+            space.watch.rest()
             return
         }
         for member in members { member.table.stayAwake() }
@@ -55,7 +65,7 @@ extension Job {
     }
 
     private func fillLanes() {
-        while machine.mayCopy, !idleLanes.isEmpty, !isThrottledNow() {
+        while machine.mayCopy, !idleLanes.isEmpty, !awaitsSpace, !isThrottledNow() {
             // The first lane is free; each further one needs one of the mount's permits.
             let needsPermit = busyLanes > 0
             if needsPermit, !services.permits.take() { return }
@@ -78,7 +88,10 @@ extension Job {
     private func isThrottledNow() -> Bool {
         // A hold ends the sooner the better: it is not throttled.
         if machine.isHolding { return false }
-        guard let wait = limit.wait(at: ContinuousClock.now - .origin) else { return false }
+        let now = ContinuousClock.now - .origin
+        let (first, second) = (limit.wait(at: now), pace.limit.wait(at: now))
+        guard first != nil || second != nil else { return false }
+        let wait = max(first ?? .zero, second ?? .zero)
         if isThrottled { return true }
         isThrottled = true
         let number = throttleNumber
@@ -91,9 +104,18 @@ extension Job {
         return true
     }
 
+    /// A limit was changed: whoever waits for it looks again.
+    func endThrottle() {
+        isThrottled = false
+        throttleNumber += 1
+    }
+
     private func start(_ batch: CopyBatch, on lane: Lane, hasPermit: Bool) {
         busyLanes += 1
-        limit.spend(batch.ranges.reduce(0) { $0 + Int($1.count) })
+        let count = batch.ranges.reduce(0) { $0 + Int($1.count) }
+        limit.spend(count)
+        pace.limit.spend(count)
+        pace.started += count
         let failures = flushFailures.load(ordering: .sequentiallyConsistent)
         lane.queue.async { [self] in
             let results = lane.copy(batch)
@@ -201,9 +223,10 @@ extension Job {
 
     /// Granules that fit a batch: a tenth of a second's worth where there is a limit; at least one.
     private var batchRoom: Int {
-        let bytes =
-            limit.bytesPerSecond > 0
-            ? min(Self.batchBytes, limit.bytesPerSecond / 10) : Self.batchBytes
+        var bytes = Self.batchBytes
+        for rate in [limit.bytesPerSecond, pace.limit.bytesPerSecond] where rate > 0 {
+            bytes = min(bytes, rate / 10)
+        }
         return max(1, bytes / granularity.bytes)
     }
 }
@@ -218,7 +241,7 @@ extension Job {
     private func copyLengths() {
         isClerkBusy = true
         let changed = members.filter { $0.table.isLengthDirty }
-        for member in changed { member.table.takeLength() }
+        for member in changed { member.beginResize() }
         atomicMemoryFence(ordering: .sequentiallyConsistent)
         clerk.async { [self] in
             let failures = changed.map { member -> Member.Failure? in
@@ -228,11 +251,12 @@ extension Job {
             queue.async { [self] in
                 isClerkBusy = false
                 for (member, failure) in zip(changed, failures) {
+                    if failure != nil { _ = member.table.markLength() }
+                    member.endResize()
                     guard let failure else { continue }
-                    _ = member.table.markLength()
-                    fail(failure.side, failure.error, member)
+                    fail(failure.side, failure.error, member, in: .size)
                 }
-                if failures.allSatisfy({ $0 == nil }) { workedAgain() }
+                if failures.allSatisfy({ $0 == nil }) { succeeded(.size) }
                 advance()
             }
         }

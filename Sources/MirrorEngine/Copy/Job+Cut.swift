@@ -9,6 +9,7 @@ import SystemPackage
 extension Job {
     func perform(_ actions: [JobMachine.Action]) {
         updateForwarding()
+        updateVerification()
         for action in actions {
             switch action {
             case .hold: hold()
@@ -65,41 +66,55 @@ extension Job {
             return
         }
         isFlushing = true
+        guestFlushes.begin()
         let covered = members.map { $0.takeUnflushed() }
         bytesSinceFlush = 0
         // A switch-over leaves no twin behind that could be worth something.
         let isEnd = settles && machine.phase == .completing && machine.ending == .soft
         if isEnd, counts.lastPause == nil { counts.lastPause = 0 }
         if isEnd { counts.cutTime = WallClock.now.seconds }
-        let cutTime = counts.cutTime
+        let cut = isEnd ? Cut(time: counts.cutTime ?? 0, checkpoints: cutCheckpoints) : nil
         clerk.async { [self] in
-            let failure = flushTwins(isEnd: isEnd, cutTime)
+            let failure = flushTwins(cut)
             queue.async { [self] in flushed(settles, isEnd: isEnd, covered, failure) }
         }
     }
 
-    private func flushTwins(isEnd: Bool, _ cutTime: Int?) -> (Member, Errno)? {
-        for member in members {
-            do throws(Errno) { try flush(member, isEnd: isEnd, cutTime) } catch {
+    /// What the twins say of the cut that they are.
+    private struct Cut {
+        let time: Int
+        /// For each member.
+        let checkpoints: [[String]]
+    }
+
+    private func flushTwins(_ cut: Cut?) -> (Member, Errno)? {
+        for (index, member) in members.enumerated() {
+            do throws(Errno) { try flush(member, cut, cut?.checkpoints[index] ?? []) } catch {
                 // It will be written again.
-                if isEnd { for member in members { member.twin.annotate(.inconsistent) } }
+                if cut != nil { for member in members { member.twin.annotate(.inconsistent) } }
                 return (member, error)
             }
         }
         return nil
     }
 
-    private func flush(_ member: Member, isEnd: Bool, _ cutTime: Int?) throws(Errno) {
+    private func flush(
+        _ member: Member, _ cut: Cut?, _ checkpoints: [String]
+    ) throws(Errno) {
         let twin = member.twin
         try twin.flush()
         // The extent list of a delta is made durable after the bytes that it lists.
         if let written = member.written {
             try twin.saveExtents(JSON.bytes(ExtentList(written)) + [UInt8(ascii: "\n")])
         }
-        guard isEnd else { return }
+        guard let cut else { return }
         // What the twin is worth is said only once its bytes are durable, and made durable itself.
         twin.annotate(
-            isDelta ? .partial : .consistent, [("cut", "\(cutTime ?? 0)"), ("generation", "1")])
+            isDelta ? .partial : .consistent,
+            [
+                ("cut", "\(cut.time)"), ("generation", "1"),
+                ("checkpoints", checkpoints.joined(separator: " ")),
+            ])
         try twin.flush()
     }
 
@@ -111,6 +126,11 @@ extension Job {
         _ failure: (member: Member, error: Errno)?
     ) {
         isFlushing = false
+        defer { startGuestFlush() }
+        if failure == nil {
+            guestFlushes.end()
+            succeeded(.flush)
+        }
         if let failure {
             flushFailures.add(1, ordering: .sequentiallyConsistent)
             for (member, covered) in zip(members, covered) {
@@ -121,9 +141,10 @@ extension Job {
             }
             mustFlushAgain = false
             counts.cutTime = nil
-            fail(.target, failure.error, failure.member)
+            fail(.target, failure.error, failure.member, in: .flush)
+            // The source is durable: that is all that a guest hears of.
+            guestFlushes.end()
         } else {
-            workedAgain()
             if mustFlushAgain {
                 mustFlushAgain = false
                 return flush(settles: true)
@@ -153,9 +174,9 @@ extension Job {
             queue.async { [self] in
                 isClerkBusy = false
                 if let (member, error) = failure {
-                    fail(.target, error, member)
+                    fail(.target, error, member, in: .publication)
                 } else {
-                    workedAgain()
+                    succeeded(.publication)
                     perform(machine.handle(.published))
                     restartPass()
                 }

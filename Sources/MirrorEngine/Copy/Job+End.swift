@@ -23,6 +23,7 @@ extension Job {
             return concludeIfQuiet()
         }
         let image = member.image
+        image.twinFlushes.remove(self)
         image.quiesce(on: queue) { [self] in
             image.trackers.remove(member.table)
             detach(rest.dropFirst())
@@ -31,7 +32,7 @@ extension Job {
 
     /// Concludes as soon as nothing of the job is under way on sources and twins, and all are closed.
     func concludeIfQuiet() {
-        guard isDetached, !isLetGo, busyLanes == 0, !isClerkBusy, !isFlushing,
+        guard isDetached, !isLetGo, busyLanes == 0, !isClerkBusy, !isFlushing, !isVerifying,
             members.allSatisfy({ $0.forwarder?.isIdle ?? true })
         else { return }
         isLetGo = true
@@ -61,10 +62,21 @@ extension Job {
         for member in members { member.image.endJob() }
         markEnded()
         publishReport()
-        services.tell(.statusChange, report())
+        tellStatus()
         services.tell(machine.phase == .cancelled ? .cancelled : .completed, report())
         services.ended(self)
         tellEnd()
+    }
+
+    /// As in QEMU a job that did not succeed passes through `aborting`.
+    private func tellStatus() {
+        var report = report()
+        if machine.phase != .completed {
+            report.status = "aborting"
+            services.tell(.statusChange, report)
+            report.status = machine.status
+        }
+        services.tell(.statusChange, report)
     }
 
     /// Tells whoever waits for the end of the mount.

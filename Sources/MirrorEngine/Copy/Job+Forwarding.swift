@@ -42,6 +42,7 @@ extension Job {
         let mayForward = isWanted && machine.mayCopy
         for member in members { member.forwarder?.turn(on: mayForward) }
         watchForwards()
+        letGuestFlushesGo()
         // The guest waits for nothing of a job that is over.
         if machine.isOver { for member in members { member.forwarder?.close() } }
     }
@@ -76,20 +77,22 @@ extension Job {
             guard let self else { return }
             isWatchingForwards = false
             let instant = ContinuousClock.now - .milliseconds(writeTimeout)
-            if writeTimeout > 0, abandonForwards(sentBefore: instant) > 0 { fallBack() }
+            if writeTimeout > 0, abandonForwards(sentBefore: instant) > 0 {
+                fallBack("a write to the twin")
+            }
             watchForwards()
         }
     }
 
     /// The target is too slow to wait for: background, until the user or `auto` decides otherwise.
-    private func fallBack() {
+    func fallBack(_ what: String) {
         isFallenBack = true
         copyModeControl.abandoned(at: .now - .origin)
         updateForwarding()
         publishReport()
         var job = report()
         job.error =
-            "a write to the twin took longer than write-timeout=\(writeTimeout) ms: back to"
+            "\(what) took longer than write-timeout=\(writeTimeout) ms: back to"
             + " copy-mode=background"
         services.tell(.fellBack, job)
         wake()

@@ -10,9 +10,11 @@ extension Job {
         // R5, asked from outside. The copier sleeps, so no size is with the clerk.
         let isSynced =
             DirtyTable.areInSync(members.map(\.table)) && members.allSatisfy(\.table.isAsleep)
+            && !hasFindings.load(ordering: .acquiring)
         var report = snapshot.withLock { $0 }
         report.opens = members.reduce(0) { $0 + $1.image.opens }
         if isLivePhase(report.phase) { addLiveNumbers(&report, isSynced) }
+        lastVerification.withLock { $0 }?.add(to: &report)
         return report
     }
 
@@ -97,10 +99,9 @@ extension Job {
         guard !machine.isOver else { return }
         // While agreement is wanted the job keeps looking: a change that marks nothing may have been in the
         // way of the last look, and nobody tells when it is done.
-        // Forwarded writes mark nothing, and somebody has to see when they get fewer.
-        let isForwardingByItself = copyMode == .auto && isForwarding
         let isAtPeace = members.allSatisfy { $0.table.isAsleep && $0.table.isClean }
-        if isAtPeace, !isForwardingByItself, machine.phase == .ready || machine.isPaused {
+        // Forwarded writes mark nothing and wake nobody, and somebody has to see when they get fewer.
+        if isAtPeace, machine.phase == .ready && !isForwarding || machine.isPaused {
             progress.rest()
             return publishReport()
         }

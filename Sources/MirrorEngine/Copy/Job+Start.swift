@@ -41,7 +41,18 @@ extension Job {
         _ = image.end.mayHaveGrown(to: size, since: image.end.begin(), isCertain: true)
         image.trackers.add(tracker)
         _ = member.table.markLength()
+        watchGuestFlushes(of: image)
         cloneSeed(member)
+        refuseLostCheckpoint(member)
+    }
+
+    /// `sync=incremental`: what the checkpoint has marked so far, and what this job marks from now on, is all
+    /// that changed: in between lies no write. Its marks may so be copied later (`Member.markFirstPass`).
+    private func refuseLostCheckpoint(_ member: Member) {
+        guard let checkpoint = member.checkpoint, !checkpoint.isKept else { return }
+        counts.error =
+            "the checkpoint \(checkpoint.name) was deleted before the job began; its twin is kept"
+        perform(machine.handle(.end(.now)))
     }
 
     /// `seed=reflink`: the clone and the start of tracking are one instant, since no write is under way. A

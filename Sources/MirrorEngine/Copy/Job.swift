@@ -15,16 +15,20 @@ import SystemPackage
 /// | an image with its twin and its table | `Member.swift` |
 /// | what is refused at the start | `JobParts.swift` |
 /// | how it starts | `Job+Start.swift` |
+/// | how much the guest is spared | `Job+Pace.swift` |
 /// | what is copied when | `Job+Copy.swift`; what a lane does with it: `Lane.swift` |
 /// | whether guest writes go to the twin at once | `Job+Forwarding.swift` |
+/// | how it stops before the target is full | `Job+Space.swift` |
+/// | a guest's flush that means the twin too | `Job+GuestFlush.swift` |
 /// | hold, flush, publication | `Job+Cut.swift` |
 /// | what comes right before and after a cut | `Job+Hooks.swift` |
+/// | comparing while the guest runs | `Job+Verify.swift`, `Verification.swift` |
 /// | errors and what becomes of them | `Job+Errors.swift` |
 /// | the end | `Job+End.swift` |
 /// | commands | `Job+Commands.swift` |
 /// | what the status says | `Job+Report.swift` |
 ///
-/// `@unchecked Sendable`: every `var` is touched on `queue` only, but `snapshot`, which has its lock.
+/// `@unchecked Sendable`: every `var` is touched on `queue` only.
 final class Job: @unchecked Sendable {
     let id: [UInt8]
     /// The image named first, then the others; at least one.
@@ -39,6 +43,8 @@ final class Job: @unchecked Sendable {
 
     var machine: JobMachine
     var limit: RateLimit
+    var pace: Pace
+    var space: Space
     var progress = Progress()
     var maxPause: Int
 
@@ -55,6 +61,8 @@ final class Job: @unchecked Sendable {
 
     var bytesSinceFlush = 0
     var isFlushing = false
+    /// Of guests, with `fsync=both`.
+    var guestFlushes = GuestFlushes()
     /// Failed flushes. What was written while one failed may be lost: it does not count as copied.
     let flushFailures = Atomic<Int>(0)
     /// The flush that is under way began before source and twin agreed: another has to follow.
@@ -64,9 +72,9 @@ final class Job: @unchecked Sendable {
     var busyLanes = 0
     /// The clerk sets the size or scans: nothing is taken meanwhile.
     var isClerkBusy = false
-    /// Waiting for the speed limit.
+    /// Waiting for `speed` or `pace`.
     var isThrottled = false
-    /// Which wait for the speed limit is the valid one.
+    /// Which such wait is the valid one.
     var throttleNumber = 0
 
     /// The member whose extents are taken now.
@@ -74,19 +82,34 @@ final class Job: @unchecked Sendable {
     var passes = 0
     /// Something was taken since the pass began.
     var hasTaken = false
+    /// The verification that is under way.
+    var verification: Verification?
+    /// The last one, for the status.
+    let lastVerification = Mutex<Verification?>(nil)
+    /// Bytes of what it found and nobody has had copied again.
+    var findings = 0
+    /// Something is known to differ that no mark tells of. For other threads.
+    let hasFindings = Atomic<Bool>(false)
+
     /// The extent that failed last, until it is copied after all.
     var troubled: (member: Member, extent: Range<Int>)?
+    /// What else failed and has not succeeded since.
+    var troubledEfforts: Set<Effort> = []
 
     /// Runs `pre-cut` and `post-cut`.
     let hook: CutHook
     /// While `cut=flush` waits for a guest's flush.
     var flushWatch: FlushWatch?
 
+    /// The checkpoints that existed when source and twin agreed last, for each member.
+    var cutCheckpoints: [[String]] = []
     var heldSince: ContinuousClock.Instant?
     var holdCount = 0
     var nextHold = ContinuousClock.now
     var isTicking = false
     var hasToldReady = false
+    /// What the last JOB_STATUS_CHANGE said.
+    var toldStatus: String?
     /// No change of the images is marked for this job any more.
     var isDetached = false
     /// Its end has been told.
@@ -121,6 +144,8 @@ final class Job: @unchecked Sendable {
         members = parts.members.map { Member($0, parts.parameters) }
         machine = JobMachine(parameters)
         limit = RateLimit(bytesPerSecond: parameters.speed)
+        pace = Pace(parameters)
+        space = Space(parameters)
         maxPause = parameters.maxPause
         copyMode = parameters.copyMode
         writeTimeout = parameters.writeTimeout
@@ -173,4 +198,6 @@ struct JobServices: Sendable {
     let switchOver: @Sendable ([Move]) throws(CommandError) -> Void
     /// The twin that serves an image; nil where its own file does.
     let servingPath: @Sendable (Image) -> FilePath?
+    /// The ids of the checkpoints that mark every change of an image now.
+    let checkpoints: @Sendable (Image) -> [String]
 }

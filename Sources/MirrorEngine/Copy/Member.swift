@@ -15,6 +15,8 @@ final class Member: @unchecked Sendable {
     /// The bytes that guests see, for reading.
     let source: FileDescriptor
     let twin: Twin
+    /// What `sync=incremental` starts from.
+    let checkpoint: Checkpoint?
     let table: DirtyTable
     /// What was written to the target since its last good flush; dirty again if the next one fails.
     let unflushed: DirtyTable
@@ -27,10 +29,17 @@ final class Member: @unchecked Sendable {
     var knownLength: UInt64
     /// Where the next extent is looked for, in granules.
     var cursor = 0
+    /// Odd while the twin is being given the image's size. Any thread may look.
+    let resizes = Atomic<UInt64>(0)
+    /// The smallest size that the twin was given since a verification last asked: it may have changed what
+    /// lies above.
+    let lowestResize = Atomic<UInt64>(.max)
+    /// What a verification found to differ and nobody has had copied again; nil where nothing was found.
+    var differing: DirtyTable?
 
     init(_ parts: MemberParts, _ parameters: JobParameters) {
         (image, path, source, twin) = (parts.image, parts.path, parts.source, parts.twin)
-        knownLength = parts.size
+        (knownLength, checkpoint) = (parts.size, parts.checkpoint)
         let granularity = parameters.granularity
         table = DirtyTable(granularity: granularity, gauge: image.gate.gauge)
         unflushed = DirtyTable(granularity: granularity, gauge: WriteGauge())
@@ -61,11 +70,19 @@ extension Member {
     ///
     /// - Returns: how many bytes that is.
     func markFirstPass() -> Int {
+        if let checkpoint { return mark(checkpoint) }
         switch twin.firstPass {
         case .nothing: return 0
         case .everything, .compare: return markAll()
         case .data: return markData()
         }
+    }
+
+    /// What changed since the checkpoint; its marks stay.
+    private func mark(_ checkpoint: Checkpoint) -> Int {
+        let extents = checkpoint.extents(below: (try? imageSize()) ?? knownLength)
+        for extent in extents { table.markUncounted(extent) }
+        return extents.reduce(0) { $0 + Int($1.count) }
     }
 
     private func markAll() -> Int {
@@ -123,6 +140,7 @@ extension Member {
         do throws(Errno) { size = try imageSize() } catch {
             throw Failure(side: .source, error: error)
         }
+        lowestResize.min(size, ordering: .sequentiallyConsistent)
         do throws(Errno) { try twin.setSize(size) } catch {
             throw Failure(side: .target, error: error)
         }
@@ -138,6 +156,14 @@ extension Member {
             _ = table.markLength()
         }
     }
+
+    /// The size is about to be given to the twin: counted before its mark is cleared.
+    func beginResize() {
+        resizes.add(1, ordering: .sequentiallyConsistent)
+        table.takeLength()
+    }
+
+    func endResize() { resizes.add(1, ordering: .sequentiallyConsistent) }
 
     /// Closes both sides; nothing of the job is under way on them.
     func close() {

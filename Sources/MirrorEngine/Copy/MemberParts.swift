@@ -9,6 +9,8 @@ struct MemberParts {
     let size: UInt64
     let source: FileDescriptor
     let twin: Twin
+    /// What `sync=incremental` starts from.
+    let checkpoint: Checkpoint?
 
     /// - Parameter isAlone: whether the target may name the twin's file itself.
     init(
@@ -16,7 +18,8 @@ struct MemberParts {
     ) throws(CommandError) {
         let opened = try OpenedImage(path, engine)
         do throws(CommandError) {
-            twin = try Self.twin(opened, parameters, isAlone: isAlone, engine)
+            checkpoint = try engine.checkpoint(of: opened.image, parameters)
+            twin = try Self.twin(opened, parameters, checkpoint, isAlone: isAlone, engine)
         } catch {
             opened.close(engine)
             throw error
@@ -35,7 +38,8 @@ struct MemberParts {
     }
 
     private static func twin(
-        _ opened: OpenedImage, _ parameters: JobParameters, isAlone: Bool, _ engine: Engine
+        _ opened: OpenedImage, _ parameters: JobParameters, _ checkpoint: Checkpoint?,
+        isAlone: Bool, _ engine: Engine
     ) throws(CommandError) -> Twin {
         guard let target = parameters.target ?? engine.configuration.target?.bytes else {
             throw CommandError(.badValue, "mirror: no target is named; write target=/backup/")
@@ -58,7 +62,8 @@ struct MemberParts {
         }
         return try Twin(
             place, opened.status, named: opened.path, parameters, source: opened.source,
-            targetIsZero: parameters.targetIsZero, opener: engine.opener, faults: engine.faults)
+            checkpoint: checkpoint?.id, targetIsZero: parameters.targetIsZero,
+            opener: engine.opener, faults: engine.faults)
     }
 
     /// Back to the file that the image had before it was switched to its twin.
@@ -94,7 +99,7 @@ struct MemberParts {
 }
 
 /// An image that a job is about to read, counted as having one.
-private struct OpenedImage {
+struct OpenedImage: Sendable {
     let image: Image
     let path: FilePath
     let source: FileDescriptor

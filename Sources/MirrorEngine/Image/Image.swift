@@ -21,8 +21,14 @@ public final class Image: Sendable {
     /// The first failure of a flush, kept until the last handle is closed; 0 is none.
     let flushFailure = Atomic<Int32>(0)
 
+    /// How long requests take, for jobs that mind.
+    public let timer = RequestTimer()
+
     /// Jobs that wait for a guest's flush.
     let flushWatches = FlushWatches()
+
+    /// Jobs that make their twins durable with a guest's flush.
+    let twinFlushes = TwinFlushes()
 
     /// Where changes that a hold had parked are run again, one after the other.
     let replay = DispatchQueue(label: "twinfs.replay", qos: .userInitiated)

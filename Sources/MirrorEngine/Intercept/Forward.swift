@@ -69,7 +69,8 @@ public final class Forward: Sendable {
             state.pending += parts.count
         }
         for part in parts { part.send(data, at: range.lowerBound) { self.finishedOne() } }
-        let outcome = writeSource()
+        let outcome = image.writeSource(
+            data.bytes, at: range.lowerBound, through: descriptor)
         state.withLock { $0.outcome = outcome }
         markRest(parts, outcome, since: cuts)
         finishedOne()
@@ -87,14 +88,6 @@ public final class Forward: Sendable {
             if let part { parts.append(part) }
         }
         return parts
-    }
-
-    private func writeSource() -> Image.Outcome {
-        do throws(Errno) {
-            return .done(try descriptor.writeSome(data.bytes, at: range.lowerBound))
-        } catch {
-            return .failed(error)
-        }
     }
 
     /// R1 and R4 for all that does not go to a twin by itself.

@@ -21,6 +21,8 @@ final class Forwarder: Sendable {
     private let on = Atomic<Bool>(false)
     private let closed = Atomic<Bool>(false)
     private let bytes = Atomic<Int>(0)
+    /// The job looks again once `bytes` has come so far.
+    private let alarm = Atomic<Int>(.max)
     private let label: String
     private let state = Mutex(State())
 
@@ -55,6 +57,12 @@ final class Forwarder: Sendable {
 
     /// Bytes that went to the twin this way so far.
     var forwardedBytes: Int { bytes.load(ordering: .relaxed) }
+
+    /// Wakes the job once so many more bytes have gone to the twin.
+    func wake(after more: Int) {
+        let (at, isOver) = forwardedBytes.addingReportingOverflow(more)
+        alarm.store(isOver ? .max : at, ordering: .relaxed)
+    }
 
     /// Whether no lane uses the twin.
     var isIdle: Bool { state.withLock { $0.underWay.isEmpty } }
@@ -102,7 +110,7 @@ final class Forwarder: Sendable {
             unflushed.markUncounted(piece)
         }
         let isGood = failure == nil && failures == flushFailures()
-        if isGood { bytes.add(part.byteCount, ordering: .relaxed) }
+        if isGood { count(part.byteCount) }
         part.targetDone(isGood: isGood)
         let isLast = state.withLock { state in
             state.underWay[ObjectIdentifier(part)] = nil
@@ -111,6 +119,15 @@ final class Forwarder: Sendable {
         if let (piece, error) = failure { failed(piece, error) }
         // The job may be at its end and wait for the twin to be free.
         if isLast, !isOn { wake() }
+    }
+}
+
+extension Forwarder {
+    private func count(_ more: Int) {
+        let all = bytes.add(more, ordering: .relaxed).newValue
+        guard all >= alarm.load(ordering: .relaxed) else { return }
+        alarm.store(.max, ordering: .relaxed)
+        wake()
     }
 }
 

@@ -37,12 +37,7 @@ extension Image {
             return .forwarded(forward)
         }
         let cuts = end.begin()
-        let outcome: Outcome
-        do throws(Errno) {
-            outcome = .done(try descriptor.writeSome(data, at: offset))
-        } catch {
-            outcome = .failed(error)
-        }
+        let outcome = writeSource(data, at: offset, through: descriptor)
         if case .done(let count) = outcome { end.reached(offset + UInt64(count)) }
         mark(range)
         if case .done(let count) = outcome {
@@ -52,6 +47,20 @@ extension Image {
         }
         gate.leave(range)
         return outcome
+    }
+
+    /// The write of the source, and nothing else; timed where a job wants to know.
+    @inline(__always)
+    func writeSource(
+        _ data: UnsafeRawBufferPointer, at offset: UInt64, through descriptor: FileDescriptor
+    ) -> Outcome {
+        let started = timer.start()
+        defer { timer.stop(started, .write(data.count)) }
+        do throws(Errno) {
+            return .done(try descriptor.writeSome(data, at: offset))
+        } catch {
+            return .failed(error)
+        }
     }
 
     /// Sets the image's size. What may be cut off is marked, and so is the size itself. Growth needs no
@@ -107,12 +116,14 @@ extension Image {
     public func whenLifted(_ retry: @escaping @Sendable () -> Void) { gate.park(retry) }
 
     /// Makes the source durable. A failure sticks until the last handle is closed: filesystems report
-    /// it once and then pretend. Corresponds to `fsync(2)` and `fdatasync(2)`.
+    /// it once and then pretend. Twins follow where `flushesTwins` says so. Corresponds to `fsync(2)` and `fdatasync(2)`.
     public func flush(dataOnly: Bool, through descriptor: FileDescriptor) throws(Errno) {
         let earlier = flushFailure.load(ordering: .acquiring)
         if earlier != 0 { throw Errno(rawValue: earlier) }
+        let started = timer.start()
         do throws(Errno) {
             try descriptor.synchronize(dataOnly: dataOnly)
+            timer.stop(started, .flush)
         } catch {
             flushFailure.store(error.rawValue, ordering: .releasing)
             throw error

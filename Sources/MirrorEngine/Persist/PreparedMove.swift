@@ -1,5 +1,6 @@
 import MirrorCore
 import MirrorSystem
+import Synchronization
 import SystemPackage
 
 /// One image's part of a switch-over.
@@ -85,6 +86,8 @@ final class PreparedMove {
     /// Gives the image its new file. Cannot fail.
     func swap() {
         move.image.handles.swap(replacements)
+        // What failed to reach the old disk is on the new one: the twin was flushed.
+        move.image.flushFailure.store(0, ordering: .relaxed)
         if let lock = lock.take() { move.image.lock.move(to: lock) }
     }
 }

@@ -31,6 +31,14 @@ struct StateDirectory: Sendable {
         }
     }
 
+    /// Removes a file; it is gone for good when this returns.
+    func remove(_ name: String) throws(Errno) {
+        try path.appending(name).removeFile()
+        let directory = try FileDescriptor.openBacking(path, .readOnly, .directory)
+        defer { try? directory.close() }
+        try directory.synchronize()
+    }
+
     private func put(_ content: [UInt8], as name: String) throws(Errno) {
         let draft = path.appending(name + ".new")
         let file = try FileDescriptor.openBacking(draft, .writeOnly, [.create, .truncate])

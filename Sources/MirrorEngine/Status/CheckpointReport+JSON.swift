@@ -19,5 +19,6 @@ extension CheckpointReport {
         let bytes = ByteSize.text(Int(clamping: changed))
         return "\(NameText.harmless(checkpoint))  \(time)  \(bytes) of"
             + " \(ByteSize.text(Int(clamping: size))) changed"
+            + (complete ? "" : " (changes may have been missed: all counts as changed)")
     }
 }

@@ -49,6 +49,8 @@ public final class EventLog: Sendable {
         case fellBack
         /// `post-cut` failed.
         case hookFailed
+        /// A verification is over.
+        case verified
 
         var word: String {
             switch self {
@@ -59,6 +61,7 @@ public final class EventLog: Sendable {
             case .error: "BLOCK_JOB_ERROR"
             case .fellBack: "TWINFS_FELL_BACK"
             case .hookFailed: "TWINFS_HOOK_FAILED"
+            case .verified: "TWINFS_VERIFY_COMPLETED"
             }
         }
     }
@@ -81,9 +84,22 @@ private struct Event: Encodable {
     struct Timestamp: Encodable { let seconds, microseconds: Int }
 
     struct Data: Encodable {
-        let device, type: String
+        /// The job, by the key that QEMU has in this event; one of the two.
+        var id, device, type: String?
         let len, offset, speed: Int?
         let status, operation, action, error: String?
+        var verifiedBytes: Int?
+        var mismatchedBytes: Int?
+        var repairedBytes: Int?
+        var unverifiedBytes: Int?
+
+        enum CodingKeys: String, CodingKey {
+            case id, device, type, len, offset, speed, status, operation, action, error
+            case verifiedBytes = "verified-bytes"
+            case mismatchedBytes = "mismatched-bytes"
+            case repairedBytes = "repaired-bytes"
+            case unverifiedBytes = "unverified-bytes"
+        }
     }
 
     let seq: UInt64
@@ -101,13 +117,18 @@ private struct Event: Encodable {
         switch name {
         case .statusChange:
             data = Data(
-                device: job.id, type: "mirror", len: nil, offset: nil, speed: nil,
-                status: job.status,
+                id: job.id, len: nil, offset: nil, speed: nil, status: job.status,
                 operation: nil, action: nil, error: nil)
         case .error(let side, let action):
             data = Data(
                 device: job.id, type: "mirror", len: nil, offset: nil, speed: nil, status: nil,
                 operation: side, action: action, error: job.error)
+        case .verified:
+            data = Data(
+                device: job.id, type: "mirror", len: nil, offset: nil, speed: nil, status: nil,
+                operation: nil, action: nil, error: job.verifyError,
+                verifiedBytes: job.verifiedBytes, mismatchedBytes: job.mismatchedBytes,
+                repairedBytes: job.repairedBytes, unverifiedBytes: job.unverifiedBytes)
         case .ready, .completed, .cancelled, .fellBack, .hookFailed:
             data = Data(
                 device: job.id, type: "mirror", len: job.len, offset: job.offset, speed: job.speed,

@@ -12,10 +12,13 @@ public enum MirrorFile: Hashable, Sendable {
     case jobs([[UInt8]])
     case jobStatus(id: [UInt8])
     case jobDirty(id: [UInt8])
+    /// `checkpoints/…`: a directory that some images' paths begin with, or that is one. Its components.
+    case checkpoints([[UInt8]])
+    case checkpoint(image: [UInt8], name: String)
 
     public var isDirectory: Bool {
         switch self {
-        case .root, .jobs: true
+        case .root, .jobs, .checkpoints: true
         default: false
         }
     }
@@ -37,8 +40,10 @@ extension Engine {
                 (Array("status".utf8), .status), (Array("status.json".utf8), .statusJSON),
                 (Array("events".utf8), .events), (Array("control".utf8), .control),
                 (Array("metrics".utf8), .metrics), (Array("jobs".utf8), .jobs([])),
+                (Array("checkpoints".utf8), .checkpoints([])),
             ]
         case .jobs(let prefix): jobEntries(prefix)
+        case .checkpoints(let prefix): checkpointEntries(prefix)
         default: []
         }
     }
@@ -71,7 +76,8 @@ extension Engine {
         case .metrics: Array(Metrics.render(report()).utf8)
         case .jobStatus(let id): jobContent(id) { JSON.bytes($0.report(), isPretty: true) }
         case .jobDirty(let id): jobContent(id) { JSON.bytes(ExtentList($0)) }
-        case .events, .control, .root, .jobs: []
+        case .checkpoint(let image, let name): checkpointContent(image, name)
+        case .events, .control, .root, .jobs, .checkpoints: []
         }
     }
 

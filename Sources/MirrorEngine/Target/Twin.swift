@@ -30,10 +30,12 @@ final class Twin: Sendable {
     /// - Parameters:
     ///   - image: the image's file, and `imagePath` its path in the mount.
     ///   - source: the image, open; for `seed=reflink`.
+    ///   - checkpoint: the id of what `sync=incremental` starts from.
     ///   - targetIsZero: whether the user says so. All of the target is read then.
     init(
         _ place: TargetPlace, _ image: FileStatus, named imagePath: FilePath,
-        _ parameters: JobParameters, source: FileDescriptor? = nil, targetIsZero: Bool = false,
+        _ parameters: JobParameters, source: FileDescriptor? = nil, checkpoint: String? = nil,
+        targetIsZero: Bool = false,
         opener: TwinStoreOpener? = nil, faults: FaultPlan? = nil
     ) throws(CommandError) {
         self.place = place
@@ -46,7 +48,7 @@ final class Twin: Sendable {
         case .file:
             let request = TwinRequest(
                 place: place, image: image, imagePath: imagePath, beginning: beginning,
-                source: source, targetIsZero: targetIsZero)
+                source: source, checkpoint: checkpoint, targetIsZero: targetIsZero)
             let file = try TwinFile(request)
             (self.file, store) = (file, FileStore(file.descriptor))
             holdsOldBytes = file.holdsOldBytes
@@ -211,6 +213,12 @@ extension Twin {
         try store.zero(there, unmap: unmap)
     }
 
+    /// Bytes that the twin has now; a device's are fixed.
+    func size() throws(Errno) -> UInt64 {
+        try faults?.pass(.read)
+        return try store.size()
+    }
+
     /// Gives the twin the image's size. A device only has to be large enough.
     func setSize(_ size: UInt64) throws(Errno) {
         try faults?.pass(.setSize)
@@ -231,6 +239,15 @@ extension Twin {
         guard let file else { throw .notSupported }
         try file.descriptor.clone(source)
         try file.descriptor.setSize(try source.status().size)
+    }
+}
+
+extension Twin {
+    /// Free bytes of the twin's filesystem; nil where it needs none of them any more, or nobody can tell.
+    func room() -> Int? {
+        guard let file, let status = try? file.descriptor.status(), status.allocated < status.size
+        else { return nil }
+        return (try? file.descriptor.availableSpace()).map { Int(clamping: $0) }
     }
 }
 

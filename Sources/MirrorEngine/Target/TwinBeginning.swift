@@ -103,6 +103,11 @@ enum TwinBeginning: Sendable, Equatable {
                 .notSupported,
                 "target \(target): seed=reflink needs a file on the image's own filesystem; name one, or"
                     + " use sync=full")
+        case .continuing:
+            throw CommandError(
+                .notSupported,
+                "target \(target): sync=incremental goes on with a twin that says which checkpoints it was cut"
+                    + " after, and only files keep that; use sync=full existing=reuse")
         default: return
         }
     }

@@ -79,6 +79,9 @@ extension TwinFile {
             try rename(in: directory)
         } catch .noSuchFileOrDirectory where isNamed {
             // An earlier attempt got as far as the rename; the directory may not be durable yet.
+        } catch .fileExists where isNamed {
+            // Where renaming is linking and unlinking, it got half way.
+            try workingPath.removeFile()
         }
         try directory.synchronize()
         dropReplaced()
@@ -124,6 +127,8 @@ extension TwinFile {
 extension TwinFile {
     static let state = "user.twinfs.state"
     static let image = "user.twinfs.image"
+    /// Ids of the checkpoints of the image that existed at the cut.
+    static let checkpoints = "user.twinfs.checkpoints"
 
     /// Says what the twin is worth. Filesystems without attributes keep no state.
     func annotate(_ state: Twin.State, _ more: [(name: String, value: String)]) {
@@ -133,7 +138,8 @@ extension TwinFile {
 
     /// Takes away what makes the file a twin: it serves as an image from here on.
     func removeAnnotations() {
-        for name in [Self.state, Self.image, "user.twinfs.cut", "user.twinfs.generation"] {
+        let names = [Self.state, Self.image, Self.checkpoints]
+        for name in names + ["user.twinfs.cut", "user.twinfs.generation"] {
             try? descriptor.removeAttribute(name)
         }
     }

@@ -12,6 +12,8 @@ struct TwinRequest {
     let beginning: TwinBeginning
     /// The image, for a clone.
     let source: FileDescriptor?
+    /// The id of what `sync=incremental` starts from.
+    var checkpoint: String?
     /// Whether the user says that what is taken over reads as zero.
     let targetIsZero: Bool
 
@@ -118,10 +120,14 @@ extension TwinRequest {
     ) throws -> Opened? {
         guard beginning.takesOver else { return nil }
         let isNamed = (try? place.path.status(followingLinks: false)) != nil
+        // What an earlier job left half done is no state of the image.
+        if beginning == .continuing, !isNamed { return nil }
         let path = isNamed ? place.path : workingPath
         guard let file = try openExisting(path) else { return nil }
         changes.opened.append(file)
-        if isNamed {
+        if beginning == .continuing {
+            try refuseUncut(file)
+        } else if isNamed {
             try refuseOther(file)
         } else if !isLeftOver(file) {
             throw Errno.fileExists
@@ -176,6 +182,24 @@ extension TwinRequest {
             "target \(shown(place.path)): is already the twin of another image"
                 + (owner.map { " (\(NameText.shown(Array($0.utf8))))" } ?? "")
                 + "; remove it, or name another target")
+    }
+
+    /// Only a twin that was cut from this image after the checkpoint was made equals the image but for what
+    /// the checkpoint has marked. An id is given to one checkpoint of one image.
+    private func refuseUncut(_ file: FileDescriptor) throws(CommandError) {
+        let ids = (file.attribute(TwinFile.checkpoints) ?? "").split(separator: " ").map(
+            String.init)
+        let isCut = checkpoint.map(ids.contains) ?? false
+        if isCut, file.attribute(TwinFile.state) == Twin.State.consistent.rawValue { return }
+        let reason =
+            isCut
+            ? "is not consistent: a job that wrote it did not end"
+            : "was not cut from this image while the checkpoint existed"
+        throw CommandError(
+            .badState,
+            "target \(shown(place.path)): \(reason), so it is not known what differs; compare, and copy"
+                + " differences, with sync=full existing=reuse, and end that job with complete switch=off"
+        )
     }
 
     private func refuseUnequal(_ file: FileDescriptor) throws {

@@ -18,7 +18,9 @@ extension Session {
         let buffer = UnsafeMutableRawBufferPointer(rebasing: thread.answer[..<Int(input.size)])
         do throws(Errno) {
             let count = try files.with(input.fh) { (file) throws(Errno) in
-                try file.descriptor.readFully(into: buffer, at: input.offset)
+                let started = file.image.timer.start()
+                defer { file.image.timer.stopRead(started, bytes: buffer.count) }
+                return try file.descriptor.readFully(into: buffer, at: input.offset)
             }
             reply.data(after: thread.answerHeader, count: count)
         } catch {

@@ -8,14 +8,15 @@ import SystemPackage
 extension Session {
     func flush(_ reply: consuming Reply, _ node: UInt64, _ handle: UInt64, dataOnly: Bool) {
         if MirrorNumber.owns(node) { return reply.done() }
+        let file = files.with(handle) { $0 }
         do throws(Errno) {
-            try files.with(handle) { (file) throws(Errno) in
-                try file.image.flush(dataOnly: dataOnly, through: file.descriptor)
-            }
-            reply.done()
+            try file.image.flush(dataOnly: dataOnly, through: file.descriptor)
         } catch {
-            reply.fail(error)
+            return reply.fail(error)
         }
+        guard file.image.flushesTwins else { return reply.done() }
+        let waiting = WaitingReply(reply)
+        file.image.flushTwins { waiting.take().done() }
     }
 
     func allocate(

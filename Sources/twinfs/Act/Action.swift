@@ -87,7 +87,7 @@ struct Action {
         }
     }
 
-    private static func failure(_ error: any Error) -> Failure {
+    static func failure(_ error: any Error) -> Failure {
         if let error = error as? CommandError { return Failure(error) }
         return error as? Failure ?? Failure(.failure, "\(error)")
     }
@@ -102,7 +102,7 @@ struct Action {
     }
 
     /// `verb NAME… key=value…` with its newline.
-    private func line(_ mount: Mounted, _ path: RawArgument) throws -> String {
+    func line(_ mount: Mounted, _ path: RawArgument) throws -> String {
         guard !mount.names.isEmpty else {
             throw Failure(
                 .badCommand,

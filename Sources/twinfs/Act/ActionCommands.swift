@@ -89,22 +89,6 @@ struct CompleteCommand: ParsableCommand {
     func run() throws { try Action(verb: .complete, arguments: arguments).run() }
 }
 
-struct VerifyCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "verify",
-        abstract:
-            "Compare source and twin while the guest runs, and count what differs.",
-        discussion: """
-            Example: twinfs verify /srv/images/vm1.img repair=on
-
-            With repair=on what differs is copied again.
-            """)
-
-    @OptionGroup var arguments: ActionArguments
-
-    func run() throws { try Action(verb: .verify, arguments: arguments).run() }
-}
-
 struct DismissCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dismiss",

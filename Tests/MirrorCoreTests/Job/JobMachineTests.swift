@@ -187,6 +187,6 @@ import Testing
         _ = machine.handle(.resume)
         #expect(machine.ioStatus == .ok)
         _ = machine.handle(.failed(.source, isFull: false))
-        #expect(machine.status == "aborting" && machine.phase == .failed)
+        #expect(machine.status == "concluded" && machine.phase == .failed)
     }
 }

@@ -12,7 +12,7 @@ kernel=$(find /boot -maxdepth 1 -name 'vmlinuz-*' | sort -V | tail -n 1)
 boot_guest() {
     local machine=(timeout "${GUEST_LIMIT:-300}" qemu-system-x86_64 -accel tcg -cpu max -m 256
         -nodefaults -display none -no-reboot -kernel "$kernel" -initrd "$SCRATCH/initramfs"
-        -append "console=ttyS0 quiet panic=-1 twin.do=$4 twin.rounds=$5"
+        -append "console=ttyS0 quiet panic=-1 no_timer_check twin.do=$4 twin.rounds=$5"
         -drive "file=$1,format=$2,if=virtio,discard=unmap,$3")
     if [ -n "${7:-}" ]; then
         "${machine[@]}" -serial stdio <>"$7" >"$6"

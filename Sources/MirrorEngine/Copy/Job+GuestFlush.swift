@@ -1,0 +1,115 @@
+import Dispatch
+import MirrorCore
+import Synchronization
+import SystemPackage
+
+// On the job's queue: `fsync=both`. A guest's flush is answered when source and twins are durable.
+//
+// All that wait share one flush of the twins, and those that come while it is under way share the next: it
+// may have begun before their writes. A guest waits for no twin that fails or hangs: the source is
+// durable, and the job says what its twin is worth.
+
+/// A guest's flush that waits for a twin.
+final class GuestFlush: Sendable {
+    let began = ContinuousClock.now
+    /// Nil once it is answered.
+    private let done: Mutex<(@Sendable () -> Void)?>
+
+    init(_ done: @escaping @Sendable () -> Void) { self.done = Mutex(done) }
+
+    /// False where it was answered before.
+    @discardableResult
+    func answer() -> Bool {
+        guard let done = done.withLock({ $0.take() }) else { return false }
+        done()
+        return true
+    }
+}
+
+/// The guests' flushes that a job has not answered.
+struct GuestFlushes {
+    /// For the next flush of the twins.
+    var waiting: [GuestFlush] = []
+    /// Covered by the one that is under way.
+    var underWay: [GuestFlush] = []
+    var isWatching = false
+
+    mutating func begin() {
+        underWay += waiting
+        waiting = []
+    }
+
+    mutating func end() {
+        for flush in underWay { flush.answer() }
+        underWay = []
+    }
+}
+
+extension Job {
+    /// Without `write-timeout` a guest's flush waits at most so long for a twin.
+    private static let longestFlush = 10_000
+
+    /// From `attach`, for each image.
+    func watchGuestFlushes(of image: Image) {
+        guard parameters.fsync == .both else { return }
+        image.twinFlushes.add(self) { [weak self] done in
+            guard let self else { return done() }
+            queue.async { self.flushForGuest(GuestFlush(done)) }
+        }
+    }
+
+    private func flushForGuest(_ flush: GuestFlush) {
+        guard keepsTwinsDurable else {
+            _ = flush.answer()
+            return
+        }
+        guestFlushes.waiting.append(flush)
+        watchGuestFlushes()
+        startGuestFlush()
+    }
+
+    /// Whether the twins are worth waiting for: they were in sync, and all that guests write goes to them.
+    private var keepsTwinsDurable: Bool {
+        parameters.fsync == .both && copyMode == .writeBlocking && !isFallenBack
+            && machine.wasReady && !machine.isOver && !machine.isPaused && !machine.isBackingOff
+    }
+
+    /// After whatever else wanted to flush has had its turn.
+    func startGuestFlush() {
+        guard !guestFlushes.waiting.isEmpty, !isFlushing else { return }
+        flush(settles: false)
+    }
+
+    /// The guests go on: their twins are not kept durable any more.
+    func letGuestFlushesGo() {
+        if keepsTwinsDurable { return }
+        guestFlushes.begin()
+        guestFlushes.end()
+    }
+
+    /// Looks for flushes that take too long.
+    private func watchGuestFlushes() {
+        guard !guestFlushes.isWatching else { return }
+        guestFlushes.isWatching = true
+        let limit = writeTimeout > 0 ? writeTimeout : Self.longestFlush
+        queue.asyncAfter(deadline: .now() + .milliseconds(max(1, limit / 4))) { [weak self] in
+            guard let self else { return }
+            guestFlushes.isWatching = false
+            let oldest = ContinuousClock.now - .milliseconds(limit)
+            let all = guestFlushes.underWay + guestFlushes.waiting
+            if all.contains(where: { $0.began < oldest && $0.answer() }) { flushTookTooLong() }
+            let isLeft = !guestFlushes.underWay.isEmpty || !guestFlushes.waiting.isEmpty
+            if isLeft { watchGuestFlushes() }
+        }
+    }
+
+    /// As a forward that takes too long where the user has set how long that is, else as an error.
+    private func flushTookTooLong() {
+        if writeTimeout > 0 {
+            fallBack("a flush of the twin")
+        } else {
+            fail(.target, .timedOut, members[0], in: .flush)
+        }
+        advance()
+    }
+}

@@ -1,0 +1,76 @@
+import Dispatch
+import MirrorCore
+import MirrorSystem
+import SystemPackage
+
+// On the job's queue: the job stops before the target's filesystem is full (`SpaceWatch`).
+
+/// What a job knows of the free space.
+struct Space {
+    var watch: SpaceWatch
+    /// The clerk is looking.
+    var isLooking = false
+    /// The job stands because of it.
+    var hasStopped = false
+
+    init(_ parameters: JobParameters) { watch = SpaceWatch(bufferSize: parameters.bufferSize) }
+}
+
+extension Job {
+    /// With the other policies the job would fail, or try again, whatever is foreseen.
+    private var watchesSpace: Bool {
+        machine.onTargetError == .stop || machine.onTargetError == .enospc
+    }
+
+    /// Bytes that were begun to be written.
+    private var begun: Int {
+        members.reduce(pace.started) { $0 + ($1.forwarder?.forwardedBytes ?? 0) }
+    }
+
+    /// Whether nothing may be taken before the clerk has looked. A hold waits for nothing.
+    var awaitsSpace: Bool {
+        watchesSpace && !machine.isHolding
+            && space.watch.mustWait(at: .now - .origin, written: begun)
+    }
+
+    /// Has the clerk look where that is due.
+    func watchSpace() {
+        let written = begun
+        guard watchesSpace, machine.mayCopy, !space.isLooking,
+            space.watch.isDue(at: .now - .origin, written: written)
+        else { return }
+        space.isLooking = true
+        clerk.async { [self] in
+            let available = members.compactMap { $0.twin.room() }.min()
+            queue.async { [self] in looked(available, written) }
+        }
+    }
+
+    private func looked(_ available: Int?, _ written: Int) {
+        space.isLooking = false
+        guard isRunning else { return advance() }
+        let isShort = space.watch.looked(
+            at: .now - .origin, available: available ?? .max, needed: remaining, written: written)
+        let soon = max(SpaceWatch.brim, ((available ?? .max) - space.watch.reserve) / 2)
+        for member in members { member.forwarder?.wake(after: soon) }
+        if isShort, machine.mayCopy, let available { stopForSpace(available) }
+        advance()
+    }
+
+    /// As if the filesystem were full.
+    private func stopForSpace(_ available: Int) {
+        space.hasStopped = true
+        let name = NameText.shown(id)
+        counts.error =
+            "nospace: only \(ByteSize.text(available)) of space are left for the twin"
+            + " \(shownTwin(members[0])): the copy has stopped before the disk is full, the guest"
+            + " goes on; make room there, then: twinfs resume \(name)"
+        perform(machine.handle(.failed(.target, isFull: true)))
+    }
+
+    /// The user wants to go on, whatever room there is.
+    func resumeSpace() {
+        if space.hasStopped { space.watch.waive() }
+        space.hasStopped = false
+    }
+}

@@ -1,0 +1,180 @@
+import MirrorCore
+import MirrorSystem
+import SystemPackage
+import Testing
+
+@testable import MirrorEngine
+
+/// What QEMU's iotests check of cancelling, pausing and quitting. The number of the iotest stands at each.
+@Suite struct CancelParityTests {
+    // 218, 041
+    @Test(arguments: ["", " force=on"])
+    func `cancelled in bulk a job ends cancelled and was never ready`(force: String) throws {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 4 << 20)
+        let options = "speed=64K buf-size=64K"
+        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "bulk" })
+        #expect(bench.command("cancel vm.img\(force)").errno == nil)
+        #expect(bench.ends("vm.img", "cancelled"))
+        #expect(bench.blockEvents == ["BLOCK_JOB_CANCELLED"])
+        #expect(bench.statusChanges("vm.img") == ["running", "aborting", "concluded"])
+        #expect(bench.command("cancel vm.img").errno == .resourceBusy)
+    }
+
+    // 218, 041
+    @Test(arguments: [
+        ("", "completed", "BLOCK_JOB_COMPLETED"), (" force=on", "cancelled", "BLOCK_JOB_CANCELLED"),
+    ])
+    func `cancelled in ready a job ends completed, by force cancelled`(
+        force: String, phase: String, event: String
+    ) throws {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 1 << 20)
+        #expect(bench.isReady("vm.img"))
+        #expect(bench.command("cancel vm.img\(force)").errno == nil)
+        #expect(bench.ends("vm.img", phase))
+        #expect(bench.blockEvents == ["BLOCK_JOB_READY", event])
+        #expect(bench.isEqual("vm.img"))
+        #expect(bench.job("vm.img")?.serving == "source")
+    }
+
+    // 218
+    @Test func `a paused job is cancelled in bulk, and in ready goes on until both agree`() throws {
+        let bench = try Bench()
+        for name in ["bulk.img", "ready.img", "force.img"] {
+            try bench.makeFile(name, bytes: 1 << 20)
+        }
+        let guest = try bench.guest("ready.img")
+        let start = "mirror bulk.img target=\(bench.target)/ speed=64K"
+        #expect(bench.command(start).errno == nil)
+        #expect(bench.isReady("ready.img") && bench.isReady("force.img"))
+        for name in ["bulk.img", "ready.img", "force.img"] {
+            #expect(bench.command("pause \(name)").errno == nil)
+        }
+        guest.write([1, 2, 3], at: 100_000)
+        #expect(bench.job("ready.img")?.status == "standby")
+        #expect(bench.command("cancel bulk.img").errno == nil)
+        #expect(bench.command("cancel ready.img").errno == nil)
+        #expect(bench.command("cancel force.img force=on").errno == nil)
+        #expect(bench.wait("bulk.img") { $0.phase == "cancelled" })
+        #expect(bench.wait("ready.img") { $0.phase == "completed" && $0.error == nil })
+        #expect(bench.wait("force.img") { $0.phase == "cancelled" })
+        #expect(bench.isEqual("ready.img"))
+    }
+
+    // QEMU refuses to complete a paused job; here the wish is kept
+    @Test func `a paused job that is to complete does so once it is resumed`() throws {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 1 << 20)
+        let guest = try bench.guest("vm.img")
+        #expect(bench.isReady("vm.img"))
+        #expect(bench.command("pause vm.img").errno == nil)
+        guest.write([4, 5, 6], at: 300_000)
+        #expect(bench.command("complete vm.img switch=off").errno == nil)
+        #expect(bench.job("vm.img")?.status == "standby" && !bench.isEqual("vm.img"))
+        #expect(bench.command("resume vm.img").errno == nil)
+        #expect(bench.ends("vm.img", "completed"))
+        #expect(bench.isEqual("vm.img"))
+        let told = ["running", "ready", "standby", "waiting", "concluded"]
+        #expect(bench.statusChanges("vm.img") == told)
+    }
+
+    // 129, 218: what waits for the limit, or for a target that hangs, does not keep a command waiting.
+    @Test func `commands take effect while the copier waits for its limit or for the target`()
+        throws
+    {
+        let store = ScriptedStore(bytes: 1 << 20)
+        defer { store.release() }
+        let bench = try store.bench()
+        try bench.makeFile("slow.img", bytes: 1 << 20)
+        try bench.makeFile("hung.img", bytes: 1 << 20)
+        let guest = try bench.guest("hung.img")
+        #expect(bench.command("mirror slow.img target=\(bench.target)/ speed=1").errno == nil)
+        store.hang()
+        #expect(bench.command("mirror hung.img target=nbd://test/store").errno == nil)
+        #expect(bench.eventually { store.waiting > 0 })
+        guard case .done(3) = guest.write([1, 2, 3], at: 500_000) else {
+            Issue.record("the guest waits for the target, or saw an error")
+            return
+        }
+        for name in ["slow.img", "hung.img"] {
+            #expect(bench.command("pause \(name)").errno == nil)
+            #expect(bench.job(name)?.status == "paused" && bench.job(name)?.ready == false)
+            #expect(bench.command("resume \(name)").errno == nil)
+            #expect(bench.job(name)?.status == "running")
+            #expect(bench.command("cancel \(name)").errno == nil)
+            #expect(bench.wait(name) { $0.phase == "cancelled" })
+        }
+    }
+
+    // 185, 218
+    @Test
+    func `when the mount ends, slow and paused jobs end as they are and ready ones completed`()
+        throws
+    {
+        let bench = try Bench()
+        for name in ["slow.img", "paused.img", "ready.img"] {
+            try bench.makeFile(name, bytes: 1 << 20)
+        }
+        let guest = try bench.guest("ready.img")
+        for name in ["slow.img", "paused.img"] {
+            let start = "mirror \(name) target=\(bench.target)/ speed=1"
+            #expect(bench.command(start).errno == nil)
+        }
+        #expect(bench.command("pause paused.img").errno == nil)
+        #expect(bench.isReady("ready.img"))
+        guest.write([7, 8, 9], at: 123_456)
+        bench.engine.shutDown(patience: .seconds(60))
+        for name in ["slow.img", "paused.img"] {
+            #expect(bench.job(name)?.phase == "cancelled")
+            #expect(bench.job(name)?.error?.contains("the mount ended") == true)
+            #expect((try? bench.target.appending("\(name).partial").status()) != nil)
+        }
+        #expect(bench.job("ready.img")?.phase == "completed")
+        #expect(bench.isEqual("ready.img"))
+    }
+}
+
+extension CancelParityTests {
+    /// A ready job that has something left to copy, and whose target cannot be flushed from now on.
+    private func cancelled(_ store: ScriptedStore, _ bench: Bench, times: Int) throws {
+        try bench.makeFile("vm.img", bytes: 1 << 20)
+        let guest = try bench.guest("vm.img")
+        #expect(bench.isReadyInStore("vm.img", "on-target-error=stop"))
+        store.fail(.flush, .ioError, times: times)
+        guest.write([UInt8](repeating: 5, count: 65536), at: 0)
+        #expect(bench.command("cancel vm.img").errno == nil)
+        #expect(bench.wait("vm.img") { $0.paused && $0.status == "standby" })
+        let error = bench.data(of: "BLOCK_JOB_ERROR").last
+        #expect(error?["operation"] as? String == "write" && error?["action"] as? String == "stop")
+        #expect(bench.job("vm.img")?.ioStatus == "failed" && bench.job("vm.img")?.ready == true)
+    }
+
+    // mirror-ready-cancel-error
+    @Test func `a job that fails on its way to the end stands by, and resume brings it there`()
+        throws
+    {
+        let store = ScriptedStore(bytes: 2 << 20)
+        let bench = try store.bench()
+        try cancelled(store, bench, times: 1)
+        #expect(bench.command("resume vm.img").errno == nil)
+        #expect(bench.ends("vm.img", "completed"))
+        let isEqual = store.holds(bench.content("vm.img"))
+        #expect(isEqual && bench.job("vm.img")?.targetState == "consistent")
+        #expect(bench.blockEvents.last == "BLOCK_JOB_COMPLETED")
+    }
+
+    // mirror-ready-cancel-error
+    @Test func `a job whose end goes on failing is cancelled by force`() throws {
+        let store = ScriptedStore(bytes: 2 << 20)
+        let bench = try store.bench()
+        try cancelled(store, bench, times: .max)
+        #expect(bench.command("resume vm.img").errno == nil)
+        #expect(bench.wait("vm.img") { $0.errorsTarget > 1 && $0.paused })
+        #expect(bench.command("cancel vm.img force=on").errno == nil)
+        #expect(bench.ends("vm.img", "cancelled"))
+        #expect(bench.blockEvents.last == "BLOCK_JOB_CANCELLED")
+        #expect(bench.job("vm.img")?.targetState == "inconsistent")
+    }
+}
