@@ -41,6 +41,7 @@ extension Engine {
         var opened = given
         do throws(Errno) {
             let backing = try serving.backing(forOpening: image.identity, node, at: path)
+            image.bound(by: backing)
             let file = backing?.node ?? node
             if backing != nil || given == nil {
                 try? given?.close()

@@ -19,13 +19,24 @@ public final class NBDStore: TwinStore {
     /// What the lock protects; no call on a connection is made under it.
     private let state: Mutex<State>
 
+    /// A flush speaks for what the server has, and a server that was started anew has forgotten what was not
+    /// flushed. So each flush that has something to cover looks at `losses` before and after.
     private struct State {
         /// Connections that nobody uses; nil where one was lost and is to be made anew.
         var idle: [NBDConnection?]
-        /// Something was written since the last flush.
-        var isDirty = false
-        /// A connection was lost with writes not flushed: a server that comes back may have forgotten them.
-        var mayHaveLost = false
+        /// Connections lost, and connections made beside others: each may lead to another server.
+        var losses = 0
+        /// Those that a failed flush has told of, or that came while everything was flushed.
+        var toldLosses = 0
+        /// Connections lent before it moved are not used again, and what they did does not count.
+        var generation = 0
+        /// The last generation in which a connection was made.
+        var connected = 0
+        /// Writes begun, and those of them that had begun before the last good flush did.
+        var writes = 0
+        var flushedWrites = 0
+
+        var mayHaveLost: Bool { losses != toldLosses && writes != flushedWrites }
     }
 
     /// Connects to a server. Blocks, for ten seconds at most where nobody answers.
@@ -56,9 +67,15 @@ public final class NBDStore: TwinStore {
     private init(_ uri: String, _ first: NBDConnection) {
         self.uri = uri
         bytes = first.size
-        let count = first.canHaveSiblings ? Self.mostConnections : 1
-        free = DispatchSemaphore(value: count)
-        state = Mutex(State(idle: [NBDConnection?](repeating: nil, count: count - 1) + [first]))
+        var all = [first]
+        // All at once, while nothing is written: one that is made later counts as a loss.
+        while first.canHaveSiblings, all.count < Self.mostConnections,
+            let next = try? Self.connect(uri, bytes)
+        {
+            all.append(next)
+        }
+        free = DispatchSemaphore(value: all.count)
+        state = Mutex(State(idle: all))
     }
 
     /// A guest cannot go on on another machine's export.
@@ -82,14 +99,14 @@ public final class NBDStore: TwinStore {
     }
 
     public func write(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
-        state.withLock { $0.isDirty = true }
+        state.withLock { $0.writes += 1 }
         try withConnection { (connection) throws(Errno) in
             try connection.write(data, at: offset)
         }
     }
 
     public func zero(_ range: ByteRange, unmap: Bool) throws(Errno) {
-        state.withLock { $0.isDirty = true }
+        state.withLock { $0.writes += 1 }
         var isDone = false
         try withConnection { (connection) throws(Errno) in
             guard connection.canZero else { return }
@@ -104,22 +121,39 @@ public final class NBDStore: TwinStore {
         if !isDone { try writeZeroes(range) }
     }
 
-    /// Fails once after a connection with unflushed writes was lost, so that they are written again.
+    /// Fails once after a connection was lost or made anew since the last good flush, so that what was
+    /// written is written again.
     public func flush() throws(Errno) {
-        let mayHaveLost = state.withLock { state in
-            defer { (state.mayHaveLost, state.isDirty) = (false, false) }
-            return state.mayHaveLost
-        }
-        if mayHaveLost { throw Self.lost }
         do throws(Errno) {
+            let before = try beginFlush()
             try withConnection { (connection) throws(Errno) in
                 if connection.canFlush { try connection.flush() }
             }
+            try endFlush(before)
         } catch {
-            // The caller writes all of it again; there is nothing left to warn of.
-            state.withLock { $0.mayHaveLost = false }
+            // The caller writes again what was written until now; there is nothing left to warn of.
+            state.withLock { $0.toldLosses = $0.losses }
             throw error
         }
+    }
+
+    private func beginFlush() throws(Errno) -> (losses: Int, writes: Int) {
+        let before = state.withLock { state -> (Int, Int)? in
+            if state.mayHaveLost { return nil }
+            state.toldLosses = state.losses
+            return (state.losses, state.writes)
+        }
+        guard let before else { throw Self.lost }
+        return before
+    }
+
+    private func endFlush(_ before: (losses: Int, writes: Int)) throws(Errno) {
+        let isGood = state.withLock { state in
+            guard state.losses == before.losses else { return false }
+            state.flushedWrites = before.writes
+            return true
+        }
+        if !isGood { throw Self.lost }
     }
 
     public func close() { state.withLock { $0.idle = [] } }
@@ -132,14 +166,14 @@ public final class NBDStore: TwinStore {
     ) throws(Errno) {
         free.wait()
         // One that is connected goes first.
-        var lent = state.withLock { state in
+        let (found, generation) = state.withLock { state in
             state.idle.sort { left, right in left == nil && right != nil }
-            return state.idle.popLast() ?? nil
+            return (state.idle.popLast() ?? nil, state.generation)
         }
+        var lent = found
         defer {
-            if lent?.isLost == true { lent = nil }
             let given = lent
-            state.withLock { $0.idle.append(given) }
+            state.withLock { $0.idle.append($0.generation == generation ? given : nil) }
             free.signal()
         }
         let connection: NBDConnection
@@ -153,12 +187,50 @@ public final class NBDStore: TwinStore {
             try body(connection)
         } catch {
             guard connection.isLost else { throw error }
-            state.withLock { $0.mayHaveLost = $0.mayHaveLost || $0.isDirty }
+            lose(generation)
             throw Self.lost
         }
+        // Another one was lost meanwhile: who knows whether this one leads to a server that is to stay.
+        if state.withLock({ $0.generation }) != generation { throw Self.lost }
     }
 
+    /// A connection of this generation was lost. With it goes what else leads to the same server.
+    private func lose(_ generation: Int) {
+        // Closed outside of the lock.
+        let dropped = state.withLock { state -> [NBDConnection?] in
+            state.losses += 1
+            guard state.generation == generation else { return [] }
+            state.generation += 1
+            defer { state.idle = state.idle.map { _ in nil } }
+            return state.idle
+        }
+        withExtendedLifetime(dropped) {}
+    }
+
+    /// One connection, and others for those that are lost and nobody uses: one made later counts as a loss.
+    /// The first of a generation does not: nothing that was written earlier in it can be lost.
     private func reconnect() throws(Errno) -> NBDConnection {
+        let (generation, missing) = state.withLock { state in
+            (state.generation, state.idle.count { $0 == nil })
+        }
+        let connection = try Self.connect(uri, bytes)
+        var others: [NBDConnection] = []
+        while others.count < missing, let other = try? Self.connect(uri, bytes) {
+            others.append(other)
+        }
+        state.withLock { state in
+            // The caller's work fails, and the connection goes.
+            guard state.generation == generation else { return }
+            if state.connected == generation { state.losses += 1 }
+            state.connected = generation
+            for index in state.idle.indices where state.idle[index] == nil {
+                state.idle[index] = others.popLast()
+            }
+        }
+        return connection
+    }
+
+    private static func connect(_ uri: String, _ bytes: UInt64) throws(Errno) -> NBDConnection {
         let connection = try NBDConnection(uri)
         // Another export now has its address.
         guard connection.size == bytes, !connection.isReadOnly else { throw .ioError }

@@ -88,10 +88,10 @@ final class Bench: Sendable {
 
     /// Runs a command as `.mirror/control` does, and waits for its reply.
     @discardableResult
-    func command(_ line: String) -> CommandResult {
+    func command(_ line: String, in other: Engine? = nil) -> CommandResult {
         let done = DispatchSemaphore(value: 0)
         let result = Mutex<CommandResult?>(nil)
-        engine.execute(Array(line.utf8)) { reply in
+        (other ?? engine).execute(Array(line.utf8)) { reply in
             result.withLock { $0 = reply }
             done.signal()
         }

@@ -14,8 +14,12 @@ import Testing
         let arguments: [String]
         private var process = Process()
 
-        init(_ arguments: [String]) throws {
-            folder = NSTemporaryDirectory() + "/twinfs-nbd-\(UInt32.random(in: 0...UInt32.max))"
+        static var newFolder: String {
+            NSTemporaryDirectory() + "/twinfs-nbd-\(UInt32.random(in: 0...UInt32.max))"
+        }
+
+        init(_ arguments: [String], in folder: String = newFolder) throws {
+            self.folder = folder
             try FileManager.default.createDirectory(
                 atPath: folder, withIntermediateDirectories: true)
             self.arguments = arguments
@@ -25,23 +29,37 @@ import Testing
         var socket: String { folder + "/s" }
         var uri: String { "nbd+unix:///?socket=\(socket)" }
 
-        func start() throws {
+        func start() throws { process = try started(arguments) }
+
+        /// Another server takes the address, while the first lives on. Ended by the caller.
+        func overtake(_ arguments: [String]) throws -> Process { try started(arguments) }
+
+        private func started(_ arguments: [String]) throws -> Process {
             // It writes its number once it listens.
             let ready = folder + "/pid"
             for old in [socket, ready] { try? FileManager.default.removeItem(atPath: old) }
-            process = Process()
+            let process = Process()
             process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
             process.arguments = ["nbdkit", "-f", "-P", ready, "-U", socket] + arguments
             try process.run()
             while process.isRunning, !FileManager.default.fileExists(atPath: ready) {
                 usleep(1000)
             }
+            return process
         }
 
-        func stop() {
-            // At once: asked kindly, nbdkit waits for its clients.
+        func stop() { end(process) }
+
+        /// At once: asked kindly, nbdkit waits for its clients.
+        func end(_ process: Process) {
             kill(process.processIdentifier, SIGKILL)
+            // Its scripts go with it.
+            _ = FileManager.default.createFile(atPath: folder + "/killed", contents: nil)
             process.waitUntilExit()
+        }
+
+        func has(_ name: String) -> Bool {
+            FileManager.default.fileExists(atPath: folder + "/" + name)
         }
 
         deinit {
@@ -109,6 +127,78 @@ import Testing
         try server.start()
         #expect(try contents(twin, 300_000) == Data(count: 300_000))
         #expect(throws: Errno(rawValue: 108)) { try twin.flush() }
+        try bench.copy(to: twin)
+        try twin.flush()
+        #expect(try contents(twin, 300_000) == bench.imageBytes)
+    }
+
+    @Test(arguments: [
+        ["memory", "1M"], ["--filter=multi-conn", "memory", "1M", "multi-conn-mode=disable"],
+    ])
+    func `a server that was started anew between a write and a flush fails the flush`(
+        arguments: [String]
+    ) throws {
+        let server = try Server(arguments)
+        let bench = try TargetBench(bytes: 300_000)
+        let twin = try bench.twin(server.uri)
+        defer { twin.close() }
+        try bench.copy(to: twin)
+        try twin.flush()
+        for isFirst in [true, false] {
+            try bench.imageBytes.withUnsafeBytes { try twin.write($0, at: 0) }
+            server.stop()
+            try server.start()
+            // Whoever comes first finds out that the connection is lost, and the next one makes it anew.
+            if !isFirst {
+                #expect(throws: Errno(rawValue: 108)) { try contents(twin, 1000) }
+                #expect(try contents(twin, 1000) == Data(count: 1000))
+            }
+            #expect(throws: Errno(rawValue: 108)) { try twin.flush() }
+            try bench.copy(to: twin)
+            try twin.flush()
+            #expect(try contents(twin, 300_000) == bench.imageBytes)
+        }
+        // With nothing to lose, a lost server is no more than a call that failed.
+        server.stop()
+        try server.start()
+        #expect(throws: Errno(rawValue: 108)) { try contents(twin, 1000) }
+        #expect(try contents(twin, 1000) == Data(count: 1000))
+        try twin.flush()
+    }
+
+    /// A read keeps the connection that a write went through, and another server takes the address. A
+    /// flush that went there would succeed, and speak for nothing of what was written.
+    @Test func `a flush does not go to a server that the writes did not go to`() throws {
+        let folder = Server.newFolder
+        let last = "until test -e \(folder)/killed; do sleep 0.02; done"
+        let server = try Server(
+            [
+                "eval", "get_size=echo 1M", "can_write=exit 0", "can_flush=exit 0",
+                "can_multi_conn=exit 0", "thread_model=echo parallel", "pwrite=cat >/dev/null",
+                "pread=touch \(folder)/reading; \(last)", "flush=touch \(folder)/flushing; \(last)",
+            ], in: folder)
+        let bench = try TargetBench(bytes: 300_000)
+        let twin = try bench.twin(server.uri)
+        defer { twin.close() }
+        try bench.imageBytes.withUnsafeBytes { try twin.write($0, at: 0) }
+        let (failures, ended) = (Failures(), DispatchGroup())
+        let threads = DispatchQueue(label: "test", attributes: .concurrent)
+        threads.async(group: ended) {
+            do { _ = try self.contents(twin, 1000) } catch { failures.add() }
+        }
+        while !server.has("reading") { usleep(1000) }
+        let other = try server.overtake(["memory", "1M"])
+        defer { server.end(other) }
+        let flushed = DispatchSemaphore(value: 0)
+        threads.async(group: ended) {
+            do { try twin.flush() } catch { failures.add() }
+            flushed.signal()
+        }
+        // Both servers live. One of them is asked.
+        while !server.has("flushing"), flushed.wait(timeout: .now()) == .timedOut { usleep(1000) }
+        server.stop()
+        ended.wait()
+        #expect(failures.count == 2)
         try bench.copy(to: twin)
         try twin.flush()
         #expect(try contents(twin, 300_000) == bench.imageBytes)

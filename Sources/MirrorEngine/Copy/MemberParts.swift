@@ -52,7 +52,8 @@ struct MemberParts {
             .init(
                 source: engine.source, sourcePath: engine.configuration.source,
                 mountpoint: engine.configuration.mountpoint, image: opened.status,
-                relativePath: opened.path), try TwinBeginning(parameters))
+                relativePath: opened.path, serving: engine.serving),
+            try TwinBeginning(parameters))
         if !isAlone, !isURI { try refuseFile(target, opened.path) }
         if !isAlone, isURI {
             throw CommandError(

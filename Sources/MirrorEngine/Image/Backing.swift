@@ -11,13 +11,24 @@ public final class Backing: Sendable {
     public let isDevice: Bool
     /// Bytes that the image has on a device, which may be larger.
     let length: UInt64
+    /// As it was opened: which file it is.
+    private let status: FileStatus?
 
     /// Takes `node` over.
     init(path: FilePath, node: FileDescriptor, isDevice: Bool, length: UInt64) {
         (self.path, self.node, self.isDevice, self.length) = (path, node, isDevice, length)
+        status = try? node.status()
     }
 
     deinit { try? node.close() }
+
+    /// Whether a path that has this status leads to it. Makes no system call.
+    func isFile(_ other: FileStatus) -> Bool {
+        guard let status, status.kind == other.kind else { return false }
+        return isDevice
+            ? status.representedDevice == other.representedDevice
+            : status.identity == other.identity
+    }
 
     /// The attributes of an image: whose it is and what it may from its own file, how large it is and
     /// when it was changed from the one that serves it.

@@ -18,6 +18,9 @@ public final class Image: Sendable {
     let order = RangeOrder()
     /// Where the file ends: which changes move it, and what a cut takes away.
     let end = EndOfFile()
+    /// End of the image where a block device serves it; `UInt64.max` where a file does, which has its own
+    /// end. Changed only while the gate is held and idle, or while nobody has the image open.
+    let limit = Atomic<UInt64>(.max)
     /// The first failure of a flush, kept until the last handle is closed; 0 is none.
     let flushFailure = Atomic<Int32>(0)
 

@@ -31,6 +31,11 @@ extension Image {
         let range = ByteRange(at: offset, count: UInt64(data.count))
         guard range.upperBound <= DirtyTable.limit else { return .failed(.fileTooLarge) }
         guard gate.enter(range) else { return .held }
+        let limit = limit.load(ordering: .relaxed)
+        if range.upperBound > limit {
+            gate.leave(range)
+            return writeBounded(data, at: offset, limit, through: descriptor)
+        }
         if trackers.forwards {
             let forward = Forward(self, data, range, descriptor)
             forward.begin()
@@ -69,6 +74,11 @@ extension Image {
         guard size <= DirtyTable.limit else { return .failed(.fileTooLarge) }
         let everything = ByteRange(0, UInt64(Int64.max))
         guard gate.enter(everything) else { return .held }
+        let limit = limit.load(ordering: .relaxed)
+        if limit != .max {
+            gate.leave(everything)
+            return truncateBounded(to: size, limit)
+        }
         let outcome: Outcome
         do throws(Errno) {
             try descriptor.setSize(size)
@@ -90,6 +100,11 @@ extension Image {
         let range = ByteRange(at: offset, count: count)
         guard range.upperBound <= DirtyTable.limit else { return .failed(.fileTooLarge) }
         guard gate.enter(range) else { return .held }
+        let limit = limit.load(ordering: .relaxed)
+        if range.upperBound > limit {
+            gate.leave(range)
+            return allocateBounded(mode, at: offset, limit, through: descriptor)
+        }
         let cuts = end.begin()
         let outcome: Outcome
         do throws(Errno) {

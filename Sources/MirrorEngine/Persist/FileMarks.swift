@@ -7,16 +7,20 @@ struct FileMarks {
     var superseded: SupersededMark?
     /// That it serves an image: `ID GENERATION`.
     var serving: String?
+    /// Whose twin it says that it is.
+    var image: String?
     /// Whether its filesystem keeps attributes at all.
     var areKept = true
 
     /// Of the file that a descriptor holds.
     init(of node: FileDescriptor) throws(Errno) {
         try self.init(ofSource: node)
-        if areKept { serving = try node.nodeAttribute(SupersededMark.servingAttribute) }
+        guard areKept else { return }
+        serving = try node.nodeAttribute(SupersededMark.servingAttribute)
+        image = try node.nodeAttribute(TwinFile.image)
     }
 
-    /// The same without `serving`, which says nothing of an image's own file: every open asks this.
+    /// The same without what says nothing of an image's own file: every open asks this.
     init(ofSource node: FileDescriptor) throws(Errno) {
         do throws(Errno) {
             superseded = try node.nodeAttribute(SupersededMark.attribute).map(SupersededMark.init)

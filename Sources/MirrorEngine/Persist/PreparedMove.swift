@@ -85,9 +85,12 @@ final class PreparedMove {
 
     /// Gives the image its new file. Cannot fail.
     func swap() {
+        // Reads go on meanwhile: none sees more of a device than the image's bytes.
+        if let backing, backing.isDevice { move.image.bound(by: backing) }
         move.image.handles.swap(replacements)
         // What failed to reach the old disk is on the new one: the twin was flushed.
         move.image.flushFailure.store(0, ordering: .relaxed)
+        move.image.bound(by: backing)
         if let lock = lock.take() { move.image.lock.move(to: lock) }
     }
 }

@@ -72,6 +72,8 @@ struct SettledMarks: Sendable {
         else { return }
         _ = attempt(log, node.descriptor) { (node) throws(Errno) in
             try node.mark(superseded: mark)
+            // It was this image's, and may be taken as a twin of it again.
+            try node.setNodeAttribute(TwinFile.image, record.image)
         }
         changed.append(node)
     }

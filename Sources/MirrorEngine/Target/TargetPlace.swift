@@ -16,6 +16,8 @@ struct TargetPlace {
     let path: FilePath
     /// Directories that must be made first, outermost first.
     let missingDirectories: [FilePath]
+    /// Asked once more when the target is locked; nil where no switched image can live there.
+    let served: ServedFiles?
 
     /// What a target is checked against.
     struct Surroundings {
@@ -26,6 +28,14 @@ struct TargetPlace {
         /// The image's own file, its path relative to the source, and how many bytes it has.
         let image: FileStatus
         let relativePath: FilePath
+        /// Which files serve images; nil only where nothing is ever switched.
+        var serving: Serving?
+
+        fileprivate var served: ServedFiles {
+            ServedFiles(
+                serving: serving, image: image.identity, imagePath: relativePath,
+                home: sourcePath.pushing(relativePath))
+        }
     }
 
     private init(
@@ -90,10 +100,13 @@ struct TargetPlace {
     /// An image's own file, which is where it is.
     init(home path: FilePath) { self.init(kind: .file, path: path, missingDirectories: []) }
 
-    private init(kind: Kind, path: FilePath, missingDirectories: [FilePath]) {
+    private init(
+        kind: Kind, path: FilePath, missingDirectories: [FilePath], served: ServedFiles? = nil
+    ) {
         self.kind = kind
         self.path = path
         self.missingDirectories = missingDirectories
+        self.served = served
     }
 
     private static func device(
@@ -109,6 +122,7 @@ struct TargetPlace {
         } catch {
             throw .target(target, error)
         }
+        try surroundings.served.refuse(path)
         guard size >= surroundings.image.size else {
             throw CommandError(
                 .targetTooSmall,
@@ -116,7 +130,9 @@ struct TargetPlace {
                     + "\(shown(surroundings.relativePath)) has \(surroundings.image.size);"
                     + " name a device that is at least as large")
         }
-        return TargetPlace(kind: .device(size: size), path: path, missingDirectories: [])
+        return TargetPlace(
+            kind: .device(size: size), path: path, missingDirectories: [],
+            served: surroundings.served)
     }
 
     private static func file(
@@ -147,9 +163,11 @@ struct TargetPlace {
             missing[...index].reduce(existing) { $0.appending($1.lastComponent!) }
         }
         place.append(name)
+        try surroundings.served.refuse(place)
         if missing.isEmpty { try refuseExisting(place, surroundings, beginning) }
         if !beginning.takesOver { try refuseFull(existing, place, surroundings) }
-        return TargetPlace(kind: .file, path: place, missingDirectories: missing)
+        return TargetPlace(
+            kind: .file, path: place, missingDirectories: missing, served: surroundings.served)
     }
 }
 

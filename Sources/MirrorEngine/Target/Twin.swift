@@ -110,10 +110,18 @@ final class Twin: Sendable {
 
     private static func device(_ place: TargetPlace) throws(CommandError) -> any TwinStore {
         guard case .device(let size) = place.kind else { preconditionFailure("not a device") }
+        let store: DeviceStore
         do throws(Errno) {
-            return try DeviceStore(place.path, bytes: size)
+            store = try DeviceStore(place.path, bytes: size)
         } catch {
             throw .target(place.path, error)
+        }
+        do throws(CommandError) {
+            if let device = store.local { try place.served?.refuse(place.path, device) }
+            return store
+        } catch {
+            store.close()
+            throw error
         }
     }
 

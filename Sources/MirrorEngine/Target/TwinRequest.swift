@@ -163,8 +163,10 @@ extension TwinRequest {
         }
         if path.isOpenForWriting { throw Errno.resourceBusy }
         let file = try FileDescriptor.openBacking(path, .readWrite, .noFollow)
-        do throws(Errno) {
+        do {
             try file.lockExclusively()
+            // Whoever had it until now may have been switched to it.
+            try place.served?.refuse(path, file)
         } catch {
             try? file.close()
             throw error

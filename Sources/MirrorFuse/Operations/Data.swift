@@ -20,7 +20,8 @@ extension Session {
             let count = try files.with(input.fh) { (file) throws(Errno) in
                 let started = file.image.timer.start()
                 defer { file.image.timer.stopRead(started, bytes: buffer.count) }
-                return try file.descriptor.readFully(into: buffer, at: input.offset)
+                let count = try file.descriptor.readFully(into: buffer, at: input.offset)
+                return file.image.owned(count, at: input.offset)
             }
             reply.data(after: thread.answerHeader, count: count)
         } catch {

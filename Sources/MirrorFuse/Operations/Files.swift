@@ -42,7 +42,8 @@ extension Session {
         if MirrorNumber.owns(node) { return reply.fail(.invalidArgument) }
         do throws(Errno) {
             let found = try files.with(handle) { (file) throws(Errno) in
-                try file.descriptor.seekRaw(offset, whence)
+                let found = try file.descriptor.seekRaw(offset, whence)
+                return try file.image.owned(found, from: offset)
             }
             reply.position(found)
         } catch {

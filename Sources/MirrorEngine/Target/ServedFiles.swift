@@ -1,0 +1,133 @@
+import MirrorCore
+import MirrorSystem
+import Synchronization
+import SystemPackage
+
+/// What no job may write to: the files and devices that switched images live on, and what another image
+/// left behind. Nobody needs to have them open, so that no lock tells.
+struct ServedFiles {
+    /// Nil only where nothing is ever switched.
+    let serving: Serving?
+    /// The image that the job mirrors: its own file, its path in the mount, and that file's path.
+    let image: FileIdentity
+    let imagePath: FilePath
+    let home: FilePath
+
+    /// By name, and by what the name leads to.
+    ///
+    /// - Parameter path: without links in its directory; of a device without links at all.
+    /// - Throws: which image lives there, and the way out.
+    func refuse(_ path: FilePath) throws(CommandError) {
+        let status = try? path.status(followingLinks: false)
+        if let record = serving?.record(servedBy: path, status) {
+            throw served(path, record.image)
+        }
+        if status?.kind == .blockDevice { return try refuseUnknown(path) }
+        guard status?.kind == .regular else { return }
+        let marks: FileMarks
+        do throws(Errno) {
+            let node = try FileDescriptor.openNode(at: path)
+            defer { try? node.close() }
+            marks = try FileMarks(of: node)
+        } catch {
+            throw .target(path, error)
+        }
+        try refuseMarked(path, marks)
+    }
+
+    /// The same for a file that is open and locked.
+    func refuse(_ path: FilePath, _ file: FileDescriptor) throws(CommandError) {
+        let (status, marks): (FileStatus, FileMarks)
+        do throws(Errno) {
+            (status, marks) = (try file.status(), try FileMarks(of: file))
+        } catch {
+            throw .target(path, error)
+        }
+        if let record = serving?.record(servedBy: path, status) {
+            throw served(path, record.image)
+        }
+        if status.kind == .blockDevice { return try refuseUnknown(path) }
+        try refuseMarked(path, marks)
+    }
+}
+
+extension ServedFiles {
+    private func refuseMarked(_ path: FilePath, _ marks: FileMarks) throws(CommandError) {
+        if let mark = marks.serving {
+            let id = mark.split(separator: " ").first.map(String.init)
+            if let record = serving?.record(id: id ?? "") { throw served(path, record.image) }
+            throw CommandError(
+                .targetBusy,
+                "target \(shown(path)): an image of another mount is served from it, or was until it was"
+                    + " deleted; name another target, or, where nobody needs it, take its mark away: setfattr -x"
+                    + " \(SupersededMark.servingAttribute) \(shown(path))")
+        }
+        if let mark = marks.superseded, !isOwn(mark, of: marks.image) {
+            throw CommandError(
+                .exists,
+                "target \(shown(path)): was left behind by another image, which \(mark.place) took over; name"
+                    + " another target, or, where nobody needs it, take its mark away: setfattr -x"
+                    + " \(SupersededMark.attribute) \(shown(path))")
+        }
+        if !marks.areKept { try refuseUnknown(path) }
+    }
+
+    /// Whether this image left a file behind: by the switch-over that says so, by what took over, or by
+    /// the name of the image.
+    private func isOwn(_ mark: SupersededMark, of name: String?) -> Bool {
+        if mark.place == shown(home) || name == shown(imagePath) { return true }
+        guard let record = serving?.record(of: image) else { return false }
+        return mark.id == record.id || mark.id == record.replaces?.id
+            || mark.place == record.twin?.path
+    }
+
+    /// What carries no mark may serve an image that the records, which cannot be read, would tell of.
+    private func refuseUnknown(_ path: FilePath) throws(CommandError) {
+        guard let distrust = serving?.state.withLock({ $0.distrust }) else { return }
+        throw CommandError(
+            .badState, "target \(shown(path)): an image may be served from it: \(distrust)")
+    }
+
+    private func served(_ path: FilePath, _ image: String) -> CommandError {
+        let name = image.isEmpty ? "a switched image" : image
+        let source = shown(serving?.sourcePath ?? home.removingLastComponent())
+        return CommandError(
+            .targetBusy,
+            "target \(shown(path)): \(name) is served from it, and has its bytes nowhere else; name another"
+                + " target, or bring \(name) back to its own file first: mirror it to target=\(source)/"
+                + " existing=reuse, then complete")
+    }
+}
+
+extension Serving {
+    /// The record of an image that is served from a file, or is to be once that can be reached again.
+    ///
+    /// - Parameter status: of what the path leads to; nil where there is nothing.
+    fileprivate func record(servedBy path: FilePath, _ status: FileStatus?) -> ServingRecord? {
+        let (entries, unplaced) = state.withLock { (Array($0.entries.values), $0.unplaced) }
+        if let status, let entry = entries.first(where: { $0.backing?.isFile(status) == true }) {
+            return entry.record
+        }
+        let records = entries.filter { !$0.isDeleted }.map(\.record) + unplaced
+        return records.first { $0.twin?.isAt(path) == true }
+    }
+
+    fileprivate func record(id: String) -> ServingRecord? {
+        state.withLock { state in
+            state.entries.values.map(\.record).first { $0.id == id }
+                ?? state.unplaced.first { $0.id == id }
+        }
+    }
+
+    fileprivate func record(of image: FileIdentity) -> ServingRecord? {
+        state.withLock { $0.entries[image]?.record }
+    }
+}
+
+extension ServingRecord.Place {
+    /// Of a device any name may be the recorded one.
+    fileprivate func isAt(_ path: FilePath) -> Bool {
+        if filePath == path { return true }
+        return isDevice && (try? filePath.resolved()) == path
+    }
+}
