@@ -111,7 +111,14 @@ extension Job {
         toldStatus = machine.status
         if machine.phase == .ready || machine.phase == .completing, !hasToldReady {
             hasToldReady = true
-            services.tell(.ready, report())
+            tellReady()
         }
+    }
+
+    /// As in QEMU `len` equals `offset` in this event, unless the guest has written since they agreed.
+    private func tellReady() {
+        var report = report()
+        if remaining == 0, !isLengthDirty { report.len = report.offset }
+        services.tell(.ready, report)
     }
 }
