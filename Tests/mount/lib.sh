@@ -53,13 +53,15 @@ is_mounted() { # MOUNTPOINT: by the mount table alone
 
 # Orderly end of a mount: no request waits, the mount goes, the daemon with it.
 unmount_twinfs() { # MOUNTPOINT
-    local point connection waiting pids pid index
+    local point connection pids pid index
     point=$(realpath "$1")
     pids=$(timeout 10 jq -r '."worker-pid", ."keeper-pid" | select(. != null)' \
         "$point/.mirror/status.json") || return 1
-    connection=$(fuse_connection "$point") && [ -e "$connection/waiting" ] &&
-        waiting=$(cat "$connection/waiting") && [ "$waiting" != 0 ] &&
-        say "$waiting requests wait at the end of $point" && return 1
+    # The last RELEASE is sent without anybody waiting for it: it may be on its way.
+    if connection=$(fuse_connection "$point") && ! eventually 20 nothing_waits "$connection"; then
+        say "$(cat "$connection/waiting") requests wait at the end of $point"
+        return 1
+    fi
     timeout "$LIMIT" twinfs unmount "$point" || return 1
     for index in "${!MOUNTS[@]}"; do
         [ "${MOUNTS[$index]}" = "$point" ] && unset "MOUNTS[$index]"
@@ -67,6 +69,10 @@ unmount_twinfs() { # MOUNTPOINT
     for pid in $pids; do
         eventually 20 process_gone "$pid" || { say "daemon $pid outlives its mount" && return 1; }
     done
+}
+
+nothing_waits() { # CONNECTION: of fusectl
+    [ ! -e "$1/waiting" ] || [ "$(cat "$1/waiting")" = 0 ]
 }
 
 process_gone() { ! kill -0 "$1" 2>/dev/null; }
