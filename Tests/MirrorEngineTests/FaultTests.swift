@@ -16,17 +16,58 @@ import Testing
         for number in 1...500 {
             let plan = FaultPlan(error: .ioError, first: number, isLasting: isLasting)
             let bench = try Bench(faults: plan)
-            try scenario(bench, plan, number)
+            try scenario(bench, plan, number, "stop")
             if !plan.wasReached { return }
         }
         Issue.record("the scenario makes more calls than this test follows")
     }
 
-    private func scenario(_ bench: Bench, _ plan: FaultPlan, _ number: Int) throws {
+    @Test(arguments: [false, true], ["background", "write-blocking"])
+    func `with ignore the job gets over whichever call fails without a resume`(
+        isLasting: Bool, mode: String
+    ) throws {
+        for number in 1...500 {
+            let plan = FaultPlan(error: .ioError, first: number, isLasting: isLasting)
+            let bench = try Bench(faults: plan)
+            try scenario(bench, plan, number, "ignore copy-mode=\(mode) max-retries=1000")
+            let events = bench.events.filter { $0.contains("BLOCK_JOB_ERROR") }
+            #expect(events.isEmpty != plan.wasReached, "fault \(number)")
+            #expect(events.allSatisfy { $0.contains("\"ignore\"") }, "fault \(number)")
+            if !plan.wasReached { return }
+        }
+        Issue.record("the scenario makes more calls than this test follows")
+    }
+
+    /// Also a target that takes every write, and fails every flush.
+    @Test(arguments: [FaultPlan.Call.write, .flush, .setSize, .publish])
+    func `with ignore a fault that lasts ends in stop after max-retries`(call: FaultPlan.Call)
+        throws
+    {
+        let plan = FaultPlan(error: .ioError, first: 1, isLasting: true, only: call)
+        let bench = try Bench(faults: plan)
+        try bench.makeFile("vm.img", bytes: 300_000)
+        let start = "mirror vm.img target=\(bench.target)/ on-target-error=ignore max-retries=2"
+        #expect(bench.command(start).errno == nil)
+        #expect(bench.wait("vm.img") { $0.paused })
+        let actions = bench.events.filter { $0.contains("BLOCK_JOB_ERROR") }
+            .map { $0.contains("\"ignore\"") ? "ignore" : "stop" }
+        #expect(actions == ["ignore", "ignore", "stop"])
+        #expect(bench.job("vm.img")?.error?.contains("twinfs resume vm.img") == true)
+        plan.mend()
+        #expect(bench.command("resume vm.img").errno == nil)
+        #expect(
+            bench.wait("vm.img") { $0.phase == "ready" && $0.error == nil && $0.ioStatus == "ok" })
+        #expect(bench.isEqual("vm.img"))
+    }
+
+    private func scenario(_ bench: Bench, _ plan: FaultPlan, _ number: Int, _ policy: String)
+        throws
+    {
         try bench.makeFile("vm.img", bytes: 300_000)
         let guest = try bench.guest("vm.img")
         #expect(
-            bench.command("mirror vm.img target=\(bench.target)/ on-target-error=stop").errno == nil
+            bench.command("mirror vm.img target=\(bench.target)/ on-target-error=\(policy)").errno
+                == nil
         )
         for step in 0..<4 {
             let bytes = [UInt8](repeating: UInt8(step + 1), count: 5000)
@@ -41,16 +82,15 @@ import Testing
         guest.write([9, 9, 9], at: 200_000)
         #expect(bench.command("complete vm.img switch=off").errno == nil)
         #expect(reach("completed", bench, plan), "fault \(number)")
+        #expect(bench.job("vm.img")?.error == nil && bench.job("vm.img")?.ioStatus == "ok")
         #expect(bench.isEqual("vm.img"), "fault \(number)")
     }
 
     /// Waits for a phase; mends the disk and resumes whenever the job has stopped.
     private func reach(_ phase: String, _ bench: Bench, _ plan: FaultPlan) -> Bool {
         bench.wait("vm.img") { job in
-            if job.paused {
-                plan.mend()
-                bench.command("resume vm.img")
-            }
+            if job.ioStatus != "ok" { plan.mend() }
+            if job.paused { bench.command("resume vm.img") }
             return job.phase == phase
         }
     }

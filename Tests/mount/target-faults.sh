@@ -6,6 +6,8 @@
 # Calls of the unmodified daemon on the twin fail (strace -P), and no others.
 # shellcheck source=Tests/mount/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=Tests/mount/writing.sh
+. "$MOUNT_TESTS/writing.sh"
 require strace
 
 mkdir "$SCRATCH"/{source,mount,target}
@@ -13,7 +15,8 @@ mnt=$SCRATCH/mount image=$SCRATCH/mount/vm1.img twin=$SCRATCH/target/vm1.img
 random_file "$SCRATCH/source/vm1.img" 24M
 mount_twinfs "$SCRATCH/source" "$mnt"
 daemon=$(jq -r '."worker-pid"' "$mnt/.mirror/status.json")
-writer='' tracer=''
+GOAL=$SCRATCH/target
+tracer=''
 at_end() {
     touch "$SCRATCH/stop"
     [ -z "$tracer" ] || kill "$tracer" || true
@@ -35,41 +38,6 @@ mend_twin() {
     kill "$tracer"
     wait "$tracer" || true
     tracer=
-}
-
-start_writer() {
-    rm -f "$SCRATCH/stop" "$SCRATCH/count"
-    python3 "$MOUNT_TESTS/writer.py" "$image" "$SCRATCH/stop" "$SCRATCH/count" &
-    writer=$!
-    eventually 30 test -e "$SCRATCH/count" || fail "the guest does not write"
-}
-
-has_written_more() { # COUNT
-    [ "$(cat "$SCRATCH/count")" -gt "$1" ]
-}
-
-guest_goes_on() {
-    local count
-    count=$(cat "$SCRATCH/count")
-    eventually 60 has_written_more "$count" || fail "the guest does not go on"
-}
-
-stop_writer() {
-    touch "$SCRATCH/stop"
-    wait "$writer" || fail "the guest saw an error"
-}
-
-events_since() { tail -n "+$(($1 + 1))" "$mnt/.mirror/events"; } # LINES
-
-start_job() { # PHASE OPTIONS…: until it is in the phase
-    local phase=$1
-    shift
-    case $phase in
-    bulk) start_mirror "$image" target="$SCRATCH/target" speed=2M "$@" ;;
-    ready) start_mirror "$image" target="$SCRATCH/target" copy-mode=background "$@" ;;
-    write-blocking) start_mirror "$image" target="$SCRATCH/target" copy-mode=write-blocking "$@" ;;
-    esac
-    [ "$phase" = bulk ] || wait_ready "$image"
 }
 
 finish_job() {

@@ -21,6 +21,7 @@ extension StatusText {
             ]
         case (_, "nospace"):
             ["! no space: \(error)", "  free space on the target, then twinfs resume \(path)"]
+        case _ where !job.paused: ["! \(error)"]
         default:
             [
                 "! stopped: \(error)",

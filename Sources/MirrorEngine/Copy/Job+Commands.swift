@@ -16,6 +16,7 @@ extension Job {
     func resume() throws(CommandError) -> String {
         try refuseWhenOver("resume")
         counts.error = nil
+        (troubled, troubledEfforts) = (nil, [])
         resumeSpace()
         perform(machine.handle(.resume))
         publishReport()

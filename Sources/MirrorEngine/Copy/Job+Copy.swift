@@ -254,9 +254,9 @@ extension Job {
                     if failure != nil { _ = member.table.markLength() }
                     member.endResize()
                     guard let failure else { continue }
-                    fail(failure.side, failure.error, member)
+                    fail(failure.side, failure.error, member, in: .size)
                 }
-                if failures.allSatisfy({ $0 == nil }) { workedAgain() }
+                if failures.allSatisfy({ $0 == nil }) { succeeded(.size) }
                 advance()
             }
         }

@@ -127,7 +127,10 @@ extension Job {
     ) {
         isFlushing = false
         defer { startGuestFlush() }
-        if failure == nil { guestFlushes.end() }
+        if failure == nil {
+            guestFlushes.end()
+            succeeded(.flush)
+        }
         if let failure {
             flushFailures.add(1, ordering: .sequentiallyConsistent)
             for (member, covered) in zip(members, covered) {
@@ -138,11 +141,10 @@ extension Job {
             }
             mustFlushAgain = false
             counts.cutTime = nil
-            fail(.target, failure.error, failure.member)
+            fail(.target, failure.error, failure.member, in: .flush)
             // The source is durable: that is all that a guest hears of.
             guestFlushes.end()
         } else {
-            workedAgain()
             if mustFlushAgain {
                 mustFlushAgain = false
                 return flush(settles: true)
@@ -172,9 +174,9 @@ extension Job {
             queue.async { [self] in
                 isClerkBusy = false
                 if let (member, error) = failure {
-                    fail(.target, error, member)
+                    fail(.target, error, member, in: .publication)
                 } else {
-                    workedAgain()
+                    succeeded(.publication)
                     perform(machine.handle(.published))
                     restartPass()
                 }

@@ -4,6 +4,12 @@ import SystemPackage
 
 // On the job's queue: errors of source and target. A guest sees none of the target's.
 
+/// What can fail, apart from the copy or the forward of an extent. Each is over when the same has
+/// succeeded: a target that takes writes and fails every flush must come to the end of `max-retries` too.
+enum Effort: Hashable, Sendable {
+    case size, flush, publication
+}
+
 extension Job {
     /// A copy failed; its extent is dirty again.
     func failed(_ member: Member, _ extent: Range<Int>, _ side: JobMachine.Side, _ error: Errno) {
@@ -16,41 +22,61 @@ extension Job {
         guard let trouble = troubled, trouble.member === member, trouble.extent.overlaps(extent)
         else { return }
         troubled = nil
-        if !machine.isPaused { counts.error = nil }
-        perform(machine.handle(.recovered))
+        recover()
     }
 
-    /// A flush, a size or a publication went well: the same for errors of those.
-    func workedAgain() {
-        guard troubled == nil, machine.failures > 0, !machine.isPaused else { return }
+    func succeeded(_ effort: Effort) {
+        guard !machine.isBackingOff, troubledEfforts.remove(effort) != nil else { return }
+        recover()
+    }
+
+    private func recover() {
+        guard troubled == nil, troubledEfforts.isEmpty, !machine.isPaused, !machine.isBackingOff
+        else { return }
         counts.error = nil
         perform(machine.handle(.recovered))
     }
 
     /// An I/O error of source or target: counted, put into words, and the machine decides.
-    func fail(_ side: JobMachine.Side, _ error: Errno, _ member: Member) {
+    func fail(_ side: JobMachine.Side, _ error: Errno, _ member: Member, in effort: Effort? = nil) {
+        if let effort { troubledEfforts.insert(effort) }
         let isFull = side == .target && (error == .noSpace || error == .diskQuotaExceeded)
         if side == .source { counts.sourceErrors += 1 } else { counts.targetErrors += 1 }
+        let actions = machine.handle(.failed(side, isFull: isFull))
         counts.error = words(side, error, member, isFull: isFull)
-        perform(machine.handle(.failed(side, isFull: isFull)))
+        perform(actions)
     }
 
     private func words(
         _ side: JobMachine.Side, _ error: Errno, _ member: Member, isFull: Bool
     ) -> String {
-        let name = NameText.shown(id)
-        if isFull {
-            return
-                "nospace: no room for the twin \(member.twin.workingName) (\(error)): the copy has"
-                + " stopped, the guest goes on; make room there, then: twinfs resume \(name)"
+        let what =
+            if isFull {
+                "nospace: no room for the twin \(shownTwin(member)) (\(error))"
+            } else if side == .source {
+                "reading the image \(shown(member.image.path)) failed: \(error)"
+            } else {
+                "writing the twin \(shownTwin(member)) failed: \(error)"
+            }
+        return "\(what): \(consequence(isFull ? "make room there" : "look at that disk"))"
+    }
+
+    /// What the job does about it, and what the user can do.
+    private func consequence(_ remedy: String) -> String {
+        if machine.isOver {
+            return "the job has ended, the guest goes on; \(remedy), then start it anew"
         }
-        let place =
-            side == .source
-            ? "reading the image \(shown(member.image.path))"
-            : "writing the twin \(member.twin.workingName)"
-        return
-            "\(place) failed: \(error); look at that disk, then: twinfs resume \(name) where the job is"
-            + " paused, or start it anew"
+        if machine.isPaused {
+            return "the copy has stopped, the guest goes on; \(remedy), then: twinfs resume"
+                + " \(NameText.shown(id))"
+        }
+        return "the copy tries again by itself; \(remedy)"
+    }
+
+    /// The name that a twin has now.
+    func shownTwin(_ member: Member) -> String {
+        let hasName = machine.wasReady && !isDelta
+        return hasName ? member.twin.place.name : member.twin.workingName
     }
 
     /// `ignore`: again after a pause that doubles with each failure in a row, 100 ms to 10 s, beginning with
@@ -80,7 +106,9 @@ extension Job {
         // The end is told once the job is off its images (`conclude`).
         if machine.isOver { return }
         publishReport()
-        services.tell(.statusChange, report())
+        // A job that has recovered from an ignored error is where it was.
+        if toldStatus != machine.status { services.tell(.statusChange, report()) }
+        toldStatus = machine.status
         if machine.phase == .ready || machine.phase == .completing, !hasToldReady {
             hasToldReady = true
             services.tell(.ready, report())

@@ -108,7 +108,7 @@ extension Job {
         if writeTimeout > 0 {
             fallBack("a flush of the twin")
         } else {
-            fail(.target, .timedOut, members[0])
+            fail(.target, .timedOut, members[0], in: .flush)
         }
         advance()
     }

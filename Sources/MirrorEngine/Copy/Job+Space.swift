@@ -63,7 +63,7 @@ extension Job {
         let name = NameText.shown(id)
         counts.error =
             "nospace: only \(ByteSize.text(available)) of space are left for the twin"
-            + " \(shown(members[0].twin.workingPath)): the copy has stopped before the disk is full, the guest"
+            + " \(shownTwin(members[0])): the copy has stopped before the disk is full, the guest"
             + " goes on; make room there, then: twinfs resume \(name)"
         perform(machine.handle(.failed(.target, isFull: true)))
     }

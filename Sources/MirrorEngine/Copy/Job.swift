@@ -93,6 +93,8 @@ final class Job: @unchecked Sendable {
 
     /// The extent that failed last, until it is copied after all.
     var troubled: (member: Member, extent: Range<Int>)?
+    /// What else failed and has not succeeded since.
+    var troubledEfforts: Set<Effort> = []
 
     /// Runs `pre-cut` and `post-cut`.
     let hook: CutHook
@@ -106,6 +108,8 @@ final class Job: @unchecked Sendable {
     var nextHold = ContinuousClock.now
     var isTicking = false
     var hasToldReady = false
+    /// What the last JOB_STATUS_CHANGE said.
+    var toldStatus: String?
     /// No change of the images is marked for this job any more.
     var isDetached = false
     /// Its end has been told.

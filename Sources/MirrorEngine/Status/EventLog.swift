@@ -94,7 +94,7 @@ private struct Event: Encodable {
         var unverifiedBytes: Int?
 
         enum CodingKeys: String, CodingKey {
-            case device, type, len, offset, speed, status, operation, action, error
+            case id, device, type, len, offset, speed, status, operation, action, error
             case verifiedBytes = "verified-bytes"
             case mismatchedBytes = "mismatched-bytes"
             case repairedBytes = "repaired-bytes"

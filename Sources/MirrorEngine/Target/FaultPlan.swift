@@ -8,6 +8,7 @@ final class FaultPlan: Sendable {
     enum Call: Sendable { case read, write, zero, setSize, flush, publish }
 
     let error: Errno
+    private let only: Call?
     private enum Due {
         case once(Int)
         case from(Int)
@@ -27,7 +28,9 @@ final class FaultPlan: Sendable {
     /// - Parameters:
     ///   - first: number of the call that fails, from 1.
     ///   - isLasting: whether all later ones fail too, until `mend`.
-    init(error: Errno, first: Int, isLasting: Bool) {
+    ///   - only: calls of another kind neither count nor fail.
+    init(error: Errno, first: Int, isLasting: Bool, only: Call? = nil) {
+        self.only = only
         self.error = error
         due = isLasting ? .from(first) : .once(first)
     }
@@ -35,6 +38,7 @@ final class FaultPlan: Sendable {
     /// - Parameter every: of so many calls the last one fails.
     init(error: Errno, every: Int) {
         self.error = error
+        only = nil
         due = .every(every)
     }
 
@@ -57,6 +61,7 @@ final class FaultPlan: Sendable {
     /// Counts a call; throws where it is to fail.
     func pass(_ call: Call) throws(Errno) {
         let fails = state.withLock { state in
+            if let only, call != only { return false }
             state.calls += 1
             state.counts[call, default: 0] += 1
             let isDue =

@@ -31,11 +31,20 @@ extension Session {
     private func offerBacking(_ file: OpenFile) -> Int32? {
         guard offer.passthrough, !file.flags.writes else { return nil }
         if engine.serving.backing(of: file.image.identity)?.isDevice == true { return nil }
+        guard isGolden(file.node) else { return nil }
         guard file.node.opening.withLock({ $0.isIdle }), file.image.pin() else { return nil }
         let id = cfuse_backing_open(device, file.descriptor.rawValue)
         if id > 0 { return id }
         file.image.unpin()
         return nil
+    }
+
+    /// Whether nobody is meant to write the file. Of any other a reader may be a hypervisor on its way to
+    /// writing it: QEMU opens an image for reading, then for writing, and only then closes the first. All its
+    /// opens were passthrough then for as long as the guest runs, and no job could begin.
+    private func isGolden(_ node: Node) -> Bool {
+        guard let attributes = try? node.attributes() else { return false }
+        return attributes.permissions & 0o222 == 0
     }
 
     private func withdraw(_ id: Int32, _ image: Image) {

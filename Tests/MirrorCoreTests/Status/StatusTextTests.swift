@@ -99,6 +99,7 @@ struct StatusTextTests {
     func names() {
         var job = bulk()
         (job.id, job.target, job.error) = ("a\n\u{1b}[2J", "/b\nc", "d\ne")
+        job.paused = true
         let text = StatusText.render(report(job))
         #expect(text.split(separator: "\n").count == 4)
         #expect(text.contains("a\\x0a\\x1b[2J") && text.contains("/b\\x0ac"))

@@ -63,6 +63,23 @@ import Testing
         #expect(bench.isEqual("ready.img"))
     }
 
+    // QEMU refuses to complete a paused job; here the wish is kept
+    @Test func `a paused job that is to complete does so once it is resumed`() throws {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 1 << 20)
+        let guest = try bench.guest("vm.img")
+        #expect(bench.isReady("vm.img"))
+        #expect(bench.command("pause vm.img").errno == nil)
+        guest.write([4, 5, 6], at: 300_000)
+        #expect(bench.command("complete vm.img switch=off").errno == nil)
+        #expect(bench.job("vm.img")?.status == "standby" && !bench.isEqual("vm.img"))
+        #expect(bench.command("resume vm.img").errno == nil)
+        #expect(bench.ends("vm.img", "completed"))
+        #expect(bench.isEqual("vm.img"))
+        let told = ["running", "ready", "standby", "waiting", "concluded"]
+        #expect(bench.statusChanges("vm.img") == told)
+    }
+
     // 129, 218: what waits for the limit, or for a target that hangs, does not keep a command waiting.
     @Test func `commands take effect while the copier waits for its limit or for the target`()
         throws

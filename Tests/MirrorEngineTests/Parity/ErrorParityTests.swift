@@ -86,9 +86,8 @@ import Testing
             $0.phase == "ready" && !$0.paused && $0.ioStatus == "ok" && $0.error == nil
         }
         #expect(isReady)
-        if case .stops = outcome {
-            #expect(bench.statusChanges("vm.img") == ["running", "paused", "running", "ready"])
-        }
+        let stop = if case .stops = outcome { ["paused", "running"] } else { [String]() }
+        #expect(bench.statusChanges("vm.img") == ["running"] + stop + ["ready"])
         #expect(bench.command("cancel vm.img").errno == nil)
         #expect(bench.ends("vm.img", "completed"))
     }

@@ -3,6 +3,7 @@ import Foundation
 import MirrorCore
 import MirrorNBD
 import MirrorSystem
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -74,8 +75,10 @@ import Testing
         #expect(bench.wait("vm.img") { $0.activelySynced })
         store.hang()
         let group = DispatchGroup()
+        let begun = Atomic<Int>(0)
         let start = { (offset: UInt64, count: Int, byte: UInt8) in
             DispatchQueue(label: "guest").async(group: group) {
+                begun.add(1, ordering: .relaxed)
                 guest.write([UInt8](repeating: byte, count: count), at: offset)
             }
         }
@@ -84,7 +87,9 @@ import Testing
         start(0, 2 << 20, 2)
         start(0, 2 << 20, 3)
         start(1 << 20, 2 << 20, 4)
-        #expect(bench.eventually { store.waiting > 1 })
+        #expect(bench.eventually { begun.load(ordering: .relaxed) == 4 })
+        // In whatever order they come to stand behind the first.
+        usleep(20_000)
         store.release()
         group.wait()
         #expect(bench.wait("vm.img") { $0.targetState == "synced" })

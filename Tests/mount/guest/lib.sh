@@ -7,12 +7,18 @@ kernel=$(find /boot -maxdepth 1 -name 'vmlinuz-*' | sort -V | tail -n 1)
 [ -n "$kernel" ] || fail "no /boot/vmlinuz-*: linux-image-amd64 is missing"
 "$MOUNT_TESTS/guest/build-initramfs" "$SCRATCH/initramfs" "${kernel#/boot/vmlinuz-}"
 
-# IMAGE FORMAT CACHE-OPTIONS TASK ROUNDS CONSOLE: returns when the guest powered itself off.
+# IMAGE FORMAT CACHE-OPTIONS TASK ROUNDS CONSOLE [FIFO]: returns when the guest powered itself off. What is
+# written to the FIFO is typed at its console.
 boot_guest() {
-    timeout "${GUEST_LIMIT:-300}" qemu-system-x86_64 -accel tcg -cpu max -m 256 -nodefaults \
-        -display none -no-reboot -kernel "$kernel" -initrd "$SCRATCH/initramfs" \
-        -append "console=ttyS0 quiet panic=-1 no_timer_check twin.do=$4 twin.rounds=$5" -serial "file:$6" \
-        -drive "file=$1,format=$2,if=virtio,discard=unmap,$3" </dev/null
+    local machine=(timeout "${GUEST_LIMIT:-300}" qemu-system-x86_64 -accel tcg -cpu max -m 256
+        -nodefaults -display none -no-reboot -kernel "$kernel" -initrd "$SCRATCH/initramfs"
+        -append "console=ttyS0 quiet panic=-1 no_timer_check twin.do=$4 twin.rounds=$5"
+        -drive "file=$1,format=$2,if=virtio,discard=unmap,$3")
+    if [ -n "${7:-}" ]; then
+        "${machine[@]}" -serial stdio <>"$7" >"$6"
+    else
+        "${machine[@]}" -serial "file:$6" </dev/null
+    fi
 }
 
 check_console() { # CONSOLE
