@@ -57,10 +57,11 @@ unmount_twinfs() { # MOUNTPOINT
     point=$(realpath "$1")
     pids=$(timeout 10 jq -r '."worker-pid", ."keeper-pid" | select(. != null)' \
         "$point/.mirror/status.json") || return 1
-    # The kernel does not wait for the answer to a RELEASE: it may come just after the close.
-    connection=$(fuse_connection "$point") && [ -e "$connection/waiting" ] &&
-        ! eventually 10 nothing_waits "$connection" &&
-        say "$(cat "$connection/waiting") requests wait at the end of $point" && return 1
+    # The last RELEASE is sent without anybody waiting for it: it may be on its way.
+    if connection=$(fuse_connection "$point") && ! eventually 20 nothing_waits "$connection"; then
+        say "$(cat "$connection/waiting") requests wait at the end of $point"
+        return 1
+    fi
     timeout "$LIMIT" twinfs unmount "$point" || return 1
     for index in "${!MOUNTS[@]}"; do
         [ "${MOUNTS[$index]}" = "$point" ] && unset "MOUNTS[$index]"
@@ -70,7 +71,10 @@ unmount_twinfs() { # MOUNTPOINT
     done
 }
 
-nothing_waits() { [ "$(cat "$1/waiting")" = 0 ]; }
+nothing_waits() { # CONNECTION: of fusectl
+    [ ! -e "$1/waiting" ] || [ "$(cat "$1/waiting")" = 0 ]
+}
+
 process_gone() { ! kill -0 "$1" 2>/dev/null; }
 
 eventually() { # SECONDS COMMAND…: polls; the seconds are a bound for hangs

@@ -14,6 +14,7 @@ extension Job {
         watchSpace()
         if machine.mayCopy, !isClerkBusy { fillLanes() }
         if isAtRest, machine.mayCopy, isLengthDirty { return copyLengths() }
+        if isAtRest, machine.mayCopy { forgetTrouble() }
         perform(machine.handle(.observed(observe())))
         if isAtRest { sleep() }
         armPace()

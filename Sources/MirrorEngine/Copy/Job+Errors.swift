@@ -30,6 +30,14 @@ extension Job {
         recover()
     }
 
+    /// Nothing is left to copy: what had failed was copied before its failure was told or while the job was
+    /// backing off, or was cut off.
+    func forgetTrouble() {
+        guard machine.failures > 0, members.allSatisfy(\.table.isClean) else { return }
+        troubled = nil
+        recover()
+    }
+
     private func recover() {
         guard troubled == nil, troubledEfforts.isEmpty, !machine.isPaused, !machine.isBackingOff
         else { return }

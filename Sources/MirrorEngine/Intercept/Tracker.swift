@@ -23,32 +23,20 @@ final class Tracker: Sendable {
 /// `nonisolated(unsafe)`: the buffer is replaced only while the gate is held and its gauge idle, so no
 /// reader is between `enter` and `leave`; the gate's atomics order the replacement before later readers.
 final class TrackerList: Sendable {
+    /// Held while the list is changed: jobs and checkpoints of one image may begin and end in one hold. Leaf
+    /// lock; changes of the image never take it.
+    private let changing = Mutex<Void>(())
     private nonisolated(unsafe) var trackers: UnsafeMutableBufferPointer<Unmanaged<Tracker>> =
         .init(
             start: nil, count: 0)
 
-    /// One replacement at a time: jobs that come and go at once find the gate held and idle at once. Leaf
-    /// lock; changes of the image never take it.
-    private let replacing = Mutex<Void>(())
-
     deinit { replace(with: []) }
 
-    var isEmpty: Bool { trackers.isEmpty }
+    /// Only between a held, idle gate and its lift, as `remove`.
+    func add(_ tracker: Tracker) { changing.withLock { _ in replace(with: all + [tracker]) } }
 
-    /// Only between a held, idle gate and its lift.
-    func add(_ tracker: Tracker) { change { $0 + [tracker] } }
-
-    /// Only between a held, idle gate and its lift.
-    func remove(_ table: DirtyTable) { change { $0.filter { $0.table !== table } } }
-
-    private func change(_ body: ([Tracker]) -> [Tracker]) {
-        // What goes is let go outside of the lock.
-        let old = replacing.withLock { _ in
-            let old = all
-            replace(with: body(old))
-            return old
-        }
-        withExtendedLifetime(old) {}
+    func remove(_ table: DirtyTable) {
+        changing.withLock { _ in replace(with: all.filter { $0.table !== table }) }
     }
 
     private func replace(with new: [Tracker]) {
