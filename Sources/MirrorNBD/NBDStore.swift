@@ -33,7 +33,9 @@ public final class NBDStore: TwinStore {
         /// The last generation in which a connection was made.
         var connected = 0
         /// Writes begun, and those of them that had begun before the last good flush did.
+        /// Writes that were begun, and those that have ended.
         var writes = 0
+        var ended = 0
         var flushedWrites = 0
 
         var mayHaveLost: Bool { losses != toldLosses && writes != flushedWrites }
@@ -100,6 +102,7 @@ public final class NBDStore: TwinStore {
 
     public func write(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
         state.withLock { $0.writes += 1 }
+        defer { state.withLock { $0.ended += 1 } }
         try withConnection { (connection) throws(Errno) in
             try connection.write(data, at: offset)
         }
@@ -107,6 +110,7 @@ public final class NBDStore: TwinStore {
 
     public func zero(_ range: ByteRange, unmap: Bool) throws(Errno) {
         state.withLock { $0.writes += 1 }
+        defer { state.withLock { $0.ended += 1 } }
         var isDone = false
         try withConnection { (connection) throws(Errno) in
             guard connection.canZero else { return }
@@ -141,7 +145,8 @@ public final class NBDStore: TwinStore {
         let before = state.withLock { state -> (Int, Int)? in
             if state.mayHaveLost { return nil }
             state.toldLosses = state.losses
-            return (state.losses, state.writes)
+            // One that was begun may not be on the server yet.
+            return (state.losses, state.ended)
         }
         guard let before else { throw Self.lost }
         return before

@@ -64,6 +64,9 @@ final class Bench: Sendable {
         return log
     }
 
+    /// Whether the tests run under the thread sanitizer, which takes ten times as long.
+    static var isSanitized: Bool { dlsym(nil, "__tsan_init") != nil }
+
     deinit {
         // A save that came later would make the directory anew.
         for engine in others.withLock({ $0 }) + [engine] { engine.serving.finishSaving() }

@@ -13,7 +13,7 @@ import Testing
     private static let names = ["a.img", "b.img", "c.img"]
 
     /// Under the thread sanitizer a cut takes ten times as long; it looks for other things.
-    private static var isSanitized: Bool { dlsym(nil, "__tsan_init") != nil }
+    private static var isSanitized: Bool { Bench.isSanitized }
 
     /// A thousand cuts, four at a time, beside a job of one member alone. What a cut must not have is a
     /// write whose predecessor, acknowledged before it was begun, is missing in another twin.

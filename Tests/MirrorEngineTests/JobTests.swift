@@ -100,6 +100,22 @@ import Testing
         #expect(bench.isEqual("vm.img"))
     }
 
+    @Test func `a longer twin that is taken over keeps nothing of its end where the image grows`()
+        throws
+    {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 1 << 20)
+        let guest = try bench.guest("vm.img")
+        try Data(repeating: 0xff, count: 4 << 20).write(
+            to: URL(fileURLWithPath: bench.target.appending("vm.img").string))
+        let options = "existing=reuse speed=2M copy-mode=background"
+        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
+        // The first pass goes on for half a second.
+        guest.truncate(to: 3 << 20)
+        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.targetState == "synced" })
+        #expect(bench.isEqual("vm.img"))
+    }
+
     @Test func `cancel in bulk ends cancelled, and the twin keeps its working name`() throws {
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 4 << 20)

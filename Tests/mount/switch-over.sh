@@ -150,7 +150,8 @@ say "over the source itself"
 rm -r "$state" "$SCRATCH/twins" "$SCRATCH/source"
 mkdir "$SCRATCH"/{twins,source}
 images=$SCRATCH/source
-random_file "$home" 8M
+# Not smaller than what fio writes: it would make a new file of that name.
+random_file "$home" 32M
 MOUNTS+=("$images")
 timeout "$LIMIT" twinfs "$images" -o statedir="$state"
 start_guests "$images/vm.img"

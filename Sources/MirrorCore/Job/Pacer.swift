@@ -91,10 +91,13 @@ public struct Pacer: Sendable {
     public var bytesPerSecond: Int? {
         switch state {
         case .idle: nil
-        case .probing: Int(floor)
-        case .pacing: rate.map { Int(max($0, floor)) }
+        case .probing: Self.whole(floor)
+        case .pacing: rate.map { Self.whole(max($0, floor)) }
         }
     }
+
+    /// What no disk reaches is no limit.
+    private static func whole(_ rate: Double) -> Int { Int(min(rate, 0x1p60)) }
 
     /// The copier sleeps: what comes next is another load.
     public mutating func rest() {

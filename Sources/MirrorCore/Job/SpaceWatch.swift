@@ -62,5 +62,6 @@ public struct SpaceWatch: Sendable {
     public mutating func rest() { hasRested = true }
 
     /// The user wants the job to go on: until the space has recovered only a full filesystem stops it.
-    public mutating func waive() { isWaived = true }
+    /// That it has, perhaps by now, the next look tells, which is due at once.
+    public mutating func waive() { (isWaived, lastLook) = (true, nil) }
 }

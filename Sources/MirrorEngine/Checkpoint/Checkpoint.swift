@@ -50,9 +50,13 @@ final class Checkpoint: Sendable {
     /// Everything counts as changed.
     func markAll(_ size: UInt64) { table.markUncounted(ByteRange(0, size)) }
 
-    /// What changed, below `size`, ascending.
+    /// What changed, below `size`, ascending. Everything where that is not known for sure (R10): the image may
+    /// have been longer or shorter meanwhile.
     func extents(below size: UInt64) -> [ByteRange] {
-        table.dirtyExtents(limit: .max).map { $0.clamped(below: size) }.filter { !$0.isEmpty }
+        if !isComplete { return size > 0 ? [ByteRange(0, size)] : [] }
+        return table.dirtyExtents(limit: .max).map { $0.clamped(below: size) }.filter {
+            !$0.isEmpty
+        }
     }
 
     var stub: CheckpointStub {

@@ -56,8 +56,9 @@ extension Engine {
                         "checkpoint \(checkpoint.name) of \(path): cannot be kept in the state directory:"
                             + " \(error); look at its disk")))
         }
-        // Its last name went away before it was in the list.
-        if (try? checkpoint.opened.source.status().links) == 0 {
+        // Its last name went away before it was in the list. Of a switched image this is the twin's file.
+        let isOwnFile = servingPath(of: checkpoint.image) == nil
+        if isOwnFile, (try? checkpoint.opened.source.status().links) == 0 {
             deleted(checkpoint.image.identity)
         }
         reply(CommandResult(ok: "\(path): checkpoint \(checkpoint.name) made"))

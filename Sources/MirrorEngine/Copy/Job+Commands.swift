@@ -105,6 +105,8 @@ extension Job {
                 "complete switch=off: job \(NameText.shown(id)): is about to switch the guest over; to stop that:"
                     + " cancel force=on")
         }
+        // The flush inside of the hold has little left to do then.
+        if switchOver { flush(settles: false) }
         perform(machine.handle(.end(switchOver ? .switchOver : .soft)))
         publishReport()
         return switchOver
@@ -124,6 +126,7 @@ extension Job {
         whenEnded = done
         if isConcluded { return tellEnd() }
         machine.forgetGuest()
+        if let watch = flushWatch, watch.end() { flushWatched(.flushWaitOver) }
         let isSound = machine.wasReady && !machine.isPaused && !isDelta
         if !isSound { counts.error = counts.error ?? "the mount ended before the twin was in sync" }
         perform(machine.handle(.end(isSound ? .soft : .now)))

@@ -16,6 +16,7 @@ extension Job {
         if isAtRest, machine.mayCopy, isLengthDirty { return copyLengths() }
         if isAtRest, machine.mayCopy { forgetTrouble() }
         perform(machine.handle(.observed(observe())))
+        startGuestFlush()
         if isAtRest { sleep() }
         armPace()
         armTick()

@@ -66,7 +66,7 @@ extension Job {
             return
         }
         isFlushing = true
-        guestFlushes.begin()
+        beginGuestFlushes()
         let covered = members.map { $0.takeUnflushed() }
         bytesSinceFlush = 0
         // A switch-over leaves no twin behind that could be worth something.
@@ -159,7 +159,10 @@ extension Job {
     private func takeBackAnnotations() {
         isClerkBusy = true
         clerk.async { [self] in
-            for member in members { member.twin.annotate(.inconsistent) }
+            for member in members {
+                member.twin.annotate(.inconsistent)
+                try? member.twin.flush()
+            }
             queue.async { [self] in
                 isClerkBusy = false
                 advance()

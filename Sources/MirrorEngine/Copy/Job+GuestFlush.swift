@@ -12,10 +12,15 @@ import SystemPackage
 /// A guest's flush that waits for a twin.
 final class GuestFlush: Sendable {
     let began = ContinuousClock.now
+    /// The copier's passes that were done when it came.
+    let passes: Int
     /// Nil once it is answered.
     private let done: Mutex<(@Sendable () -> Void)?>
 
-    init(_ done: @escaping @Sendable () -> Void) { self.done = Mutex(done) }
+    init(passes: Int, _ done: @escaping @Sendable () -> Void) {
+        self.passes = passes
+        self.done = Mutex(done)
+    }
 
     /// False where it was answered before.
     @discardableResult
@@ -34,9 +39,10 @@ struct GuestFlushes {
     var underWay: [GuestFlush] = []
     var isWatching = false
 
-    mutating func begin() {
-        underWay += waiting
-        waiting = []
+    /// A flush of the twins begins, which covers these.
+    mutating func begin(_ isCovered: (GuestFlush) -> Bool) {
+        underWay += waiting.filter(isCovered)
+        waiting.removeAll(where: isCovered)
     }
 
     mutating func end() {
@@ -54,7 +60,7 @@ extension Job {
         guard parameters.fsync == .both else { return }
         image.twinFlushes.add(self) { [weak self] done in
             guard let self else { return done() }
-            queue.async { self.flushForGuest(GuestFlush(done)) }
+            queue.async { self.flushForGuest(GuestFlush(passes: self.passes, done)) }
         }
     }
 
@@ -65,8 +71,22 @@ extension Job {
         }
         guestFlushes.waiting.append(flush)
         watchGuestFlushes()
-        startGuestFlush()
+        advance()
     }
+
+    /// Whether the twins have all that was written before the flush came: nothing is left for the copier, or it
+    /// has gone through everything since. Forwards under way belong to writes that are not answered.
+    private func isCovered(_ flush: GuestFlush) -> Bool {
+        if passes >= flush.passes + 2 { return true }
+        let isLeft = members.contains { member in
+            member.table.dirtyBytes > 0 || member.table.claimedBytes > 0
+                || member.table.isLengthDirty
+        }
+        return !isLeft && busyLanes == 0 && !isClerkBusy
+    }
+
+    /// A flush of the twins begins.
+    func beginGuestFlushes() { guestFlushes.begin(isCovered) }
 
     /// Whether the twins are worth waiting for: they were in sync, and all that guests write goes to them.
     private var keepsTwinsDurable: Bool {
@@ -76,14 +96,14 @@ extension Job {
 
     /// After whatever else wanted to flush has had its turn.
     func startGuestFlush() {
-        guard !guestFlushes.waiting.isEmpty, !isFlushing else { return }
+        guard !isFlushing, guestFlushes.waiting.contains(where: isCovered) else { return }
         flush(settles: false)
     }
 
     /// The guests go on: their twins are not kept durable any more.
     func letGuestFlushesGo() {
         if keepsTwinsDurable { return }
-        guestFlushes.begin()
+        guestFlushes.begin { _ in true }
         guestFlushes.end()
     }
 
@@ -96,8 +116,11 @@ extension Job {
             guard let self else { return }
             guestFlushes.isWatching = false
             let oldest = ContinuousClock.now - .milliseconds(limit)
-            let all = guestFlushes.underWay + guestFlushes.waiting
-            if all.contains(where: { $0.began < oldest && $0.answer() }) { flushTookTooLong() }
+            // The copier is behind: the source is durable, and the target has done nothing wrong.
+            for flush in guestFlushes.waiting where flush.began < oldest { flush.answer() }
+            guestFlushes.waiting.removeAll { $0.began < oldest }
+            let slow = guestFlushes.underWay.filter { $0.began < oldest && $0.answer() }
+            if !slow.isEmpty { flushTookTooLong() }
             let isLeft = !guestFlushes.underWay.isEmpty || !guestFlushes.waiting.isEmpty
             if isLeft { watchGuestFlushes() }
         }

@@ -52,7 +52,7 @@ extension Job {
         }
     }
 
-    fileprivate func flushWatched(_ event: JobMachine.Event) {
+    func flushWatched(_ event: JobMachine.Event) {
         stopWatchingFlushes()
         perform(machine.handle(event))
         advance()

@@ -37,6 +37,7 @@ extension Job {
             self?.wake()
         }
         let size = (try? member.imageSize()) ?? member.knownLength
+        member.knownLength = size
         image.end.reached(size)
         _ = image.end.mayHaveGrown(to: size, since: image.end.begin(), isCertain: true)
         image.trackers.add(tracker)

@@ -20,8 +20,6 @@ extension Job {
                 .badState,
                 "job \(NameText.shown(id)): is ending without a switch-over already; start it anew")
         }
-        // The flush inside of the hold has little left to do then.
-        flush(settles: false)
     }
 
     func switchOver() {

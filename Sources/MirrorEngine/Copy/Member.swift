@@ -141,11 +141,17 @@ extension Member {
             throw Failure(side: .source, error: error)
         }
         lowestResize.min(size, ordering: .sequentiallyConsistent)
-        do throws(Errno) { try twin.setSize(size) } catch {
+        let had: UInt64
+        do throws(Errno) {
+            had = twin.isDevice ? .max : try twin.size()
+            try twin.setSize(size)
+        } catch {
             throw Failure(side: .target, error: error)
         }
-        // A device keeps what was behind the old end.
-        if twin.isDevice, size > knownLength { table.markUncounted(ByteRange(knownLength, size)) }
+        // What a device, or a file that was taken over, had behind the image's old end is not the image's.
+        if had > knownLength, size > knownLength {
+            table.markUncounted(ByteRange(knownLength, min(size, had)))
+        }
         _ = image.end.mayHaveGrown(to: size, since: cuts, isCertain: true)
         knownLength = size
         let granule = UInt64(table.granularity.bytes)

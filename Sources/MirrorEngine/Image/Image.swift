@@ -23,6 +23,8 @@ public final class Image: Sendable {
     let limit = Atomic<UInt64>(.max)
     /// The first failure of a flush, kept until the last handle is closed; 0 is none.
     let flushFailure = Atomic<Int32>(0)
+    /// How often another file has come to serve the image.
+    let moves = Atomic<Int>(0)
 
     /// How long requests take, for jobs that mind.
     public let timer = RequestTimer()

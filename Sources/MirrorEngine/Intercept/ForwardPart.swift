@@ -83,9 +83,9 @@ final class ForwardPart: Sendable {
     /// R4: what may not be on the twin is marked before its forward ends. So is the size, where the twin may
     /// have been cut in between and made longer again by this write.
     private func finish() {
-        let isGood = state.withLock { $0.isGood }
+        let isGood = state.withLock { $0.isGood } && !wasCut()
         var needsWake = false
-        if !isGood || wasCut(), table.markLength() { needsWake = true }
+        if !isGood, table.markLength() { needsWake = true }
         for piece in pieces where isGood ? table.endForward(piece) : table.failForward(piece) {
             needsWake = true
         }

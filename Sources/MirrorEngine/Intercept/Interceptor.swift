@@ -136,10 +136,15 @@ extension Image {
         let earlier = flushFailure.load(ordering: .acquiring)
         if earlier != 0 { throw Errno(rawValue: earlier) }
         let started = timer.start()
+        let movesThen = moves.load(ordering: .sequentiallyConsistent)
         do throws(Errno) {
             try descriptor.synchronize(dataOnly: dataOnly)
             timer.stop(started, .flush)
         } catch {
+            // The image has left that disk meanwhile.
+            if moves.load(ordering: .sequentiallyConsistent) != movesThen {
+                return try flush(dataOnly: dataOnly, through: descriptor)
+            }
             flushFailure.store(error.rawValue, ordering: .releasing)
             throw error
         }

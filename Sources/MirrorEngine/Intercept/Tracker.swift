@@ -39,6 +39,11 @@ final class TrackerList: Sendable {
         changing.withLock { _ in replace(with: all.filter { $0.table !== table }) }
     }
 
+    /// Marks the size for all of them. Only while the gate is held and idle, as `add`.
+    func markLength() {
+        changing.withLock { _ in withEach { if $0.table.markLength() { $0.wake() } } }
+    }
+
     private func replace(with new: [Tracker]) {
         for tracker in trackers { tracker.release() }
         trackers.deallocate()

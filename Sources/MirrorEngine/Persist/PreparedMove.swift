@@ -89,8 +89,11 @@ final class PreparedMove {
         if let backing, backing.isDevice { move.image.bound(by: backing) }
         move.image.handles.swap(replacements)
         // What failed to reach the old disk is on the new one: the twin was flushed.
-        move.image.flushFailure.store(0, ordering: .relaxed)
+        move.image.moves.add(1, ordering: .sequentiallyConsistent)
+        move.image.flushFailure.store(0, ordering: .sequentiallyConsistent)
         move.image.bound(by: backing)
+        // A copier that reads across the change may have read past the image's end.
+        move.image.trackers.markLength()
         if let lock = lock.take() { move.image.lock.move(to: lock) }
     }
 }

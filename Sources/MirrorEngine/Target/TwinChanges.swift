@@ -16,7 +16,9 @@ struct TwinChanges {
 
         init(_ file: FileDescriptor) {
             self.file = file
-            old = [TwinFile.state, TwinFile.image].map { ($0, file.attribute($0)) }
+            old = [TwinFile.state, TwinFile.image, TwinFile.checkpoints].map {
+                ($0, file.attribute($0))
+            }
         }
 
         func undo() {

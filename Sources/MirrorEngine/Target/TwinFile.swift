@@ -132,8 +132,9 @@ extension TwinFile {
 
     /// Says what the twin is worth. Filesystems without attributes keep no state.
     func annotate(_ state: Twin.State, _ more: [(name: String, value: String)]) {
-        try? descriptor.setAttribute(Self.state, state.rawValue)
+        // The state last: it vouches for the others.
         for (name, value) in more { try? descriptor.setAttribute("user.twinfs.\(name)", value) }
+        try? descriptor.setAttribute(Self.state, state.rawValue)
     }
 
     /// Takes away what makes the file a twin: it serves as an image from here on.

@@ -107,6 +107,7 @@ extension TwinRequest {
     private func mark(_ file: FileDescriptor) {
         try? file.setAttribute(TwinFile.state, Twin.State.inconsistent.rawValue)
         try? file.setAttribute(TwinFile.image, shown(imagePath))
+        try? file.removeAttribute(TwinFile.checkpoints)
     }
 }
 
@@ -141,6 +142,8 @@ extension TwinRequest {
         }
         changes.annotated = .init(file)
         mark(file)
+        // Before a byte of it changes.
+        try file.synchronize()
         return Opened(
             path: workingPath, descriptor: file, directory: directory, holdsOldBytes: !isZero)
     }
