@@ -129,7 +129,7 @@ import Testing
             #expect(result.errno != nil && result.text.contains(words), "\(line): \(result.text)")
         }
         #expect(bench.engine.report().jobs.isEmpty)
-        #expect(bench.engine.images.all.isEmpty)
+        #expect(eventually { bench.engine.images.all.isEmpty })
         let left = try FileManager.default.contentsOfDirectory(atPath: bench.target.string)
         #expect(left.isEmpty, "\(left)")
     }

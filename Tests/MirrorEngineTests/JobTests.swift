@@ -22,7 +22,7 @@ import Testing
         try twin.close()
         #expect(bench.command("dismiss vm.img").errno == nil)
         #expect(bench.engine.report().jobs.isEmpty)
-        #expect(bench.engine.images.all.isEmpty)
+        #expect(eventually { bench.engine.images.all.isEmpty })
     }
 
     @Test func `a target that ends in a slash is a directory, made where it is missing`() throws {

@@ -139,4 +139,9 @@ private struct Disk {
         limit.change(0)
         #expect(limit.wait(at: .zero) == nil)
     }
+
+    @Test func `a floor beyond every disk is no limit`() {
+        var disk = Disk(minSpeed: .max)
+        #expect(disk.run(seconds: 4).speed == disk.capacity)
+    }
 }

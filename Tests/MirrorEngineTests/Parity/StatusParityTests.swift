@@ -114,7 +114,7 @@ import Testing
             #expect(bench.command(line).errno == .noSuchFileOrDirectory, "\(line)")
         }
         #expect(bench.engine.report().jobs.isEmpty && bench.events.isEmpty)
-        #expect(bench.engine.images.all.isEmpty)
+        #expect(eventually { bench.engine.images.all.isEmpty })
     }
 
     // job-complete, job-dismiss: only when there is something to complete, and something to forget
