@@ -4,8 +4,8 @@
 /// A look at the free space gives a budget: what may be written before the next look has to be done. So
 /// looks are seldom while there is plenty, and close together where there is little.
 public struct SpaceWatch: Sendable {
-    /// What is left free even where all that remains would just fit.
-    public static let brim = 1 << 20
+    /// What is left free even where all that remains would just fit: more than what is begun between two looks.
+    public static let brim = 4 << 20
     /// A look is good for so long.
     static let interval = Duration.seconds(1)
 
