@@ -46,9 +46,21 @@ extension FileDescriptor {
 
     /// Up to `count` bytes from `offset`; fewer at the end of the file, none where it cannot be read.
     public func bytes(at offset: UInt64, count: Int) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            filled = (try? readFully(into: UnsafeMutableRawBufferPointer(buffer), at: offset)) ?? 0
+        (try? readBytes(at: offset, count: count)) ?? []
+    }
+
+    /// Up to `count` bytes from `offset`; fewer at the end of the file. Corresponds to `pread(2)`.
+    public func readBytes(at offset: UInt64, count: Int) throws(Errno) -> [UInt8] {
+        var failure: Errno?
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            do throws(Errno) {
+                filled = try readFully(into: UnsafeMutableRawBufferPointer(buffer), at: offset)
+            } catch {
+                failure = error
+            }
         }
+        if let failure { throw failure }
+        return bytes
     }
 
     /// Writes all of `data` at `offset`.

@@ -51,7 +51,8 @@ struct JobParts {
             read: { path, offset, count in
                 guard let file = engine.openForLook(path) else { return nil }
                 defer { try? file.close() }
-                return file.bytes(at: offset, count: count)
+                // Nil, not nothing, where the disk fails: a header that cannot be read is not taken for raw.
+                return try? file.readBytes(at: offset, count: count)
             })
         // What cannot be opened has its own message where it is.
         guard engine.presence(of: path.bytes) == .file else { return [path] }

@@ -28,7 +28,6 @@ public final class Forward: Sendable {
     private struct State {
         /// The source's write, and each job's part.
         var pending = 1
-        var parts: [ForwardPart] = []
         var outcome: Image.Outcome?
         var handler: (@Sendable (Image.Outcome) -> Void)?
         var isDone = false
@@ -64,10 +63,7 @@ public final class Forward: Sendable {
     private func run() {
         let cuts = image.end.begin()
         let parts = makeParts(cuts)
-        state.withLock { state in
-            state.parts = parts
-            state.pending += parts.count
-        }
+        state.withLock { $0.pending += parts.count }
         for part in parts { part.send(data, at: range.lowerBound) { self.finishedOne() } }
         let outcome = image.writeSource(
             data.bytes, at: range.lowerBound, through: descriptor)

@@ -9,8 +9,9 @@ public import SystemPackage
 /// 2. (write-intent: a later issue)
 /// 3. the source is changed, whatever comes of it
 /// 4. every granule that the change may have touched is marked, also when it failed (R1, R4)
-/// A write that a job forwards goes the same way with its twin beside the source (`Forward`).
 /// 5. `gate.leave`; the copiers that slept are woken; only then the caller replies.
+///
+/// A write that a job forwards goes the same way, with its twin beside the source (`Forward`).
 extension Image {
     /// What became of a change.
     public enum Outcome: Sendable {
@@ -131,7 +132,8 @@ extension Image {
     public func whenLifted(_ retry: @escaping @Sendable () -> Void) { gate.park(retry) }
 
     /// Makes the source durable. A failure sticks until the last handle is closed: filesystems report
-    /// it once and then pretend. Twins follow where `flushesTwins` says so. Corresponds to `fsync(2)` and `fdatasync(2)`.
+    /// it once and then pretend. Twins follow where `flushesTwins` says so. Corresponds to `fsync(2)` and
+    /// `fdatasync(2)`.
     public func flush(dataOnly: Bool, through descriptor: FileDescriptor) throws(Errno) {
         let earlier = flushFailure.load(ordering: .acquiring)
         if earlier != 0 { throw Errno(rawValue: earlier) }
