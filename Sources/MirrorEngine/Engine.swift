@@ -22,26 +22,32 @@ public final class Engine: Sendable {
     let source: FileDescriptor
     /// Which calls on targets fail; for tests.
     let faults: FaultPlan?
+    /// Holds what the next worker needs.
+    let keeper: any Keeper
     private let started = ContinuousClock.now
 
     /// How a target that is a URI is connected to; nil where no client is built in.
     let opener: TwinStoreOpener?
 
-    /// - Parameter source: the source directory, O_PATH or readable; stays the caller's to close.
+    /// - Parameters:
+    ///   - source: the source directory, O_PATH or readable; stays the caller's to close.
+    ///   - keeper: holds what must outlive this process but not the host.
     public convenience init(
         configuration: MountConfiguration, source: FileDescriptor, log: Logger,
-        opener: TwinStoreOpener? = nil
+        keeper: any Keeper = LocalKeeper(), opener: TwinStoreOpener? = nil
     ) {
         self.init(
-            configuration: configuration, source: source, log: log, faults: nil, opener: opener)
+            configuration: configuration, source: source, log: log, faults: nil, keeper: keeper,
+            opener: opener)
     }
 
     init(
         configuration: MountConfiguration, source: FileDescriptor, log: Logger, faults: FaultPlan?,
-        opener: TwinStoreOpener? = nil
+        keeper: any Keeper = LocalKeeper(), opener: TwinStoreOpener? = nil
     ) {
         self.configuration = configuration
         self.faults = faults
+        self.keeper = keeper
         self.opener = opener
         self.source = source
         self.log = log
@@ -61,8 +67,9 @@ public final class Engine: Sendable {
         StatusReport(
             version: Self.version, source: shown(configuration.source),
             mountpoint: shown(configuration.mountpoint),
-            uptime: Int((ContinuousClock.now - started) / .seconds(1)), generation: 1,
-            keeperPID: nil,
+            uptime: Int((ContinuousClock.now - started) / .seconds(1)),
+            generation: keeper.predecessors + 1,
+            keeperPID: keeper.process,
             workerPID: ThisProcess.id, jobs: jobs.all.map { $0.report() },
             served: serving.reports, warnings: serving.warnings + checkpoints.warnings)
     }

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -62,6 +63,8 @@ static inline void clinux_set_thread_fsids(uid_t uid, gid_t gid) {
 }
 
 static inline int clinux_set_io_flusher(void) { return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0); }
+
+static inline int clinux_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 
 #include "CLinuxNodes.h"
 
