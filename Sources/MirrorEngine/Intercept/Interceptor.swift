@@ -6,10 +6,10 @@ public import SystemPackage
 /// The shim: every change of an image's bytes goes through here, and nowhere else.
 ///
 /// 1. `gate.enter`: counted as under way, or parked while a job cuts.
-/// 2. (write-intent: a later issue)
+/// 2. it is noted as under way, for the worker that comes after this one (`TrackerList.beginChange`)
 /// 3. the source is changed, whatever comes of it
 /// 4. every granule that the change may have touched is marked, also when it failed (R1, R4)
-/// 5. `gate.leave`; the copiers that slept are woken; only then the caller replies.
+/// 5. the note is taken back, `gate.leave`; the copiers that slept are woken; only then the caller replies.
 ///
 /// A write that a job forwards goes the same way, with its twin beside the source (`Forward`).
 extension Image {
@@ -42,6 +42,7 @@ extension Image {
             forward.begin()
             return .forwarded(forward)
         }
+        let slot = trackers.beginChange(range)
         let cuts = end.begin()
         let outcome = writeSource(data, at: offset, through: descriptor)
         if case .done(let count) = outcome { end.reached(offset + UInt64(count)) }
@@ -51,6 +52,7 @@ extension Image {
         } else {
             markGrowth(to: range.upperBound, since: cuts, isCertain: false)
         }
+        trackers.endChange(slot)
         gate.leave(range)
         return outcome
     }
@@ -80,6 +82,7 @@ extension Image {
             gate.leave(everything)
             return truncateBounded(to: size, limit)
         }
+        let slot = trackers.beginChange(ByteRange(size, max(size, end.farthest)), isCut: true)
         let outcome: Outcome
         do throws(Errno) {
             try descriptor.setSize(size)
@@ -90,6 +93,7 @@ extension Image {
         let reach = end.cut()
         if size < reach { mark(ByteRange(size, reach)) }
         markLength()
+        trackers.endChange(slot)
         gate.leave(everything)
         return outcome
     }
@@ -106,6 +110,7 @@ extension Image {
             gate.leave(range)
             return allocateBounded(mode, at: offset, limit, through: descriptor)
         }
+        let slot = trackers.beginChange(range)
         let cuts = end.begin()
         let outcome: Outcome
         do throws(Errno) {
@@ -124,6 +129,7 @@ extension Image {
                 markGrowth(to: range.upperBound, since: cuts, isCertain: false)
             }
         }
+        trackers.endChange(slot)
         gate.leave(range)
         return outcome
     }
