@@ -17,7 +17,8 @@ import Testing
         var (different, clean) = (0, 0)
         for kill in 0..<Self.kills {
             let child = try ChildProcess(
-                room.program, [room.table, room.world].map { Array($0.utf8) }, inOwnGroup: true)
+                room.program, ["table-victim", room.table, room.world].map { Array($0.utf8) },
+                inOwnGroup: true)
             for _ in 0..<20_000 where !room.numbers.isReady { usleep(500) }
             try #require(room.numbers.isReady)
             usleep(.random(in: 0..<8000, using: &random))
