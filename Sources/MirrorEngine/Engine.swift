@@ -1,7 +1,7 @@
 import Dispatch
 public import Logging
 public import MirrorCore
-import MirrorSystem
+public import MirrorSystem
 import Synchronization
 public import SystemPackage
 
@@ -69,7 +69,7 @@ public final class Engine: Sendable {
             mountpoint: shown(configuration.mountpoint),
             uptime: Int((ContinuousClock.now - started) / .seconds(1)),
             generation: keeper.predecessors + 1,
-            keeperPID: keeper.process,
+            keeperPID: keeper.process.map { Int($0) },
             workerPID: ThisProcess.id, jobs: jobs.all.map { $0.report() },
             served: serving.reports, warnings: serving.warnings + checkpoints.warnings)
     }
