@@ -21,7 +21,7 @@ extension DirtyTable {
 
     private func isSettled(_ granules: Range<Int>, _ shard: Int, _ holds: Holds) -> Bool {
         firstDirty(granules, shard) == granules.upperBound
-            && !holds.claims.contains { $0.overlaps(granules) }
+            && !holds.claims.contains { $0.granules.overlaps(granules) }
             && holds.forwards.overlapCount(granularity.bytes(of: granules)) == 0
     }
 }

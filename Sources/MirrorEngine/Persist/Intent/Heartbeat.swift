@@ -1,5 +1,7 @@
+import Dispatch
 import MirrorCore
 import MirrorSystem
+import Synchronization
 import SystemPackage
 
 /// What tells a file from another, and whether it was changed.

@@ -1,3 +1,4 @@
+import Dispatch
 import MirrorCore
 import Synchronization
 import SystemPackage

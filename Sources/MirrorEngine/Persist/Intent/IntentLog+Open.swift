@@ -1,4 +1,5 @@
 import MirrorCore
+import Synchronization
 import SystemPackage
 
 extension IntentLog {
