@@ -135,7 +135,8 @@ extension Engine {
     /// What jobs need of the mount.
     var services: JobServices {
         JobServices(
-            permits: permits, records: records, keptBy: records.directory == nil ? nil : keeper,
+            permits: permits, records: records, log: log,
+            keptBy: records.directory == nil ? nil : keeper,
             tell: { [weak self] in self?.tell($0, $1) },
             ended: { [weak self] job in
                 for member in job.members { self?.release(member.image) }

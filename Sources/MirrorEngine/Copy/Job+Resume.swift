@@ -212,5 +212,6 @@ extension Member {
         let end = max(knownLength, (try? imageSize()) ?? 0)
         table.markUncounted(ByteRange(0, end))
         _ = table.markLength()
+        settle()
     }
 }

@@ -49,6 +49,8 @@ extension Job {
         _ = image.end.mayHaveGrown(to: size, since: image.end.begin(), isCertain: true)
         image.trackers.add(tracker)
         _ = member.table.markLength()
+        // From here on nothing is missed; that the first pass is marked says the record.
+        if !member.isTableDoubtful { member.settle() }
         watchGuestFlushes(of: image)
     }
 

@@ -1,4 +1,5 @@
 import Dispatch
+import Logging
 import MirrorCore
 import MirrorSystem
 import Synchronization
@@ -170,7 +171,7 @@ final class Job: @unchecked Sendable {
         (uuid, created, past) = (parts.uuid, parts.created, parts.past)
         members = parts.members.enumerated().map { index, member in
             let tables = MemberTables(
-                parts.uuid, index, parameters, member.image, services.keptBy)
+                parts.uuid, index, parameters, member.image, services.keptBy, services.log)
             return Member(member, parameters, tables)
         }
         machine =
@@ -224,6 +225,7 @@ final class Job: @unchecked Sendable {
 struct JobServices: Sendable {
     let permits: LanePermits
     let records: JobRecords
+    let log: Logger
     /// Who holds what the next worker needs; nil where the jobs end with this one.
     let keptBy: (any Keeper)?
     /// Tells an event of the job: QEMU's name, and what belongs to it.

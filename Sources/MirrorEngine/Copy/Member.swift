@@ -20,6 +20,8 @@ final class Member: @unchecked Sendable {
     let table: DirtyTable
     /// Whether the table is a dead worker's and has all of its marks.
     let isTableWhole: Bool
+    /// Whether a dead worker's marks are lost.
+    let isTableDoubtful: Bool
     /// What is kept of the member for a restart; the path and the length of the image follow it.
     let kept: JobRecord.Member
     /// What was written to the target since its last good flush; dirty again if the next one fails.
@@ -46,9 +48,16 @@ final class Member: @unchecked Sendable {
     init(_ parts: MemberParts, _ parameters: JobParameters, _ tables: MemberTables) {
         (image, path, source, twin) = (parts.image, parts.path, parts.source, parts.twin)
         (knownLength, checkpoint) = (parts.size, parts.checkpoint)
-        (table, written, isTableWhole) = (tables.table, tables.written, tables.isWhole)
+        (table, written) = (tables.table, tables.written)
+        (isTableWhole, isTableDoubtful) = (tables.isWhole, tables.isDoubtful)
         (kept, firstPass) = (parts.kept, parts.twin.firstPass)
         unflushed = DirtyTable(granularity: parameters.granularity, gauge: WriteGauge())
+    }
+
+    /// A successor may believe the tables.
+    func settle() {
+        table.settle()
+        written?.settle()
     }
 
     /// Bytes that wait for the copier or are with it.

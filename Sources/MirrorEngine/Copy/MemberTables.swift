@@ -1,3 +1,4 @@
+import Logging
 import MirrorCore
 import MirrorSystem
 
@@ -8,11 +9,13 @@ struct MemberTables: Sendable {
     let written: DirtyTable?
     /// Whether the table is a predecessor's and has all of its marks.
     let isWhole: Bool
+    /// Whether a predecessor's marks are lost: until all is marked a successor must not believe it.
+    let isDoubtful: Bool
 
     /// - Parameter keeper: nil where nothing is to outlive the worker.
     init(
         _ uuid: String, _ index: Int, _ parameters: JobParameters, _ image: Image,
-        _ keeper: (any Keeper)?
+        _ keeper: (any Keeper)?, _ log: Logger
     ) {
         let granularity = parameters.granularity
         guard let keeper else {
@@ -20,19 +23,20 @@ struct MemberTables: Sendable {
             written =
                 parameters.isDelta
                 ? DirtyTable(granularity: granularity, gauge: WriteGauge()) : nil
-            isWhole = false
+            (isWhole, isDoubtful) = (false, false)
             return
         }
         let kept = DirtyTable.kept(
             JobRecord.table(uuid, index), granularity: granularity, gauge: image.gate.gauge,
-            keeper: keeper)
+            keeper: keeper, log: log)
         let list =
             parameters.isDelta
             ? DirtyTable.kept(
                 JobRecord.written(uuid, index), granularity: granularity, gauge: WriteGauge(),
-                keeper: keeper) : nil
+                keeper: keeper, log: log) : nil
         (table, written) = (kept.table, list?.table)
-        isWhole = kept.isInherited && list?.isInherited ?? true
+        isWhole = kept.origin == .inherited && (list.map { $0.origin == .inherited } ?? true)
+        isDoubtful = kept.origin == .doubtful || list?.origin == .doubtful
     }
 
     /// The job is over: nobody needs them.
@@ -41,14 +45,5 @@ struct MemberTables: Sendable {
             keeper.drop(JobRecord.table(uuid, index))
             keeper.drop(JobRecord.written(uuid, index))
         }
-    }
-}
-
-extension DirtyTable {
-    // PLACEHOLDER
-    static func kept(
-        _ name: String, granularity: Granularity, gauge: WriteGauge, keeper: any Keeper
-    ) -> (table: DirtyTable, isInherited: Bool) {
-        (DirtyTable(granularity: granularity, gauge: gauge), false)
     }
 }
