@@ -24,6 +24,7 @@ public final class Engine: Sendable {
     let faults: FaultPlan?
     /// Holds what the next worker needs.
     let keeper: any Keeper
+    let notices = ProcessNotices()
     private let started = ContinuousClock.now
 
     /// How a target that is a URI is connected to; nil where no client is built in.
@@ -71,7 +72,8 @@ public final class Engine: Sendable {
             generation: keeper.predecessors + 1,
             keeperPID: keeper.process.map { Int($0) },
             workerPID: ThisProcess.id, jobs: jobs.all.map { $0.report() },
-            served: serving.reports, warnings: serving.warnings + checkpoints.warnings)
+            served: serving.reports,
+            warnings: processWarnings + serving.warnings + checkpoints.warnings)
     }
 
     func tell(_ event: EventLog.Name, _ job: JobReport) {
