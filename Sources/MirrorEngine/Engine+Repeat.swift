@@ -12,6 +12,8 @@ extension Engine {
     public func execute(_ line: [UInt8], isRepeat: Bool, reply: @escaping CommandReply) {
         guard isRepeat, let command = try? Command.parse(line, defaults: configuration.defaults)
         else { return execute(line, reply: reply) }
+        // Whoever asked is served by another worker now, which is what was asked for.
+        if command == .restart { return reply(CommandResult(ok: "was restarted")) }
         if case .mirror(let images, let parameters) = command,
             let job = runningJob(of: images[0], parameters)
         {
@@ -39,7 +41,7 @@ extension Command {
         case .pause, .resume, .cancel, .complete, .verify: code == .badState
         case .dismiss: code == .unknownJob
         case .checkpoint(_, _, let delete): delete ? code == .unknownImage : code == .exists
-        case .mirror, .set: false
+        case .mirror, .set, .restart: false
         }
     }
 }
