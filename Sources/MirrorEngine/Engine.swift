@@ -62,6 +62,9 @@ public final class Engine: Sendable {
             directory: configuration.stateDirectory.map { StateDirectory(path: $0) }, log: log)
         records = JobRecords(
             directory: configuration.stateDirectory.map { StateDirectory(path: $0) }, log: log)
+        if records.directory == nil {
+            log.warning("no state directory: jobs end with this process; mount with statedir=")
+        }
         serving.load()
         loadCheckpoints()
         loadJobs()
