@@ -180,7 +180,10 @@ extension Member {
         table.takeLength()
     }
 
-    func endResize() { resizes.add(1, ordering: .sequentiallyConsistent) }
+    func endResize() {
+        table.settleLength()
+        resizes.add(1, ordering: .sequentiallyConsistent)
+    }
 
     /// Closes both sides; nothing of the job is under way on them.
     func close() {
