@@ -124,6 +124,11 @@ extension Engine {
             },
             servingPath: { [weak self] in self?.servingPath(of: $0) },
             checkpoints: { [weak self] in self?.checkpoints.ids(of: $0) ?? [] })
-        return jobs.add(paths[0].bytes) { Job(parts, id: $0, services: services) }
+        let job = jobs.add(paths[0].bytes) { Job(parts, id: $0, services: services) }
+        let uuid = (0..<2).map { _ in String(UInt64.random(in: 0...UInt64.max), radix: 16) }.joined()
+        job.makeIntents(
+            uuid, in: configuration.stateDirectory.map { StateDirectory(path: $0) },
+            isUnsafe: configuration.ignoresIntents)
+        return job
     }
 }

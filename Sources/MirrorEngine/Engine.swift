@@ -71,7 +71,8 @@ public final class Engine: Sendable {
             generation: keeper.predecessors + 1,
             keeperPID: keeper.process.map { Int($0) },
             workerPID: ThisProcess.id, jobs: jobs.all.map { $0.report() },
-            served: serving.reports, warnings: serving.warnings + checkpoints.warnings)
+            served: serving.reports, warnings: serving.warnings + checkpoints.warnings
+                + jobs.all.compactMap { $0.intentWarning.withLock(\.self) })
     }
 
     func tell(_ event: EventLog.Name, _ job: JobReport) {
@@ -104,6 +105,9 @@ public struct MountConfiguration: Sendable {
     public var stateDirectory: FilePath?
     /// What `mirror` takes for parameters that are not given, and what the jobs of `target=` run with.
     public var defaults = JobParameters()
+    /// Whether write-intent logs let everything pass and are believed all the same: for tests that show what
+    /// they are good for.
+    public var ignoresIntents = false
 
     public init(source: FilePath, mountpoint: FilePath) {
         self.source = source

@@ -33,6 +33,7 @@ extension Job {
     /// Concludes as soon as nothing of the job is under way on sources and twins, and all are closed.
     func concludeIfQuiet() {
         guard isDetached, !isLetGo, busyLanes == 0, !isClerkBusy, !isFlushing, !isVerifying,
+            !intentCare.isClearing,
             members.allSatisfy({ $0.forwarder?.isIdle ?? true })
         else { return }
         isLetGo = true
@@ -40,6 +41,7 @@ extension Job {
         let isWorthless = machine.phase != .completed && !isDelta
         clerk.async { [self] in
             for member in members {
+                member.intents?.remove()
                 if isWorthless { member.twin.annotate(.inconsistent) }
                 member.image.unfollow(member.source)
                 member.close()

@@ -33,7 +33,7 @@ extension Job {
     private func attach(_ member: Member) {
         let image = member.image
         member.forwarder = makeForwarder(member)
-        let tracker = Tracker(table: member.table, forwarder: member.forwarder) { [weak self] in
+        let tracker = Tracker(table: member.table, forwarder: member.forwarder, intents: member.intents) { [weak self] in
             self?.wake()
         }
         let size = (try? member.imageSize()) ?? member.knownLength
@@ -78,6 +78,7 @@ extension Job {
                 sampleRates()
                 perform(machine.handle(.started))
                 armTick()
+                watchIntents()
                 advance()
             }
         }

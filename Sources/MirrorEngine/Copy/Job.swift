@@ -23,6 +23,7 @@ import SystemPackage
 /// | hold, flush, publication | `Job+Cut.swift` |
 /// | what comes right before and after a cut | `Job+Hooks.swift` |
 /// | comparing while the guest runs | `Job+Verify.swift`, `Verification.swift` |
+/// | what may differ after a power cut | `Job+Intent.swift` |
 /// | errors and what becomes of them | `Job+Errors.swift` |
 /// | the end | `Job+End.swift` |
 /// | commands | `Job+Commands.swift` |
@@ -121,6 +122,11 @@ final class Job: @unchecked Sendable {
     /// The same as `machine.isOver`, for other threads.
     private let ended = Atomic<Bool>(false)
 
+    /// The write-intent logs.
+    var intentCare: IntentCare
+    /// Why they are not kept. For other threads.
+    let intentWarning = Mutex<String?>(nil)
+
     var counts = Counts()
     let snapshot: Mutex<JobReport>
 
@@ -143,6 +149,8 @@ final class Job: @unchecked Sendable {
         parameters = parts.parameters
         members = parts.members.map { Member($0, parts.parameters) }
         machine = JobMachine(parameters)
+        intentCare = IntentCare(
+            queue: DispatchQueue(label: "twinfs.intent.clear", qos: .utility))
         limit = RateLimit(bytesPerSecond: parameters.speed)
         pace = Pace(parameters)
         space = Space(parameters)

@@ -25,6 +25,8 @@ final class Member: @unchecked Sendable {
 
     /// Sends guest writes to the twin; nil before the job has begun, and for a delta.
     var forwarder: Forwarder?
+    /// Which extents may differ after a power cut; nil where that is not kept. Set before the job begins.
+    var intents: IntentLog?
     /// Size of the image when it was last given to the twin.
     var knownLength: UInt64
     /// Where the next extent is looked for, in granules.
@@ -150,7 +152,7 @@ extension Member {
         }
         // What a device, or a file that was taken over, had behind the image's old end is not the image's.
         if had > knownLength, size > knownLength {
-            table.markUncounted(ByteRange(knownLength, min(size, had)))
+            markUnasked(ByteRange(knownLength, min(size, had)))
         }
         _ = image.end.mayHaveGrown(to: size, since: cuts, isCertain: true)
         knownLength = size

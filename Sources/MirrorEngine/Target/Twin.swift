@@ -17,7 +17,7 @@ final class Twin: Sendable {
     let firstPass: FirstPass
     private let store: any TwinStore
     /// Nil for a target that is no file.
-    private let file: TwinFile?
+    let file: TwinFile?
     let unmap: Bool
     private let ragged: RaggedBlocks
     /// Called once everything is closed.

@@ -74,7 +74,17 @@ struct Serving {
         configuration.controlGroup = plan.controlGroup
         configuration.stateDirectory = plan.stateDirectory
         configuration.defaults = plan.request.parameters
+        configuration.ignoresIntents = ignoresIntents
         return configuration
+    }
+
+    /// For tests that show what the write-intent log is good for; never for data that matters.
+    private var ignoresIntents: Bool {
+        guard Environment["TWINFS_UNSAFE_NO_INTENT"] == "1" else { return false }
+        log.error(
+            "TWINFS_UNSAFE_NO_INTENT is set: after a power cut source and twin will differ, and nobody will know"
+        )
+        return true
     }
 
     /// The daemon is in the way of guests' writes: the kernel must not wait for it, nor kill it first.

@@ -42,7 +42,7 @@ enum Trust {
     ///   - log: nil where there is none or its head cannot be read.
     ///   - source: the file that serves the image; nil for a device.
     ///   - twin: nil for a device or an export, of which nobody can say who wrote it.
-    ///   - isVoid: whether source or twin says that its log is void (`IntentLog.voidAttribute`).
+    ///   - isVoid: whether source or twin says that its log is void (`VoidMark`).
     static func verdict(
         _ log: IntentLog?, source: FileStatus?, twin: FileStatus?, isVoid: Bool,
         now: Now = .current

@@ -1,0 +1,63 @@
+import MirrorCore
+import MirrorSystem
+import SystemPackage
+
+// The write-intent log of a member.
+
+extension Member {
+    /// A new log, durable when this returns. All is set unless source and twin begin equal by the word of the
+    /// user, or are not meant to be equal.
+    func makeIntents(_ id: String, in directory: StateDirectory, isFull: Bool) throws(Errno) {
+        let log = try IntentLog.create(id, in: directory, size: knownLength, isFull: isFull)
+        try keep(log)
+    }
+
+    /// The log says the truth from here on.
+    func keep(_ log: IntentLog) throws(Errno) {
+        try VoidMark.remove(log.id, from: source)
+        try twin.forgetVoid(log.id)
+        intents = log
+        _ = beat()
+    }
+
+    /// Notes what source and twin are like, and returns it. Asks the target: on the clerk.
+    func beat() -> [FileStamp] {
+        guard let intents, let source = try? FileStamp(source.status()) else { return [] }
+        let twin = twin.stamp
+        intents.beat(source, twin)
+        return [source] + (twin.map { [$0] } ?? [])
+    }
+
+    /// Marks what no guest has written just now. It may lie where nothing is intended.
+    func markUnasked(_ range: ByteRange) {
+        intents?.touch(range)
+        table.markUncounted(range)
+        intents?.request(range) {}
+    }
+
+    /// Whether the source says durably that the log is void.
+    func markVoidSource() -> Bool {
+        guard let id = intents?.id else { return false }
+        return (try? VoidMark.add(id, to: source)) != nil
+    }
+
+    func markVoidTwin() -> Bool {
+        guard let id = intents?.id else { return false }
+        return twin.markVoid(id)
+    }
+}
+
+extension Twin {
+    /// Nil where the twin is no file, or cannot be asked.
+    var stamp: FileStamp? { (try? file?.descriptor.status()).map { FileStamp($0) } }
+
+    /// Whether the twin says durably that the log of its job is void.
+    func markVoid(_ id: String) -> Bool {
+        guard let file else { return false }
+        return (try? VoidMark.add(id, to: file.descriptor)) != nil
+    }
+
+    func forgetVoid(_ id: String) throws(Errno) {
+        if let file { try VoidMark.remove(id, from: file.descriptor) }
+    }
+}
