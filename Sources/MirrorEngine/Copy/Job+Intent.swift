@@ -19,6 +19,9 @@ struct IntentCare {
 
     /// Where sources are made durable.
     let queue: DispatchQueue
+    /// The table has all marks of the first pass, or of what was found: what is clean in it is equal.
+    var isOn = false
+    var isHeldBack = false
     var isTicking = false
     /// A pass is between its candidates and its end.
     var isClearing = false
@@ -59,23 +62,40 @@ struct IntentChoice: Sendable {
 extension Job {
     /// Makes a log for each member, durable when this returns. Blocks; before the job begins. Without one
     /// the job goes on, and the status says what that means.
-    ///
-    /// - Parameter isUnsafe: the logs let everything pass and are believed all the same. For showing what they
-    ///   are good for.
-    func makeIntents(_ uuid: String, in directory: StateDirectory?, isUnsafe: Bool = false) {
-        guard parameters.intent, let directory else { return }
+    func makeIntents() {
+        guard let directory = intentDirectory else { return }
+        for (index, member) in members.enumerated() { makeIntents(member, index, directory) }
+    }
+
+    /// The logs of the job's earlier life; before anybody can write. Where there is none to believe a new one
+    /// is made that intends everything.
+    func inheritIntents() {
+        guard let directory = intentDirectory else { return }
         for (index, member) in members.enumerated() {
-            do throws(Errno) {
-                try member.makeIntents("\(uuid)-\(index)", in: directory, isFull: !isDelta)
-                keep(member, isUnsafe: isUnsafe)
-            } catch {
-                warnOfIntents("cannot be made (\(error)): after a crash everything is compared")
+            if member.openIntents("\(uuid)-\(index)", in: directory) {
+                beginKeeping(member)
+            } else {
+                makeIntents(member, index, directory)
             }
         }
     }
 
+    private var intentDirectory: StateDirectory? {
+        parameters.intent ? services.records.directory : nil
+    }
+
+    private func makeIntents(_ member: Member, _ index: Int, _ directory: StateDirectory) {
+        do throws(Errno) {
+            let isFull = !isDelta || past != nil
+            try member.makeIntents("\(uuid)-\(index)", in: directory, isFull: isFull)
+            beginKeeping(member)
+        } catch {
+            warnOfIntents("cannot be made (\(error)): after a crash everything is compared")
+        }
+    }
+
     /// A member's log is in use from here on.
-    func keep(_ member: Member, isUnsafe: Bool) {
+    private func beginKeeping(_ member: Member) {
         guard let log = member.intents else { return }
         log.voided.withLock { voided in
             voided = { [weak self, weak member] error, done in
@@ -83,7 +103,7 @@ extension Job {
                 intentsAreVoid(member, error, done)
             }
         }
-        guard isUnsafe else { return }
+        guard services.ignoresIntents else { return }
         log.admitsAll.store(true, ordering: .sequentiallyConsistent)
         warnOfIntents("is NOT KEPT on purpose: a power cut makes source and twin differ unseen")
     }
@@ -92,8 +112,45 @@ extension Job {
         intentWarning.withLock { $0 = "\(NameText.shown(id)): its write-intent log \(what)" }
     }
 
+    /// Marks what may differ after the host has died; false where the log is not to be believed.
+    func markIntended(
+        _ member: Member, _ past: Resumption.Member, _ twin: ReturnedTwin
+    ) -> Bool {
+        if isDelta { return false }
+        let verdict = Trust.verdict(
+            member.foundIntents, source: past.source, twin: twin.status,
+            isVoid: member.isVoidSomewhere(twin.parts.file))
+        guard case .intent(let ranges) = verdict else { return false }
+        let end = max(member.knownLength, past.source.size)
+        for range in ranges { member.table.markUncounted(range.clamped(below: end)) }
+        return true
+    }
+
+    /// The logs of a job that comes back are in use; those of `unproven` intend everything first, which is
+    /// marked already. Until that is durable nothing is noted that could make them be believed.
+    func watchIntents(refilling unproven: [Member]) {
+        intentCare.isHeldBack = true
+        let group = DispatchGroup()
+        for member in unproven {
+            guard let log = member.intents else { continue }
+            group.enter()
+            log.request(ByteRange(0, max(1, member.knownLength))) { group.leave() }
+        }
+        group.notify(queue: queue) { [self] in
+            clerk.async { [self] in
+                for member in unproven { member.forgetVoid() }
+                queue.async { [self] in
+                    intentCare.isHeldBack = false
+                    watchIntents()
+                }
+            }
+        }
+    }
+
     /// From the start of the job until its logs are closed: looks once a second while anything is written.
     func watchIntents() {
+        if intentCare.isHeldBack { return }
+        intentCare.isOn = true
         for member in members {
             member.intents?.grown.withLock { $0 = { [weak self] in self?.intentsHaveGrown() } }
         }
@@ -121,6 +178,8 @@ extension Job {
         let ages = ContinuousClock.now - intentCare.lastAge >= IntentCare.period
         if ages { intentCare.lastAge = .now }
         let clears = ages && mayClear
+        // The clerk may be busy for long.
+        for member in members { member.intents?.beat() }
         clerk.async { [self] in
             let stamps = members.flatMap { $0.beat() }
             if ages { for member in members { member.intents?.age() } }
@@ -142,7 +201,8 @@ extension Job {
 
     /// Whether a flush for the sake of the logs hurts nobody.
     private var mayClear: Bool {
-        isRunning && !isFlushing && !hasFindings.load(ordering: .acquiring) && !intentCare.isClearing && !machine.isEnding && !machine.isPaused
+        isRunning && intentCare.isOn && !isFlushing && !hasFindings.load(ordering: .acquiring)
+            && !intentCare.isClearing && !machine.isEnding && !machine.isPaused
             && !machine.isBackingOff
     }
 
@@ -150,8 +210,10 @@ extension Job {
     func intentsToClear(settles: Bool) -> (@Sendable () -> [IntentChoice])? {
         let chosen = intentCare.chosen
         intentCare.chosen = nil
-        if settles || intentCare.isClearing || hasFindings.load(ordering: .acquiring)
-            || members.allSatisfy({ $0.intents == nil }) {
+        if settles || !intentCare.isOn || intentCare.isClearing
+            || hasFindings.load(ordering: .acquiring)
+            || members.allSatisfy({ $0.intents == nil })
+        {
             return nil
         }
         if let chosen { return { chosen } }

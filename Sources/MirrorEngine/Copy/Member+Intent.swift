@@ -8,16 +8,28 @@ extension Member {
     /// A new log, durable when this returns. All is set unless source and twin begin equal by the word of the
     /// user, or are not meant to be equal.
     func makeIntents(_ id: String, in directory: StateDirectory, isFull: Bool) throws(Errno) {
-        let log = try IntentLog.create(id, in: directory, size: knownLength, isFull: isFull)
-        try keep(log)
+        intents = try IntentLog.create(id, in: directory, size: knownLength, isFull: isFull)
     }
 
-    /// The log says the truth from here on.
-    func keep(_ log: IntentLog) throws(Errno) {
-        try VoidMark.remove(log.id, from: source)
-        try twin.forgetVoid(log.id)
-        intents = log
-        _ = beat()
+    /// The log of an earlier life. False where there is none, or none to believe.
+    func openIntents(_ id: String, in directory: StateDirectory) -> Bool {
+        if VoidMark.isOn(source, id) { return false }
+        intents = IntentLog.open(id, in: directory, size: knownLength)
+        foundIntents = intents?.past
+        return intents != nil
+    }
+
+    /// Whether source or twin say that the log could not be kept.
+    func isVoidSomewhere(_ file: TwinFile?) -> Bool {
+        guard let id = intents?.id else { return true }
+        return VoidMark.isOn(source, id) || file.map { VoidMark.isOn($0.descriptor, id) } ?? false
+    }
+
+    /// The log intends everything, durably: what was said of it before is over.
+    func forgetVoid() {
+        guard let intents, !intents.isVoid else { return }
+        try? VoidMark.remove(intents.id, from: source)
+        try? twin.forgetVoid(intents.id)
     }
 
     /// Notes what source and twin are like, and returns it. Asks the target: on the clerk.

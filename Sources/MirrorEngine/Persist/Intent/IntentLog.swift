@@ -104,6 +104,15 @@ final class IntentLog: Sendable {
         return content
     }
 
+    /// What an earlier process has left.
+    struct Found: Sendable {
+        let intended: [ByteRange]
+        /// Nil where there is none to believe.
+        let beat: Heartbeat?
+    }
+
+    var past: Found { Found(intended: intended, beat: found) }
+
     /// Every extent that may differ, as bytes, in order and as long as they are. All that lies past the end
     /// of the file is one of them.
     var intended: [ByteRange] {
