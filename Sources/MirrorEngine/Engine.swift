@@ -16,6 +16,7 @@ public final class Engine: Sendable {
     public let serving: Serving
     let jobs = JobRegistry()
     let checkpoints: Checkpoints
+    let records: JobRecords
     let permits = LanePermits(16)
     let log: Logger
     /// The source directory, opened before the mount may hide it.
@@ -58,8 +59,11 @@ public final class Engine: Sendable {
             isInUse: { images.knows($0) })
         checkpoints = Checkpoints(
             directory: configuration.stateDirectory.map { StateDirectory(path: $0) }, log: log)
+        records = JobRecords(
+            directory: configuration.stateDirectory.map { StateDirectory(path: $0) }, log: log)
         serving.load()
         loadCheckpoints()
+        loadJobs()
     }
 
     /// The state of the mount and its jobs. Never waits for an image or a target (design, section 10).
@@ -70,8 +74,10 @@ public final class Engine: Sendable {
             uptime: Int((ContinuousClock.now - started) / .seconds(1)),
             generation: keeper.predecessors + 1,
             keeperPID: keeper.process.map { Int($0) },
-            workerPID: ThisProcess.id, jobs: jobs.all.map { $0.report() },
-            served: serving.reports, warnings: serving.warnings + checkpoints.warnings)
+            workerPID: ThisProcess.id,
+            jobs: jobs.ended.map(\.report) + jobs.all.map { $0.report() },
+            served: serving.reports,
+            warnings: serving.warnings + checkpoints.warnings + records.warnings)
     }
 
     func tell(_ event: EventLog.Name, _ job: JobReport) {

@@ -1,43 +1,62 @@
 public import MirrorEngine
-import MirrorSystem
+public import MirrorSystem
 public import SystemPackage
 
-/// A mount and the threads that serve it. One value serves one mount once.
+/// The threads that serve a mount. One value serves one mount, until it is unmounted or handed on.
 ///
-///     let server = try MountServer(engine: engine, source: directory, mountpoint: path, options: .init())
-///     try server.mount()      // usable when this returns
-///     server.wait()           // until somebody unmounts it
+///     let device = try Mounting.mount(at: path, source: source, options: .init())
+///     let server = try MountServer(
+///         engine: engine, source: directory, device: device, keeper: keeper, mountpoint: path)
+///     try server.serve()      // usable when this returns
+///     server.wait()           // until somebody unmounts it, or `drain`
 public final class MountServer: Sendable {
     private let session: Session
     private let mountpoint: FilePath
-    private let options: MountOptions
+
+    /// Why a server has ended.
+    public enum End: Sendable {
+        /// The filesystem is gone.
+        case unmounted
+        /// `drain` was called: the mount is there, and a successor can serve it.
+        case drained
+    }
 
     /// - Parameters:
     ///   - source: the source directory, opened O_PATH | O_DIRECTORY before anything may hide it. The
     ///     caller keeps it.
+    ///   - device: what `Mounting.mount` gave, or a duplicate; used until the process ends.
+    ///   - keeper: holds what a successor needs to take the mount over, and gives what a predecessor left.
     ///   - mountpoint: an absolute path; may be the source itself.
     public init(
-        engine: Engine, source: FileDescriptor, mountpoint: FilePath, options: MountOptions
+        engine: Engine, source: FileDescriptor, device: FileDescriptor, keeper: any Keeper,
+        mountpoint: FilePath
     ) throws(MountError) {
         do throws(Errno) {
-            session = try Session(engine: engine, source: source)
+            session = try Session(engine: engine, source: source, device: device, keeper: keeper)
         } catch {
             throw MountError(message: "cannot use the source directory", cause: "\(error)")
         }
         self.mountpoint = mountpoint
-        self.options = options
     }
 
-    /// Mounts, starts the request threads, and returns once the kernel can be served.
-    public func mount() throws(MountError) {
-        let arguments = options.arguments(
-            source: session.engine.configuration.source.string, isRoot: ThreadIdentity.mayChange)
-        try session.attach(to: mountpoint, arguments)
+    /// Starts the request threads, and returns once the kernel can be served: after INIT was answered, or
+    /// after a predecessor's work was taken over.
+    public func serve() throws(MountError) {
+        try session.attach()
         try session.start()
     }
 
-    /// Blocks until the filesystem was unmounted and every request thread has ended.
-    public func wait() { session.ended.wait() }
+    /// Blocks until the filesystem was unmounted, or `drain` was called, and every request thread has
+    /// ended.
+    @discardableResult
+    public func wait() -> End {
+        session.ended.wait()
+        return session.isDraining ? .drained : .unmounted
+    }
+
+    /// Takes no further request and lets those under way end, for at most `patience`. What is not answered
+    /// then, the kernel sends to the successor.
+    public func drain(patience: Duration = .seconds(5)) { session.drain(patience) }
 
     /// Detaches the mount, not lazily.
     ///
@@ -53,24 +72,5 @@ public final class MountServer: Sendable {
             counts[key] = (known.path, known.handles + 1)
         }
         return counts.values.sorted { $0.path.string < $1.path.string }
-    }
-
-    /// The bytes of the INIT request that the kernel began the mount with; a restarted worker replays it.
-    public var initRequest: [UInt8] { session.initRequest }
-}
-
-extension MountOptions {
-    /// What stands after `-o` for libfuse. nosuid and nodev are its own defaults.
-    func arguments(source: String, isRoot: Bool) -> String {
-        var words = ["fsname=\(Self.escaped(name ?? source))", "subtype=twinfs"]
-        words += ["nosuid", "nodev", "default_permissions"]
-        if allowOther || isRoot { words.append("allow_other") }
-        if readOnly { words.append("ro") }
-        return (words + kernelOptions).joined(separator: ",")
-    }
-
-    /// libfuse splits its options at commas and takes a backslash before one away.
-    private static func escaped(_ text: String) -> String {
-        text.replacing("\\", with: "\\\\").replacing(",", with: "\\,")
     }
 }

@@ -2,11 +2,11 @@ internal import Glibc
 
 /// Closed at first, opened once, never closed again; threads can wait until it is open.
 ///
-/// `@unchecked Sendable`: `isOpen` is only touched with `mutex` locked.
+/// `@unchecked Sendable`: `opened` is only touched with `mutex` locked.
 public final class Latch: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-    private var isOpen = false
+    private var opened = false
 
     public init() {
         pthread_mutex_init(mutex, nil)
@@ -20,16 +20,22 @@ public final class Latch: @unchecked Sendable {
         mutex.deallocate()
     }
 
+    public var isOpen: Bool {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return opened
+    }
+
     public func open() {
         pthread_mutex_lock(mutex)
-        isOpen = true
+        opened = true
         pthread_cond_broadcast(condition)
         pthread_mutex_unlock(mutex)
     }
 
     public func wait() {
         pthread_mutex_lock(mutex)
-        while !isOpen { pthread_cond_wait(condition, mutex) }
+        while !opened { pthread_cond_wait(condition, mutex) }
         pthread_mutex_unlock(mutex)
     }
 }

@@ -69,7 +69,10 @@ final class Bench: Sendable {
 
     deinit {
         // A save that came later would make the directory anew.
-        for engine in others.withLock({ $0 }) + [engine] { engine.serving.finishSaving() }
+        for engine in others.withLock({ $0 }) + [engine] {
+            engine.serving.finishSaving()
+            engine.records.finishSaving()
+        }
         try? directory.close()
         try? FileManager.default.removeItem(atPath: root.string)
     }

@@ -1,21 +1,30 @@
 import Synchronization
 
-/// A row of 64-bit words, all zero at first, each changed atomically. The only raw memory of the
-/// dirty table: everything above it is safe Swift.
+/// A row of 64-bit words, each changed atomically: its own, all zero at first, or a part of memory that outlives
+/// it. The only raw memory of the dirty table: everything above it is safe Swift.
 ///
 /// Sendable because nothing but atomics is reachable through it.
 @safe
 struct AtomicWords: ~Copyable, @unchecked Sendable {
     let count: Int
     private let words: UnsafeMutablePointer<Atomic<UInt64>>
+    private let isOwner: Bool
 
     init(count: Int, filledWith value: UInt64 = 0) {
-        self.count = count
+        (self.count, isOwner) = (count, true)
         unsafe words = .allocate(capacity: count)
         for index in 0..<count { unsafe (words + index).initialize(to: Atomic(value)) }
     }
 
+    /// Words that are there already, and stay as they are. Their memory must outlive this.
+    @unsafe
+    init(at start: UnsafeMutableRawPointer, count: Int) {
+        (self.count, isOwner) = (count, false)
+        unsafe words = start.bindMemory(to: Atomic<UInt64>.self, capacity: count)
+    }
+
     deinit {
+        guard isOwner else { return }
         unsafe words.deinitialize(count: count)
         unsafe words.deallocate()
     }
@@ -44,6 +53,13 @@ struct AtomicWords: ~Copyable, @unchecked Sendable {
     func clear(_ bits: UInt64, _ index: Int) -> UInt64 {
         precondition(index < count)
         return unsafe words[index].bitwiseAnd(~bits, ordering: .sequentiallyConsistent).oldValue
+    }
+
+    /// Raises the word to `value`, unless it is as high already.
+    func raise(to value: UInt64, _ index: Int) {
+        precondition(index < count)
+        if unsafe words[index].load(ordering: .relaxed) >= value { return }
+        _ = unsafe words[index].max(value, ordering: .sequentiallyConsistent)
     }
 
     /// Adds, wrapping.

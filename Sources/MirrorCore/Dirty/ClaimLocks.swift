@@ -15,10 +15,16 @@ final class ClaimLocks: Sendable {
     }
 }
 
+/// Granules on their way to the twin, and where that is noted for a successor (`KeptMarks.claims`).
+struct Claim: Sendable {
+    let granules: Range<Int>
+    let slot: Int?
+}
+
 /// What is on its way to the twin in the shards of one stripe. No granule is in both kinds (R3).
 struct Holds: Sendable {
     /// Granules that the copier has taken and whose copy is not finished.
-    var claims: [Range<Int>] = []
+    var claims: [Claim] = []
     /// Bytes of guest writes that go to the twin beside the source, each inside one shard. One granule may
     /// have several.
     var forwards = DisjointRanges()
@@ -27,7 +33,7 @@ struct Holds: Sendable {
 
     /// The claim that `granule` is in.
     func claim(of granule: Int) -> Range<Int>? {
-        claims.first { $0.contains(granule) }
+        claims.first { $0.granules.contains(granule) }?.granules
     }
 
     /// The granules of the first forward that is in `granule`, or behind it.
@@ -38,6 +44,6 @@ struct Holds: Sendable {
 
     /// Where the next claim after `granule` begins.
     func nextClaim(after granule: Int) -> Int? {
-        claims.lazy.map(\.lowerBound).filter { $0 > granule }.min()
+        claims.lazy.map(\.granules.lowerBound).filter { $0 > granule }.min()
     }
 }

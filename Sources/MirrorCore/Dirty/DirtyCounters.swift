@@ -3,15 +3,16 @@ extension DirtyTable {
     struct Counters: ~Copyable, Sendable {
         private static let dirty = 0
         private static let claimed = 8
-        private static let length = 16
         private static let asleep = 24
         private static let ownMarks = 32
         private static let takes = 40
         private static let forwarded = 48
         /// Each word on a cache line of its own.
         private let words = AtomicWords(count: 56)
+        private let length: AtomicWords
 
-        init() {}
+        /// - Parameter length: the word that says whether the size is dirty.
+        init(length: consuming AtomicWords = AtomicWords(count: 1)) { self.length = length }
 
         /// Dirty granules. Exact while no marker is under way; a marker that has set its bits and not yet
         /// counted them may let it lag, or be negative for an instant: read as zero then.
@@ -28,9 +29,15 @@ extension DirtyTable {
             words.add(UInt64(bitPattern: Int64(count)), Self.forwarded)
         }
 
-        var isLengthDirty: Bool { words.load(Self.length) != 0 }
-        func setLengthDirty() { words.store(1, Self.length) }
-        func clearLengthDirty() { words.store(0, Self.length) }
+        /// The size differs.
+        private static let dirtyLength: UInt64 = 1
+        /// It is being given to the twin: dirty for a successor.
+        private static let takenLength: UInt64 = 2
+
+        var isLengthDirty: Bool { length.load(0) & Self.dirtyLength != 0 }
+        func setLengthDirty() { _ = length.set(Self.dirtyLength, 0) }
+        func takeLength() { length.store(Self.takenLength, 0) }
+        func settleLength() { _ = length.clear(Self.takenLength, 0) }
 
         /// How many times marks were about to be cleared, or a forward about to begin, so that a reader on
         /// another thread can tell that none were while it looked.

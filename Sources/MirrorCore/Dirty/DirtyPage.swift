@@ -12,12 +12,27 @@ final class DirtyPage: Sendable {
 
     /// - Parameter isFull: whether every granule starts dirty.
     init(granules: Int, isFull: Bool) {
-        let words = (granules + 63) / 64
-        let summaries = (words + 63) / 64
-        let ones = granules < 64 ? (UInt64(1) << UInt64(granules)) - 1 : .max
-        bits = AtomicWords(count: words, filledWith: isFull ? ones : 0)
-        let summaryOnes = words < 64 ? (UInt64(1) << UInt64(words)) - 1 : .max
-        summary = AtomicWords(count: summaries, filledWith: isFull ? summaryOnes : 0)
+        bits = AtomicWords(
+            count: (granules + 63) / 64, filledWith: isFull ? Self.ones(granules) : 0)
+        summary = Self.summary(of: bits.count, isFull: isFull)
+    }
+
+    /// The same over words that outlive the page: they are all zero, or are to be filled.
+    init(_ words: consuming AtomicWords, granules: Int, isFull: Bool) {
+        if isFull {
+            for word in 0..<words.count { words.store(Self.ones(granules), word) }
+        }
+        summary = Self.summary(of: words.count, isFull: isFull)
+        bits = words
+    }
+
+    /// The page over words that a predecessor has left.
+    init(recovering words: consuming AtomicWords) {
+        summary = AtomicWords(count: (words.count + 63) / 64)
+        for word in 0..<words.count where words.load(word) != 0 {
+            _ = summary.set(1 << UInt64(word % 64), word / 64)
+        }
+        bits = words
     }
 
     /// Sets the bits of `granules`, children before summary.
@@ -96,6 +111,11 @@ final class DirtyPage: Sendable {
         return true
     }
 
+    /// Dirty granules. O(words).
+    var count: Int {
+        (0..<bits.count).reduce(0) { $0 + bits.load($1).nonzeroBitCount }
+    }
+
     /// Whether no granule is dirty, summaries aside. O(words).
     var hasNoBits: Bool {
         for index in 0..<bits.count where bits.load(index) != 0 { return false }
@@ -116,6 +136,15 @@ final class DirtyPage: Sendable {
     private func forgetEmpty(_ word: Int) {
         _ = summary.clear(1 << UInt64(word % 64), word / 64)
         if bits.load(word) != 0 { _ = summary.set(1 << UInt64(word % 64), word / 64) }
+    }
+
+    /// The first `count` bits of a word.
+    private static func ones(_ count: Int) -> UInt64 {
+        count < 64 ? (UInt64(1) << UInt64(count)) - 1 : .max
+    }
+
+    private static func summary(of words: Int, isFull: Bool) -> AtomicWords {
+        AtomicWords(count: (words + 63) / 64, filledWith: isFull ? ones(words) : 0)
     }
 
     /// The bits of `granules` that lie in `word`. Granules 60..<70 are bits 60–63 of word 0 and 0–5 of word 1.

@@ -39,11 +39,15 @@ extension DirtyTable {
 
     public var isLengthDirty: Bool { counters.isLengthDirty }
 
-    /// The job takes over the change of size: cleared before the size is read (R2 for the length).
+    /// The job takes over the change of size: cleared before the size is read (R2 for the length). For a
+    /// successor it stays dirty until `settleLength`.
     public func takeLength() {
         counters.noteTake()
-        counters.clearLengthDirty()
+        counters.takeLength()
     }
+
+    /// The size that was taken is the twin's, or is marked again (R4).
+    public func settleLength() { counters.settleLength() }
 
     /// The next mark answers that the copier must be woken. Look at the table once more after this.
     ///

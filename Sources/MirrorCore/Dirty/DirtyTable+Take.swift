@@ -42,9 +42,10 @@ extension DirtyTable {
     /// Ends a claim: the copy is on the target.
     public func release(_ extent: Range<Int>) {
         claims.withLock(ofShard: extent.lowerBound / granulesPerShard) { holds in
-            guard let index = holds.claims.firstIndex(of: extent) else {
+            guard let index = holds.claims.firstIndex(where: { $0.granules == extent }) else {
                 preconditionFailure("released an extent that was not claimed")
             }
+            kept?.endClaim(holds.claims[index].slot)
             holds.claims.swapAt(index, holds.claims.count - 1)
             holds.claims.removeLast()
         }
@@ -72,6 +73,7 @@ extension DirtyTable {
         if isLengthDirty {
             takeLength()
             other.counters.setLengthDirty()
+            settleLength()
         }
         var start = 0
         while let extent = takeExtent(from: start, limit: .max, givesPagesBack: true) {
@@ -139,8 +141,7 @@ extension DirtyTable {
             region.forget(index)
             return nil
         case .full:
-            let page = unsafe Unmanaged.passRetained(
-                DirtyPage(granules: granulesPerShard, isFull: true))
+            let page = unsafe Unmanaged.passRetained(newPage(shard, isFull: true))
             unsafe region.put(page, index)
             return unsafe page
         }
@@ -153,11 +154,13 @@ extension DirtyTable {
         guard let run = freeRun(in: page, base, from: start, limit: limit, holds) else {
             return nil
         }
+        // Noted for a successor before a bit of it is cleared (R4).
+        let slot = kept?.beginClaim(granularity.bytes(of: run))
         // Counted as taken and claimed before it is counted as clean: see `isInSync`.
         counters.addClaimed(run.count)
         counters.noteTake()
         counters.addDirty(-page.clear(run.lowerBound - base..<run.upperBound - base))
-        holds.claims.append(run)
+        holds.claims.append(Claim(granules: run, slot: slot))
         holds.touch(run)
         return run
     }

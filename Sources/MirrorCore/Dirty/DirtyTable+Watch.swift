@@ -49,7 +49,7 @@ extension DirtyTable {
     /// Under the shard's lock. A mark may come at any time; that none came is for the gauge to say.
     private func state(of granules: Range<Int>, _ shard: Int, _ holds: Holds) -> WatchState {
         if firstDirty(granules, shard) < granules.upperBound { return .dirty }
-        if holds.claims.contains(where: { $0.overlaps(granules) }) { return .dirty }
+        if holds.claims.contains(where: { $0.granules.overlaps(granules) }) { return .dirty }
         return holds.forwards.overlapCount(granularity.bytes(of: granules)) > 0 ? .moving : .still
     }
 }

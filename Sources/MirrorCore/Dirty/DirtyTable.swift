@@ -21,6 +21,8 @@ import Synchronization
 /// Pages are given back when a shard becomes clean and no change is under way near it: a marker counts
 /// in the gauge (the job's own in `Counters.ownMarks`) while it uses a page, so an idle gauge after the
 /// page was unhooked proves nobody has it.
+///
+/// The bits, and which shards have any, may lie in memory that outlives the process (`KeptMarks`).
 @safe
 public final class DirtyTable: Sendable {
     public let granularity: Granularity
@@ -34,16 +36,33 @@ public final class DirtyTable: Sendable {
     /// Regions as unmanaged references, 0 where there is none. Never freed before the table.
     private let regions = AtomicWords(count: regionCount)
     /// A bit for each region, set before the region is: what has a region has its bit.
-    private let regionSummary = AtomicWords(count: regionCount / 64)
+    private let regionSummary: AtomicWords
     let gauge: WriteGauge
     let claims = ClaimLocks()
-    let counters = Counters()
+    let counters: Counters
+    /// What a successor will find; nil where the table ends with the process.
+    let kept: KeptMarks?
 
-    /// - Parameter gauge: counts the changes of the image; every caller of `mark` is counted in it.
-    public init(granularity: Granularity, gauge: WriteGauge) {
-        self.granularity = granularity
-        self.gauge = gauge
+    /// - Parameters:
+    ///   - gauge: counts the changes of the image; every caller of `mark` is counted in it.
+    ///   - memory: where the marks lie for a successor: zeroed, at least `TableMemory.size` bytes. A successor
+    ///     believes them once `settle` was called. Nil for memory of the table's own.
+    public convenience init(
+        granularity: Granularity, gauge: WriteGauge, memory: TableMemory? = nil
+    ) {
+        self.init(granularity, gauge, memory.map { KeptMarks(formatting: $0, granularity) })
+    }
+
+    init(_ granularity: Granularity, _ gauge: WriteGauge, _ kept: KeptMarks?) {
+        (self.granularity, self.gauge, self.kept) = (granularity, gauge, kept)
         granulesPerShard = granularity.granulesPerShard
+        if let kept {
+            regionSummary = kept.regionSummary
+            counters = Counters(length: kept.length)
+        } else {
+            regionSummary = AtomicWords(count: Self.regionCount / 64)
+            counters = Counters()
+        }
     }
 
     deinit {
@@ -119,10 +138,11 @@ public final class DirtyTable: Sendable {
         return claims.withLock(ofShard: shard) { _ in
             guard case .clean = unsafe region.state(index) else { return false }
             guard local.count == granulesPerShard else {
-                let page = DirtyPage(granules: granulesPerShard, isFull: false)
+                let page = newPage(shard, isFull: false)
                 unsafe region.put(.passRetained(page), index)
                 return false
             }
+            kept?.makeFull(shard)
             region.makeFull(index)
             _ = region.note(index)
             counters.addDirty(granulesPerShard)
@@ -132,6 +152,12 @@ public final class DirtyTable: Sendable {
 }
 
 extension DirtyTable {
+    /// A page for a shard that was clean or all dirty. Under the shard's lock, before anybody sees the page.
+    func newPage(_ shard: Int, isFull: Bool) -> DirtyPage {
+        kept?.makePage(shard, isFull: isFull)
+            ?? DirtyPage(granules: granulesPerShard, isFull: isFull)
+    }
+
     @unsafe
     func region(_ index: Int) -> Unmanaged<DirtyRegion>? {
         guard let raw = unsafe UnsafeRawPointer(bitPattern: UInt(regions.load(index))) else {
@@ -154,7 +180,7 @@ extension DirtyTable {
     /// The region, made where it does not exist yet.
     @inline(__always)
     @unsafe
-    private func regionMade(_ index: Int) -> Unmanaged<DirtyRegion> {
+    func regionMade(_ index: Int) -> Unmanaged<DirtyRegion> {
         if let region = unsafe region(index) { return unsafe region }
         _ = regionSummary.set(1 << UInt64(index % 64), index / 64)
         let new = unsafe Unmanaged.passRetained(DirtyRegion())
@@ -173,6 +199,8 @@ extension DirtyTable {
         let isUnused =
             unsafe gauge.isIdle(ShardIndex(shard)) && !counters.hasOwnMarks
             && page._withUnsafeGuaranteedRef { $0.hasNoBits }
-        if isUnused { unsafe page.release() } else { unsafe region.put(page, index) }
+        if !isUnused { return unsafe region.put(page, index) }
+        kept?.makeClean(shard)
+        unsafe page.release()
     }
 }

@@ -220,7 +220,7 @@ extension Job {
     }
 
     private func compares(_ member: Member) -> Bool {
-        passes == 0 && member.twin.firstPass == .compare
+        passes == 0 && member.firstPass == .compare
     }
 
     /// Granules that fit a batch: a tenth of a second's worth where there is a limit; at least one.

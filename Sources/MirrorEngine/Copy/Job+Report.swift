@@ -37,7 +37,13 @@ extension Job {
 
     /// On the queue: the words and numbers that only the queue knows.
     func publishReport() {
-        if machine.isOver, !isConcluded { return }
+        if machine.isOver, !hasEnded, !isConcluded { return }
+        let report = newReport()
+        snapshot.withLock { $0 = report }
+    }
+
+    /// What the queue knows now.
+    func newReport() -> JobReport {
         var report = JobReport(
             id: NameText.shown(id), images: shownImages, target: shownTarget)
         report.phase = machine.phase.rawValue
@@ -55,9 +61,10 @@ extension Job {
         report.error = counts.error
         (report.errorsSource, report.errorsTarget) = (counts.sourceErrors, counts.targetErrors)
         report.lastPauseUs = counts.lastPause
+        (report.resumed, report.resumedBytes) = (resumed, resumedBytes)
         addRates(&report)
         addWorth(&report)
-        snapshot.withLock { $0 = report }
+        return report
     }
 
     private func addRates(_ report: inout JobReport) {

@@ -21,6 +21,7 @@ extension Job {
         self.verification = verification
         lastVerification.withLock { $0 = verification }
         verification.start()
+        keep()
         return "verifying; see the status"
     }
 
@@ -103,6 +104,7 @@ extension Job {
         verification?.counts.withLock { $0.isOver = true }
         verification = nil
         publishReport()
+        keep()
         services.tell(.verified, report())
         advance()
     }

@@ -18,11 +18,19 @@ final class Member: @unchecked Sendable {
     /// What `sync=incremental` starts from.
     let checkpoint: Checkpoint?
     let table: DirtyTable
+    /// Whether the table is a dead worker's and has all of its marks.
+    let isTableWhole: Bool
+    /// Whether a dead worker's marks are lost.
+    let isTableDoubtful: Bool
+    /// What is kept of the member for a restart; the path and the length of the image follow it.
+    let kept: JobRecord.Member
     /// What was written to the target since its last good flush; dirty again if the next one fails.
     let unflushed: DirtyTable
     /// What a delta holds: its extent list. Nothing is ever taken from it.
     let written: DirtyTable?
 
+    /// What the first pass has to do; after a restart that proves nothing, compare.
+    var firstPass: FirstPass
     /// Sends guest writes to the twin; nil before the job has begun, and for a delta.
     var forwarder: Forwarder?
     /// Size of the image when it was last given to the twin.
@@ -37,14 +45,19 @@ final class Member: @unchecked Sendable {
     /// What a verification found to differ and nobody has had copied again; nil where nothing was found.
     var differing: DirtyTable?
 
-    init(_ parts: MemberParts, _ parameters: JobParameters) {
+    init(_ parts: MemberParts, _ parameters: JobParameters, _ tables: MemberTables) {
         (image, path, source, twin) = (parts.image, parts.path, parts.source, parts.twin)
         (knownLength, checkpoint) = (parts.size, parts.checkpoint)
-        let granularity = parameters.granularity
-        table = DirtyTable(granularity: granularity, gauge: image.gate.gauge)
-        unflushed = DirtyTable(granularity: granularity, gauge: WriteGauge())
-        written =
-            parameters.isDelta ? DirtyTable(granularity: granularity, gauge: WriteGauge()) : nil
+        (table, written) = (tables.table, tables.written)
+        (isTableWhole, isTableDoubtful) = (tables.isWhole, tables.isDoubtful)
+        (kept, firstPass) = (parts.kept, parts.twin.firstPass)
+        unflushed = DirtyTable(granularity: parameters.granularity, gauge: WriteGauge())
+    }
+
+    /// A successor may believe the tables.
+    func settle() {
+        table.settle()
+        written?.settle()
     }
 
     /// Bytes that wait for the copier or are with it.
@@ -71,7 +84,7 @@ extension Member {
     /// - Returns: how many bytes that is.
     func markFirstPass() -> Int {
         if let checkpoint { return mark(checkpoint) }
-        switch twin.firstPass {
+        switch firstPass {
         case .nothing: return 0
         case .everything, .compare: return markAll()
         case .data: return markData()

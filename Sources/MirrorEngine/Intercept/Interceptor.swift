@@ -6,7 +6,7 @@ public import SystemPackage
 /// The shim: every change of an image's bytes goes through here, and nowhere else.
 ///
 /// 1. `gate.enter`: counted as under way, or parked while a job cuts.
-/// 2. (write-intent: a later issue)
+/// 2. its intent is durable (R11), or it leaves the gate and is parked until that is so.
 /// 3. the source is changed, whatever comes of it
 /// 4. every granule that the change may have touched is marked, also when it failed (R1, R4)
 /// 5. `gate.leave`; the copiers that slept are woken; only then the caller replies.
@@ -37,6 +37,7 @@ extension Image {
             gate.leave(range)
             return writeBounded(data, at: offset, limit, through: descriptor)
         }
+        guard isIntended(range) else { return leaveForIntent(range) }
         if trackers.forwards {
             let forward = Forward(self, data, range, descriptor)
             forward.begin()
@@ -80,6 +81,11 @@ extension Image {
             gate.leave(everything)
             return truncateBounded(to: size, limit)
         }
+        // No change that begins after this look can raise the reach past extents that are not intended, and
+        // none is cleared while the gauge is entered everywhere.
+        guard isIntended(ByteRange(size, max(size, end.farthest))) else {
+            return leaveForIntent(everything)
+        }
         let outcome: Outcome
         do throws(Errno) {
             try descriptor.setSize(size)
@@ -106,6 +112,9 @@ extension Image {
             gate.leave(range)
             return allocateBounded(mode, at: offset, limit, through: descriptor)
         }
+        // Plain allocation changes no byte below the end of the file, and past it both read as zero.
+        let changesBytes = mode.contains(.punchHole) || mode.contains(.zeroRange)
+        guard !changesBytes || isIntended(range) else { return leaveForIntent(range) }
         let cuts = end.begin()
         let outcome: Outcome
         do throws(Errno) {
@@ -115,8 +124,7 @@ extension Image {
             outcome = .failed(error)
         }
         if case .done = outcome { end.reached(range.upperBound) }
-        // Plain allocation changes no byte below the end of the file.
-        if mode.contains(.punchHole) || mode.contains(.zeroRange) { mark(range) }
+        if changesBytes { mark(range) }
         if !mode.contains(.keepSize) {
             if case .done = outcome {
                 markGrowth(to: range.upperBound, since: cuts, isCertain: true)
@@ -128,8 +136,16 @@ extension Image {
         return outcome
     }
 
-    /// Runs `retry` when the hold that answered `.held` is over; at once where it is already.
-    public func whenLifted(_ retry: @escaping @Sendable () -> Void) { gate.park(retry) }
+    /// Runs `retry` when what answered `.held` is over, a hold or the wait for an intent; at once where it is
+    /// already.
+    public func whenLifted(_ retry: @escaping @Sendable () -> Void) {
+        if !intentWaits.park(retry) { gate.park(retry) }
+    }
+
+    private func leaveForIntent(_ range: ByteRange) -> Outcome {
+        gate.leave(range)
+        return .held
+    }
 
     /// Makes the source durable. A failure sticks until the last handle is closed: filesystems report
     /// it once and then pretend. Twins follow where `flushesTwins` says so. Corresponds to `fsync(2)` and
@@ -139,6 +155,7 @@ extension Image {
         if earlier != 0 { throw Errno(rawValue: earlier) }
         let started = timer.start()
         let movesThen = moves.load(ordering: .sequentiallyConsistent)
+        let number = flushCount.begin()
         do throws(Errno) {
             try descriptor.synchronize(dataOnly: dataOnly)
             timer.stop(started, .flush)
@@ -150,6 +167,7 @@ extension Image {
             flushFailure.store(error.rawValue, ordering: .releasing)
             throw error
         }
+        flushCount.succeeded(number)
         flushWatches.flushed()
     }
 }

@@ -8,12 +8,16 @@ final class Tracker: Sendable {
     let wake: @Sendable () -> Void
     /// Sends writes to the twin; nil where nothing ever does.
     let forwarder: Forwarder?
+    /// Which extents may differ after a power cut; nil where that is not kept.
+    let intents: IntentLog?
 
     init(
-        table: DirtyTable, forwarder: Forwarder? = nil, wake: @escaping @Sendable () -> Void
+        table: DirtyTable, forwarder: Forwarder? = nil, intents: IntentLog? = nil,
+        wake: @escaping @Sendable () -> Void
     ) {
         self.table = table
         self.forwarder = forwarder
+        self.intents = intents
         self.wake = wake
     }
 }
@@ -55,6 +59,16 @@ final class TrackerList: Sendable {
     @inline(__always)
     func withEach(_ body: (Tracker) -> Void) {
         for tracker in trackers { tracker._withUnsafeGuaranteedRef { body($0) } }
+    }
+
+    /// Whether every log says durably that `range` may differ. Only between the gate's `enter` and `leave`.
+    @inline(__always)
+    func areIntended(_ range: ByteRange) -> Bool {
+        for tracker in trackers {
+            let isIntended = tracker._withUnsafeGuaranteedRef { $0.intents?.admits(range) ?? true }
+            if !isIntended { return false }
+        }
+        return true
     }
 
     /// Whether any job wants writes sent to its twin. Only between the gate's `enter` and `leave`.

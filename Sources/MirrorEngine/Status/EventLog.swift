@@ -51,6 +51,8 @@ public final class EventLog: Sendable {
         case hookFailed
         /// A verification is over.
         case verified
+        /// The job came back after a restart; `action` says how, as `resumed` in the status.
+        case resumed
 
         var word: String {
             switch self {
@@ -62,6 +64,7 @@ public final class EventLog: Sendable {
             case .fellBack: "TWINFS_FELL_BACK"
             case .hookFailed: "TWINFS_HOOK_FAILED"
             case .verified: "TWINFS_VERIFY_COMPLETED"
+            case .resumed: "TWINFS_JOB_RESUMED"
             }
         }
     }
@@ -129,6 +132,10 @@ private struct Event: Encodable {
                 operation: nil, action: nil, error: job.verifyError,
                 verifiedBytes: job.verifiedBytes, mismatchedBytes: job.mismatchedBytes,
                 repairedBytes: job.repairedBytes, unverifiedBytes: job.unverifiedBytes)
+        case .resumed:
+            data = Data(
+                device: job.id, type: "mirror", len: job.len, offset: job.offset, speed: job.speed,
+                status: job.status, operation: nil, action: job.resumed, error: job.error)
         case .ready, .completed, .cancelled, .fellBack, .hookFailed:
             data = Data(
                 device: job.id, type: "mirror", len: job.len, offset: job.offset, speed: job.speed,

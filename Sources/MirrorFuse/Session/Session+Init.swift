@@ -19,25 +19,14 @@ extension Session {
     /// Largest payload of a WRITE: the kernel's limit of 256 pages.
     static let payload = 1 << 20
 
-    /// Makes libfuse's session and mounts it; the INIT request waits in the device afterwards.
-    func attach(to mountpoint: FilePath, _ arguments: String) throws(MountError) {
+    /// Makes libfuse's session, which decodes what the loop reads from the device.
+    func attach() throws(MountError) {
         cfuse_capture_messages()
         var operations = Session.operations
         let userdata = Unmanaged.passRetained(self).toOpaque()
-        libfuse = cfuse_session_new(arguments, &operations, userdata)
-        if libfuse == nil { throw failure("cannot start a FUSE session") }
-        let result = mountpoint.withPlatformString { fuse_session_mount(libfuse, $0) }
-        if result != 0 { throw failure("cannot mount on \(mountpoint)") }
-        device = fuse_session_fd(libfuse)
+        libfuse = cfuse_session_new("subtype=twinfs", &operations, userdata)
+        if libfuse == nil { throw .libfuse("cannot start a FUSE session") }
         useOwnIO()
-    }
-
-    private func failure(_ message: String) -> MountError {
-        let cause = [CChar](unsafeUninitializedCapacity: 512) { buffer, count in
-            count = cfuse_last_message(buffer.baseAddress, buffer.count)
-        }
-        return MountError(
-            message: message, cause: String(decoding: cause.map(UInt8.init), as: UTF8.self))
     }
 
     /// libfuse's answers pass through us, so that INIT's can be completed. Its reads never happen: the

@@ -34,13 +34,15 @@ extension Session {
     private func run() {
         let thread = RequestThread()
         cfuse_set_thread_state(Unmanaged.passUnretained(thread).toOpaque())
+        let number = threads.entered()
         withExtendedLifetime(thread) { serve(thread) }
+        threads.left(number)
         usable.open()
         if threads.remove() { ended.open() }
     }
 
     private func serve(_ thread: RequestThread) {
-        while true {
+        while !isDraining {
             threads.waits()
             let received = receive(into: thread.request)
             let isLast = threads.works()

@@ -23,19 +23,28 @@ final class Session: @unchecked Sendable {
     /// libfuse's session, which decodes every request but READ and WRITE.
     var libfuse: OpaquePointer!
     /// The one descriptor of `/dev/fuse`, shared by all threads.
-    var device: Int32 = -1
+    let device: Int32
     var initRequest: [UInt8] = []
     /// What the kernel offered in INIT beyond what libfuse 3.14 knows.
     var offer = KernelOffer()
 
     let threads = ThreadCount()
+    /// Set for good by `drain`.
+    let stopping = Atomic<Bool>(false)
     /// Opened when INIT was answered, or when the mount went before that.
     let usable = Latch()
     /// Opened when the last request thread has ended.
     let ended = Latch()
 
-    init(engine: Engine, source: FileDescriptor) throws(Errno) {
+    /// Holds what a successor needs.
+    let keeper: any Keeper
+
+    init(
+        engine: Engine, source: FileDescriptor, device: FileDescriptor, keeper: any Keeper
+    ) throws(Errno) {
         self.engine = engine
+        self.device = device.rawValue
+        self.keeper = keeper
         mirror = MirrorTable(engine)
         let root = try source.openNode(".")
         nodes = NodeTable(root: root, attributes: try root.attributes())

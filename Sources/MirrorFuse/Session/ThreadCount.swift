@@ -1,3 +1,4 @@
+import MirrorSystem
 import Synchronization
 
 /// How many request threads there are, and how many of them wait for a request.
@@ -11,6 +12,20 @@ struct ThreadCount: ~Copyable, Sendable {
 
     private let running = Atomic<Int>(0)
     private let idle = Atomic<Int>(0)
+
+    /// The system's numbers of the threads that run now. Nothing is called under it.
+    private let live = Mutex<Set<Int32>>([])
+
+    var numbers: [Int32] { live.withLock { Array($0) } }
+
+    /// The calling thread runs from now on; its number.
+    func entered() -> Int32 {
+        let number = ThreadSignal.currentThread
+        _ = live.withLock { $0.insert(number) }
+        return number
+    }
+
+    func left(_ number: Int32) { _ = live.withLock { $0.remove(number) } }
 
     /// Counts a thread that is about to start. False where there are enough.
     func add() -> Bool {

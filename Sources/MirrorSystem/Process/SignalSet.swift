@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// Signals that are waited for instead of handled.

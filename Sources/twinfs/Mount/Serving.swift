@@ -33,9 +33,11 @@ struct Serving {
     /// Mounts, serves until the mount is gone, and leaves everything saved.
     func run() throws {
         protectProcess()
+        let keeper = LocalKeeper()
         let engine = Engine(
-            configuration: configuration, source: plan.directory, log: log, opener: NBDStore.open)
-        let server = try mount(engine)
+            configuration: configuration, source: plan.directory, log: log, keeper: keeper,
+            opener: NBDStore.open)
+        let server = try mount(engine, keeper)
         Self.obeySignals(server, log)
         engine.mounted()
         log.info("serving \(plan.source) at \(plan.mountpoint)")
@@ -45,16 +47,18 @@ struct Serving {
         log.info("unmounted \(plan.mountpoint)")
     }
 
-    private func mount(_ engine: Engine) throws -> MountServer {
+    private func mount(_ engine: Engine, _ keeper: LocalKeeper) throws -> MountServer {
         var options = MountOptions()
         options.allowOther = plan.request.allowOther
         options.readOnly = plan.request.isReadOnly
         options.kernelOptions = plan.request.kernelFlags
         do throws(MountError) {
+            let device = try Mounting.mount(
+                at: plan.mountpoint, source: plan.source, options: options)
             let server = try MountServer(
-                engine: engine, source: plan.directory, mountpoint: plan.mountpoint,
-                options: options)
-            try server.mount()
+                engine: engine, source: plan.directory, device: device, keeper: keeper,
+                mountpoint: plan.mountpoint)
+            try server.serve()
             return server
         } catch {
             throw Failure(.mountFailed, "\(NameText.shown(plan.mountpoint.bytes)): \(error)")

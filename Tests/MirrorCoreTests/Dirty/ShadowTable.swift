@@ -218,7 +218,7 @@ struct Pair {
         var forwards: [ByteRange] = []
         for stripe in 0..<64 {
             table.claims.withLock(ofShard: stripe) { holds in
-                claims += holds.claims
+                claims += holds.claims.map(\.granules)
                 forwards += holds.forwards.ranges
             }
         }
