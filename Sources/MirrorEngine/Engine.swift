@@ -25,6 +25,7 @@ public final class Engine: Sendable {
     let faults: FaultPlan?
     /// Holds what the next worker needs.
     let keeper: any Keeper
+    let notices = ProcessNotices()
     private let started = ContinuousClock.now
 
     /// How a target that is a URI is connected to; nil where no client is built in.
@@ -77,7 +78,8 @@ public final class Engine: Sendable {
             workerPID: ThisProcess.id,
             jobs: jobs.ended.map(\.report) + jobs.all.map { $0.report() },
             served: serving.reports,
-            warnings: serving.warnings + checkpoints.warnings + records.warnings)
+            warnings: processWarnings + serving.warnings + checkpoints.warnings
+                + records.warnings)
     }
 
     func tell(_ event: EventLog.Name, _ job: JobReport) {
