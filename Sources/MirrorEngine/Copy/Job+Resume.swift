@@ -141,6 +141,7 @@ extension Job {
         for (index, member) in members.enumerated() {
             proof = max(proof, mark(member, past.members[index], twins[index], past))
         }
+        for member in members { member.settle() }
         if isDelta, proof == .compare {
             return refuse(
                 "what was written while the job was away is not known, and a sync=none twin without a seed"
@@ -212,6 +213,5 @@ extension Member {
         let end = max(knownLength, (try? imageSize()) ?? 0)
         table.markUncounted(ByteRange(0, end))
         _ = table.markLength()
-        settle()
     }
 }
