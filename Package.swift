@@ -82,6 +82,11 @@ let package = Package(
             cSettings: linux,
             swiftSettings: house),
         .testTarget(
+            name: "MirrorFuseTests",
+            dependencies: ["MirrorFuse", "MirrorSystem", system],
+            cSettings: linux,
+            swiftSettings: house),
+        .testTarget(
             name: "HouseTests", cSettings: linux,
             swiftSettings: house),
     ]
