@@ -135,7 +135,9 @@ assert os.path.exists(mountpoint + "/.mirror") and os.waitpid(main, os.WNOHANG) 
 guest.stdin.close()
 print("guest:", guest.stdout.read().strip(), flush=True)
 assert guest.wait(LIMIT) == 0
-assert os.waitpid(main, 0)[1] == 0
+ends = []
+wait_for("the end", lambda: ends.append(os.waitpid(main, os.WNOHANG)) or ends[-1][0] == main)
+assert ends[-1][1] == 0, ends[-1]
 listen(1, lambda: not store)
 assert not store, store
 assert not os.path.ismount(mountpoint)

@@ -2,6 +2,7 @@
 # What the tests of dying processes share; sourced after lib.sh.
 
 process_field() { # MOUNTPOINT keeper-pid|worker-pid|generation
+    # shellcheck disable=SC2016
     timeout "$LIMIT" jq -r --arg field "$2" '.[$field]' "$1/.mirror/status.json"
 }
 
@@ -38,5 +39,3 @@ end_holder() {
     wait "$pid" || fail "open files saw: $line"
     say "operations: $line"
 }
-
-mount_is_empty() { ! fuser -sM "$1" 2>/dev/null; }
