@@ -20,8 +20,6 @@ final class Member: @unchecked Sendable {
     let table: DirtyTable
     /// Whether the table is a dead worker's and has all of its marks.
     let isTableWhole: Bool
-    /// Whether a dead worker's marks are lost.
-    let isTableDoubtful: Bool
     /// What is kept of the member for a restart; the path and the length of the image follow it.
     let kept: JobRecord.Member
     /// What was written to the target since its last good flush; dirty again if the next one fails.
@@ -33,6 +31,10 @@ final class Member: @unchecked Sendable {
     var firstPass: FirstPass
     /// Sends guest writes to the twin; nil before the job has begun, and for a delta.
     var forwarder: Forwarder?
+    /// Which extents may differ after a power cut; nil where that is not kept. Set before the job begins.
+    var intents: IntentLog?
+    /// What the log said when it was opened, before anybody could write; nil where it says nothing.
+    var foundIntents: IntentLog.Found?
     /// Size of the image when it was last given to the twin.
     var knownLength: UInt64
     /// Where the next extent is looked for, in granules.
@@ -49,7 +51,7 @@ final class Member: @unchecked Sendable {
         (image, path, source, twin) = (parts.image, parts.path, parts.source, parts.twin)
         (knownLength, checkpoint) = (parts.size, parts.checkpoint)
         (table, written) = (tables.table, tables.written)
-        (isTableWhole, isTableDoubtful) = (tables.isWhole, tables.isDoubtful)
+        isTableWhole = tables.isWhole
         (kept, firstPass) = (parts.kept, parts.twin.firstPass)
         unflushed = DirtyTable(granularity: parameters.granularity, gauge: WriteGauge())
     }
@@ -163,7 +165,7 @@ extension Member {
         }
         // What a device, or a file that was taken over, had behind the image's old end is not the image's.
         if had > knownLength, size > knownLength {
-            table.markUncounted(ByteRange(knownLength, min(size, had)))
+            markUnasked(ByteRange(knownLength, min(size, had)))
         }
         _ = image.end.mayHaveGrown(to: size, since: cuts, isCertain: true)
         knownLength = size
@@ -182,7 +184,10 @@ extension Member {
         table.takeLength()
     }
 
-    func endResize() { resizes.add(1, ordering: .sequentiallyConsistent) }
+    func endResize() {
+        table.settleLength()
+        resizes.add(1, ordering: .sequentiallyConsistent)
+    }
 
     /// Closes both sides; nothing of the job is under way on them.
     func close() {

@@ -46,7 +46,7 @@ final class Twin: @unchecked Sendable {
     }
 
     private var store: any TwinStore { parts!.store }
-    private var file: TwinFile? { parts?.file }
+    var file: TwinFile? { parts?.file }
     private var ragged: RaggedBlocks { parts!.ragged }
 
     /// Makes or opens the target, locks it, and sets its size. Leaves things as they were where it fails.
@@ -207,7 +207,7 @@ final class Twin: @unchecked Sendable {
 
     /// Takes back what was done to make or take over the target, and closes it: its job does not begin.
     func discard() {
-        if let file { file.discard() } else { store.close() }
+        if let file { file.discard() } else { parts?.store.close() }
         released()
     }
 

@@ -27,7 +27,16 @@ struct KeptWord: @unchecked Sendable {
     func set(_ value: UInt64) {
         place.pointee.store(value, ordering: .releasing)
         atomicMemoryFence(ordering: .sequentiallyConsistent)
+        #if DEBUG
+            Self.afterStore?()
+        #endif
     }
+
+    #if DEBUG
+        /// Called after every store, where a kill would leave the memory as it is then. Set by tests that run one
+        /// after the other, before any thread stores.
+        nonisolated(unsafe) static var afterStore: (() -> Void)?
+    #endif
 
     /// Whether the word was 0, and is `value` now.
     func take(_ value: UInt64) -> Bool {
