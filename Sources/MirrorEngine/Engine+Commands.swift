@@ -50,6 +50,7 @@ extension Engine {
             checkpoint(FilePath(bytes: path), name, delete: delete, reply)
         case .dismiss(let id):
             try dismiss(id, reply)
+        case .restart: try restart(reply)
         }
     }
 

@@ -25,6 +25,7 @@ public final class Engine: Sendable {
     let faults: FaultPlan?
     /// Holds what the next worker needs.
     let keeper: any Keeper
+    let notices = ProcessNotices()
     private let started = ContinuousClock.now
 
     /// How a target that is a URI is connected to; nil where no client is built in.
@@ -61,6 +62,9 @@ public final class Engine: Sendable {
             directory: configuration.stateDirectory.map { StateDirectory(path: $0) }, log: log)
         records = JobRecords(
             directory: configuration.stateDirectory.map { StateDirectory(path: $0) }, log: log)
+        if records.directory == nil {
+            log.warning("no state directory: jobs end with this process; mount with statedir=")
+        }
         serving.load()
         loadCheckpoints()
         loadJobs()
@@ -77,7 +81,8 @@ public final class Engine: Sendable {
             workerPID: ThisProcess.id,
             jobs: jobs.ended.map(\.report) + jobs.all.map { $0.report() },
             served: serving.reports,
-            warnings: serving.warnings + checkpoints.warnings + records.warnings
+            warnings: processWarnings + serving.warnings + checkpoints.warnings
+                + records.warnings
                 + jobs.all.compactMap { $0.intentWarning.withLock(\.self) })
     }
 

@@ -145,6 +145,7 @@ extension Job {
             if own == .compare { unproven.append(member) }
             proof = max(proof, own)
         }
+        for member in members { member.settle() }
         if isDelta, proof == .compare {
             return refuse(
                 "what was written while the job was away is not known, and a sync=none twin without a seed"
@@ -221,6 +222,5 @@ extension Member {
         let end = max(knownLength, (try? imageSize()) ?? 0)
         table.markUncounted(ByteRange(0, end))
         _ = table.markLength()
-        settle()
     }
 }

@@ -51,8 +51,9 @@ extension Job {
         _ = image.end.mayHaveGrown(to: size, since: image.end.begin(), isCertain: true)
         image.trackers.add(tracker)
         _ = member.table.markLength()
-        // From here on nothing is missed; that the first pass is marked says the record.
-        if !member.isTableDoubtful { member.settle() }
+        // From here on no mark is missed; whether the first pass is marked the record says. A job that comes
+        // back has yet to find out what differs.
+        if past == nil { member.settle() }
         watchGuestFlushes(of: image)
     }
 

@@ -20,8 +20,6 @@ final class Member: @unchecked Sendable {
     let table: DirtyTable
     /// Whether the table is a dead worker's and has all of its marks.
     let isTableWhole: Bool
-    /// Whether a dead worker's marks are lost.
-    let isTableDoubtful: Bool
     /// What is kept of the member for a restart; the path and the length of the image follow it.
     let kept: JobRecord.Member
     /// What was written to the target since its last good flush; dirty again if the next one fails.
@@ -53,7 +51,7 @@ final class Member: @unchecked Sendable {
         (image, path, source, twin) = (parts.image, parts.path, parts.source, parts.twin)
         (knownLength, checkpoint) = (parts.size, parts.checkpoint)
         (table, written) = (tables.table, tables.written)
-        (isTableWhole, isTableDoubtful) = (tables.isWhole, tables.isDoubtful)
+        isTableWhole = tables.isWhole
         (kept, firstPass) = (parts.kept, parts.twin.firstPass)
         unflushed = DirtyTable(granularity: parameters.granularity, gauge: WriteGauge())
     }
@@ -186,7 +184,10 @@ extension Member {
         table.takeLength()
     }
 
-    func endResize() { resizes.add(1, ordering: .sequentiallyConsistent) }
+    func endResize() {
+        table.settleLength()
+        resizes.add(1, ordering: .sequentiallyConsistent)
+    }
 
     /// Closes both sides; nothing of the job is under way on them.
     func close() {

@@ -9,8 +9,6 @@ struct MemberTables: Sendable {
     let written: DirtyTable?
     /// Whether the table is a predecessor's and has all of its marks.
     let isWhole: Bool
-    /// Whether a predecessor's marks are lost: until all is marked a successor must not believe it.
-    let isDoubtful: Bool
 
     /// - Parameter keeper: nil where nothing is to outlive the worker.
     init(
@@ -23,7 +21,7 @@ struct MemberTables: Sendable {
             written =
                 parameters.isDelta
                 ? DirtyTable(granularity: granularity, gauge: WriteGauge()) : nil
-            (isWhole, isDoubtful) = (false, false)
+            isWhole = false
             return
         }
         let kept = DirtyTable.kept(
@@ -36,7 +34,6 @@ struct MemberTables: Sendable {
                 keeper: keeper, log: log) : nil
         (table, written) = (kept.table, list?.table)
         isWhole = kept.origin == .inherited && (list.map { $0.origin == .inherited } ?? true)
-        isDoubtful = kept.origin == .doubtful || list?.origin == .doubtful
     }
 
     /// The job is over: nobody needs them.

@@ -70,11 +70,14 @@ public final class EventLog: Sendable {
     }
 
     func append(_ name: Name, _ job: JobReport) {
+        append { Event($0, $1, name, job).line }
+    }
+
+    func append(_ line: (_ number: UInt64, _ time: (seconds: Int, microseconds: Int)) -> [UInt8]) {
         let time = WallClock.now
         let handlers = state.withLock { state in
             state.newest += 1
-            let event = Event(state.newest, time, name, job)
-            state.lines.append(event.line)
+            state.lines.append(line(state.newest, time))
             if state.lines.count > Self.capacity { state.lines.removeFirst(Self.capacity / 4) }
             return state.handlers
         }
@@ -84,7 +87,7 @@ public final class EventLog: Sendable {
 
 /// One line of the log, in QMP's shape.
 private struct Event: Encodable {
-    struct Timestamp: Encodable { let seconds, microseconds: Int }
+    typealias Timestamp = EventTime
 
     struct Data: Encodable {
         /// The job, by the key that QEMU has in this event; one of the two.

@@ -207,7 +207,7 @@ final class Twin: @unchecked Sendable {
 
     /// Takes back what was done to make or take over the target, and closes it: its job does not begin.
     func discard() {
-        if let file { file.discard() } else { store.close() }
+        if let file { file.discard() } else { parts?.store.close() }
         released()
     }
 

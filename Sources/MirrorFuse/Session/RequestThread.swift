@@ -19,6 +19,11 @@ final class RequestThread: @unchecked Sendable {
     /// Whether the thread can take on a caller's umask without touching other threads'.
     let ownsMask: Bool
 
+    /// The journal's slot of the request that is being decoded, until its reply takes it.
+    var entry: JournalEntry?
+
+    func takeEntry() -> JournalEntry? { entry.take() }
+
     init() {
         let page = PageMemory.pageSize
         memory = PageMemory(count: 4 * page + 2 * Session.payload)
@@ -32,6 +37,9 @@ final class RequestThread: @unchecked Sendable {
 
     /// Where the head of an answer goes that carries `answer`.
     var answerHeader: UnsafeMutableRawPointer { answer.baseAddress! - Self.answerHeaderSize }
+
+    /// The number in a POLL request that the kernel is to be woken by.
+    var pollerNumber: UInt64 { request.load(fromByteOffset: 48, as: UInt64.self) }
 
     /// The calling thread's; callbacks from libfuse find it with this.
     static var current: RequestThread {
