@@ -99,10 +99,9 @@ import Testing
         case "source": try change(image)
         case "twin": try change(twin)
         case "source-touched":
-            try [image].forEach {
-                try FileDescriptor.openBacking($0, .readWrite).adopt(
-                    owner: 0, group: 0, mode: 0o640)
-            }
+            let file = try FileDescriptor.openBacking(image, .readWrite)
+            file.adopt(owner: 0, group: 0, mode: 0o640)
+            try file.close()
         default:
             let copy = FilePath(twin.string + ".copy")
             try FileManager.default.copyItem(atPath: twin.string, toPath: copy.string)
