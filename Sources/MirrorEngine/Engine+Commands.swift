@@ -130,7 +130,9 @@ extension Engine {
     ) throws(CommandError) -> Job {
         let parts = try JobParts(paths, parameters, self)
         try parts.stamp(self)
-        return jobs.add(paths[0].bytes) { Job(parts, id: $0, services: services) }
+        let job = jobs.add(paths[0].bytes) { Job(parts, id: $0, services: services) }
+        job.makeIntents()
+        return job
     }
 
     /// What jobs need of the mount.
@@ -138,6 +140,7 @@ extension Engine {
         JobServices(
             permits: permits, records: records, log: log,
             keptBy: records.directory == nil ? nil : keeper,
+            ignoresIntents: configuration.ignoresIntents,
             tell: { [weak self] in self?.tell($0, $1) },
             ended: { [weak self] job in
                 for member in job.members { self?.release(member.image) }

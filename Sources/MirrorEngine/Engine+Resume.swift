@@ -10,6 +10,7 @@ extension Engine {
     func loadJobs() {
         let all = records.load()
         dropTables(except: all)
+        dropIntents(except: all)
         for record in all {
             if let report = record.ended {
                 jobs.add(.init(uuid: record.uuid, id: record.name, report: report))
@@ -25,6 +26,16 @@ extension Engine {
         for name in keeper.inheritedNames where name.hasPrefix("table-") {
             let uuid = String(name.dropFirst(6).prefix { $0 != "-" })
             if !known.contains(uuid) { keeper.drop(name) }
+        }
+    }
+
+    /// Write-intent logs of jobs that are over.
+    private func dropIntents(except records: [JobRecord]) {
+        guard let directory = self.records.directory else { return }
+        let known = Set(records.filter { $0.ended == nil }.map(\.uuid))
+        for name in directory.names(from: IntentFile.prefix, to: ".bin")
+        where !known.contains(IntentFile.job(of: name)) {
+            try? directory.remove(name)
         }
     }
 

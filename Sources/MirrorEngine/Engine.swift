@@ -62,6 +62,9 @@ public final class Engine: Sendable {
             directory: configuration.stateDirectory.map { StateDirectory(path: $0) }, log: log)
         records = JobRecords(
             directory: configuration.stateDirectory.map { StateDirectory(path: $0) }, log: log)
+        if records.directory == nil {
+            log.warning("no state directory: jobs end with this process; mount with statedir=")
+        }
         serving.load()
         loadCheckpoints()
         loadJobs()
@@ -79,7 +82,7 @@ public final class Engine: Sendable {
             jobs: jobs.ended.map(\.report) + jobs.all.map { $0.report() },
             served: serving.reports,
             warnings: processWarnings + serving.warnings + checkpoints.warnings
-                + records.warnings)
+                + records.warnings + jobs.all.compactMap { $0.intentWarning.withLock(\.self) })
     }
 
     func tell(_ event: EventLog.Name, _ job: JobReport) {
@@ -112,6 +115,9 @@ public struct MountConfiguration: Sendable {
     public var stateDirectory: FilePath?
     /// What `mirror` takes for parameters that are not given, and what the jobs of `target=` run with.
     public var defaults = JobParameters()
+    /// Whether write-intent logs let everything pass and are believed all the same: for tests that show what
+    /// they are good for.
+    public var ignoresIntents = false
 
     public init(source: FilePath, mountpoint: FilePath) {
         self.source = source

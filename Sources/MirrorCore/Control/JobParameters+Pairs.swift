@@ -37,6 +37,7 @@ extension JobParameters {
         case .maxPause: "\(maxPause)"
         case .maxRetries: "\(maxRetries)"
         case .targetIsZero: Self.flag(targetIsZero)
+        case .intent: Self.flag(intent)
         case .cut: cut.rawValue
         case .cutWait: "\(cutWait)"
         case .cutTimeout: "\(cutTimeout)"

@@ -12,7 +12,8 @@ extension DirtyTable {
             var settled: UInt64 = 0
             for part in 0..<count {
                 let start = offset + UInt64(part) << partShift
-                let granules = granularity.granules(touching: ByteRange(start, start + 1 << partShift))
+                let granules = granularity.granules(
+                    touching: ByteRange(start, start + 1 << partShift))
                 if isSettled(granules, shard, holds) { settled |= 1 << UInt64(part) }
             }
             return settled

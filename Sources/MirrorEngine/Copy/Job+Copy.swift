@@ -133,7 +133,7 @@ extension Job {
         idleLanes.append(lane)
         let isDoubtful = failures != flushFailures.load(ordering: .sequentiallyConsistent)
         for result in results { finished(member, result, isDoubtful: isDoubtful) }
-        for block in member.twin.takeRaggedBlocks() { member.table.markUncounted(block) }
+        for block in member.twin.takeRaggedBlocks() { member.markUnasked(block) }
         if bytesSinceFlush >= Self.flushInterval, !isFlushing { flush(settles: false) }
         advance()
     }

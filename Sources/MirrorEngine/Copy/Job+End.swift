@@ -35,6 +35,7 @@ extension Job {
     /// Concludes as soon as nothing of the job is under way on sources and twins, and all are closed.
     func concludeIfQuiet() {
         guard isDetached, !isLetGo, busyLanes == 0, !isClerkBusy, !isFlushing, !isVerifying,
+            !intentCare.isClearing,
             members.allSatisfy({ $0.forwarder?.isIdle ?? true })
         else { return }
         isLetGo = true
@@ -45,6 +46,7 @@ extension Job {
             if isWorthless { for member in members { member.twin.annotate(.inconsistent) } }
             if isSuspended { saveMarks() }
             for member in members {
+                if isSuspended { member.intents?.suspend() } else { member.intents?.remove() }
                 member.image.unfollow(member.source)
                 member.close()
             }

@@ -17,6 +17,7 @@ extension Job {
         wakeSource.activate()
         queue.sync {
             restore(past)
+            inheritIntents()
             for member in members { track(member) }
             publishReport()
         }
@@ -138,8 +139,11 @@ extension Job {
 extension Job {
     private func goOn(_ twins: [ReturnedTwin], _ past: Resumption) {
         var proof = Resumption.Proof.worker
+        var unproven: [Member] = []
         for (index, member) in members.enumerated() {
-            proof = max(proof, mark(member, past.members[index], twins[index], past))
+            let own = mark(member, past.members[index], twins[index], past)
+            if own == .compare { unproven.append(member) }
+            proof = max(proof, own)
         }
         for member in members { member.settle() }
         if isDelta, proof == .compare {
@@ -149,6 +153,7 @@ extension Job {
         }
         (generation, nextGeneration) = (past.nextGeneration, nil)
         counts.error = nil
+        watchIntents(refilling: unproven)
         tellResumed(proof, past)
         perform(machine.handle(.reopened(isProven: proof != .compare)))
         keep()
@@ -182,6 +187,10 @@ extension Job {
                 for range in marks.ranges { member.table.markUncounted(range) }
                 for range in marks.writtenRanges { member.written?.markUncounted(range) }
                 return .clean
+            }
+            // Marks that do not fit say that somebody else was there.
+            if past.marks == nil, twin.isOwn, twin.isFlushed, markIntended(member, past, twin) {
+                return .intent
             }
         }
         counts.total = max(counts.total, Int(clamping: member.knownLength))

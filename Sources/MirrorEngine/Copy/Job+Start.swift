@@ -40,7 +40,9 @@ extension Job {
     func track(_ member: Member) {
         let image = member.image
         member.forwarder = makeForwarder(member)
-        let tracker = Tracker(table: member.table, forwarder: member.forwarder) { [weak self] in
+        let tracker = Tracker(
+            table: member.table, forwarder: member.forwarder, intents: member.intents
+        ) { [weak self] in
             self?.wake()
         }
         let size = (try? member.imageSize()) ?? member.knownLength
@@ -86,6 +88,7 @@ extension Job {
                 sampleRates()
                 perform(machine.handle(.started))
                 armTick()
+                watchIntents()
                 advance()
             }
         }

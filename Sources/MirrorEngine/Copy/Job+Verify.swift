@@ -58,7 +58,7 @@ extension Job {
             return remember(member, finding, bytes)
         }
         switch finding {
-        case .bytes(let range): member.table.markUncounted(range)
+        case .bytes(let range): member.markUnasked(range)
         case .size: _ = member.table.markLength()
         }
         verification?.counts.withLock { $0.repaired += bytes }
@@ -71,7 +71,10 @@ extension Job {
             member.differing ?? DirtyTable(granularity: granularity, gauge: WriteGauge())
         member.differing = differing
         switch finding {
-        case .bytes(let range): differing.markUncounted(range)
+        case .bytes(let range):
+            differing.markUncounted(range)
+            member.intents?.touch(range)
+            member.intents?.request(range) {}
         case .size: _ = differing.markLength()
         }
         findings += bytes

@@ -24,6 +24,7 @@ import SystemPackage
 /// | hold, flush, publication | `Job+Cut.swift` |
 /// | what comes right before and after a cut | `Job+Hooks.swift` |
 /// | comparing while the guest runs | `Job+Verify.swift`, `Verification.swift` |
+/// | what may differ after a power cut | `Job+Intent.swift` |
 /// | errors and what becomes of them | `Job+Errors.swift` |
 /// | the end | `Job+End.swift` |
 /// | what is kept for a restart, and how it goes on after one | `Job+Record.swift`, `Job+Resume.swift`, `Job+Suspend.swift` |
@@ -129,6 +130,10 @@ final class Job: @unchecked Sendable {
     /// The same as `machine.isOver`, for other threads.
     private let ended = Atomic<Bool>(false)
 
+    /// The write-intent logs.
+    var intentCare: IntentCare
+    /// Why they are not kept. For other threads.
+    let intentWarning = Mutex<String?>(nil)
     /// `parameters` with what `set` has changed since.
     var settings: JobParameters
     /// Which mount of the job this is; while it is being raised, what the twins may say already.
@@ -166,6 +171,8 @@ final class Job: @unchecked Sendable {
     init(_ parts: JobParts, id: [UInt8], services: JobServices) {
         self.id = id
         self.services = services
+        intentCare = IntentCare(
+            queue: DispatchQueue(label: "twinfs.intent.clear", qos: .utility))
         let parameters = parts.parameters
         (self.parameters, settings) = (parameters, parameters)
         (uuid, created, past) = (parts.uuid, parts.created, parts.past)
@@ -228,6 +235,8 @@ struct JobServices: Sendable {
     let log: Logger
     /// Who holds what the next worker needs; nil where the jobs end with this one.
     let keptBy: (any Keeper)?
+    /// Write-intent logs let everything pass and are believed all the same.
+    let ignoresIntents: Bool
     /// Tells an event of the job: QEMU's name, and what belongs to it.
     let tell: @Sendable (EventLog.Name, JobReport) -> Void
     /// The job is over: its images and its place among the live ones are free.

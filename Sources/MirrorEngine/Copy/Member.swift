@@ -31,6 +31,10 @@ final class Member: @unchecked Sendable {
     var firstPass: FirstPass
     /// Sends guest writes to the twin; nil before the job has begun, and for a delta.
     var forwarder: Forwarder?
+    /// Which extents may differ after a power cut; nil where that is not kept. Set before the job begins.
+    var intents: IntentLog?
+    /// What the log said when it was opened, before anybody could write; nil where it says nothing.
+    var foundIntents: IntentLog.Found?
     /// Size of the image when it was last given to the twin.
     var knownLength: UInt64
     /// Where the next extent is looked for, in granules.
@@ -161,7 +165,7 @@ extension Member {
         }
         // What a device, or a file that was taken over, had behind the image's old end is not the image's.
         if had > knownLength, size > knownLength {
-            table.markUncounted(ByteRange(knownLength, min(size, had)))
+            markUnasked(ByteRange(knownLength, min(size, had)))
         }
         _ = image.end.mayHaveGrown(to: size, since: cuts, isCertain: true)
         knownLength = size
@@ -180,7 +184,10 @@ extension Member {
         table.takeLength()
     }
 
-    func endResize() { resizes.add(1, ordering: .sequentiallyConsistent) }
+    func endResize() {
+        table.settleLength()
+        resizes.add(1, ordering: .sequentiallyConsistent)
+    }
 
     /// Closes both sides; nothing of the job is under way on them.
     func close() {

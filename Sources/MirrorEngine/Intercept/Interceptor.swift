@@ -6,10 +6,11 @@ public import SystemPackage
 /// The shim: every change of an image's bytes goes through here, and nowhere else.
 ///
 /// 1. `gate.enter`: counted as under way, or parked while a job cuts.
-/// 2. its intent is durable (R11), or it leaves the gate and is parked until that is so.
+/// 2. its intent is durable (R11), or it leaves the gate and is parked until that is so; and it is noted as under
+///    way, for the worker that comes after this one (`TrackerList.beginChange`)
 /// 3. the source is changed, whatever comes of it
 /// 4. every granule that the change may have touched is marked, also when it failed (R1, R4)
-/// 5. `gate.leave`; the copiers that slept are woken; only then the caller replies.
+/// 5. the note is taken back, `gate.leave`; the copiers that slept are woken; only then the caller replies.
 ///
 /// A write that a job forwards goes the same way, with its twin beside the source (`Forward`).
 extension Image {
@@ -43,6 +44,7 @@ extension Image {
             forward.begin()
             return .forwarded(forward)
         }
+        let slot = trackers.beginChange(range)
         let cuts = end.begin()
         let outcome = writeSource(data, at: offset, through: descriptor)
         if case .done(let count) = outcome { end.reached(offset + UInt64(count)) }
@@ -52,6 +54,7 @@ extension Image {
         } else {
             markGrowth(to: range.upperBound, since: cuts, isCertain: false)
         }
+        trackers.endChange(slot)
         gate.leave(range)
         return outcome
     }
@@ -86,6 +89,7 @@ extension Image {
         guard isIntended(ByteRange(size, max(size, end.farthest))) else {
             return leaveForIntent(everything)
         }
+        let slot = trackers.beginChange(ByteRange(size, max(size, end.farthest)), isCut: true)
         let outcome: Outcome
         do throws(Errno) {
             try descriptor.setSize(size)
@@ -96,6 +100,7 @@ extension Image {
         let reach = end.cut()
         if size < reach { mark(ByteRange(size, reach)) }
         markLength()
+        trackers.endChange(slot)
         gate.leave(everything)
         return outcome
     }
@@ -115,6 +120,7 @@ extension Image {
         // Plain allocation changes no byte below the end of the file, and past it both read as zero.
         let changesBytes = mode.contains(.punchHole) || mode.contains(.zeroRange)
         guard !changesBytes || isIntended(range) else { return leaveForIntent(range) }
+        let slot = trackers.beginChange(range)
         let cuts = end.begin()
         let outcome: Outcome
         do throws(Errno) {
@@ -132,6 +138,7 @@ extension Image {
                 markGrowth(to: range.upperBound, since: cuts, isCertain: false)
             }
         }
+        trackers.endChange(slot)
         gate.leave(range)
         return outcome
     }

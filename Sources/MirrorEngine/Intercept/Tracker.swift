@@ -34,6 +34,10 @@ final class TrackerList: Sendable {
         .init(
             start: nil, count: 0)
 
+    /// Whether a table outlives the process. Replaced together with the buffer.
+    private nonisolated(unsafe) var isKept = false
+    private let slots = SlotNumbers()
+
     deinit { replace(with: []) }
 
     /// Only between a held, idle gate and its lift, as `remove`.
@@ -53,6 +57,7 @@ final class TrackerList: Sendable {
         trackers.deallocate()
         trackers = .allocate(capacity: new.count)
         _ = trackers.initialize(from: new.map { Unmanaged.passRetained($0) })
+        isKept = new.contains { $0.table.isKept }
     }
 
     /// Only between the gate's `enter` and `leave`.
@@ -79,6 +84,29 @@ final class TrackerList: Sendable {
             if isOn { return true }
         }
         return false
+    }
+
+    /// Before the source is changed: a worker that finds this one dead in between takes `range` for dirty (R4). Only
+    /// between the gate's `enter` and `leave`, as `endChange`.
+    ///
+    /// - Returns: what `endChange` wants.
+    @inline(__always)
+    func beginChange(_ range: ByteRange, isCut: Bool = false) -> Int? {
+        isKept ? noteChange(range, isCut) : nil
+    }
+
+    private func noteChange(_ range: ByteRange, _ isCut: Bool) -> Int? {
+        let slot = slots.take(near: range.lowerBound)
+        withEach { $0.table.beginChange(range, isCut: isCut, slot: slot) }
+        return slot
+    }
+
+    /// After the change is marked.
+    @inline(__always)
+    func endChange(_ slot: Int?) {
+        guard isKept else { return }
+        withEach { $0.table.endChange(slot: slot) }
+        if let slot { slots.giveBack(slot) }
     }
 
     private var all: [Tracker] { trackers.map { $0.takeUnretainedValue() } }

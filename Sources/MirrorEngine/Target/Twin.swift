@@ -46,7 +46,7 @@ final class Twin: @unchecked Sendable {
     }
 
     private var store: any TwinStore { parts!.store }
-    private var file: TwinFile? { parts?.file }
+    var file: TwinFile? { parts?.file }
     private var ragged: RaggedBlocks { parts!.ragged }
 
     /// Makes or opens the target, locks it, and sets its size. Leaves things as they were where it fails.

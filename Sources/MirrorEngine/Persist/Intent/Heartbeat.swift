@@ -74,6 +74,11 @@ extension IntentLog {
     /// Notes what source and twin are like now. Not synced: the next commit does that, or the system.
     func beat(_ source: FileStamp, _ twin: FileStamp?) {
         stamps.withLock { $0 = (source, twin) }
+        beat()
+    }
+
+    /// The same where the files cannot be asked just now, but nobody else can have written them.
+    func beat() {
         queue.async { [self] in
             if !isVoid, !isClosed { try? writeBeat() }
         }

@@ -21,7 +21,13 @@ struct IntentFile: IntentStore {
     private let directory: StateDirectory
     private let name: String
 
-    static func name(_ id: String) -> String { "intent-\(id).bin" }
+    static let prefix = "intent-"
+    static func name(_ id: String) -> String { "\(prefix)\(id).bin" }
+
+    /// The uuid in a name.
+    static func job(of name: String) -> String {
+        String(name.dropFirst(prefix.count).prefix { $0 != "-" })
+    }
 
     /// A new file at its full length, durable when this returns, its name too.
     static func create(

@@ -165,6 +165,17 @@ extension IntentLog {
         queue.async { [self] in try? store.remove() }
     }
 
+    /// Its bits stay for the next mount, which has exact marks: without those it has to compare, since no
+    /// heartbeat says that nobody else has written meanwhile.
+    func suspend() {
+        close()
+        queue.sync {
+            if !isVoid {
+                try? store.write(IntentFormat.sealed([]), at: UInt64(IntentFormat.blockSize))
+            }
+        }
+    }
+
     /// The log stays on disk as it is; whoever still asks is let go.
     func close() {
         waiting.withLock { $0.isClosed = true }

@@ -49,9 +49,6 @@ final class IntentLog: Sendable {
     /// The heartbeat of the process that had the log before; nil where there is none to believe.
     let found: Heartbeat?
 
-    /// What source and twin have where their log is void.
-    static let voidAttribute = "user.twinfs.intent"
-
     init(
         _ id: String, _ store: any IntentStore, blocks: Int, found: Heartbeat? = nil,
         patience: Duration = .seconds(2)
@@ -89,7 +86,12 @@ final class IntentLog: Sendable {
 
     convenience init(created id: String, _ store: any IntentStore, blocks: Int, isFull: Bool) {
         self.init(id, store, blocks: blocks)
-        guard isFull else { return }
+        if isFull { fill() }
+    }
+
+    /// Sets all bits, as they stand on disk already.
+    func fill() {
+        let blocks = blockCount.load(ordering: .relaxed)
         for word in 0..<blocks * IntentFormat.wordsPerBlock { bits.set(.durable, .max, word) }
         setCount.store(blocks * IntentFormat.extentsPerBlock, ordering: .relaxed)
     }
@@ -101,6 +103,15 @@ final class IntentLog: Sendable {
         for number in 0..<blocks { content += IntentFormat.block(number, words, of: id) }
         return content
     }
+
+    /// What an earlier process has left.
+    struct Found: Sendable {
+        let intended: [ByteRange]
+        /// Nil where there is none to believe.
+        let beat: Heartbeat?
+    }
+
+    var past: Found { Found(intended: intended, beat: found) }
 
     /// Every extent that may differ, as bytes, in order and as long as they are. All that lies past the end
     /// of the file is one of them.
@@ -139,6 +150,11 @@ final class IntentLog: Sendable {
             extent += 1
         } while extent <= last
         return true
+    }
+
+    /// Notes that `range` is about to be written; its bits may be clear.
+    func touch(_ range: ByteRange) {
+        for (word, mask) in Self.words(of: range) { bits.set(.touched, mask, word) }
     }
 
     /// The same without noting anything.

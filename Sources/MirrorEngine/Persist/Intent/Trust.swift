@@ -39,23 +39,23 @@ enum Trust {
     static let writebackSlack: Int64 = 60_000_000_000
 
     /// - Parameters:
-    ///   - log: nil where there is none or its head cannot be read.
+    ///   - log: what it said before anybody could write; nil where there is none or its head cannot be read.
     ///   - source: the file that serves the image; nil for a device.
     ///   - twin: nil for a device or an export, of which nobody can say who wrote it.
-    ///   - isVoid: whether source or twin says that its log is void (`IntentLog.voidAttribute`).
+    ///   - isVoid: whether source or twin says that its log is void (`VoidMark`).
     static func verdict(
-        _ log: IntentLog?, source: FileStatus?, twin: FileStatus?, isVoid: Bool,
+        _ log: IntentLog.Found?, source: FileStatus?, twin: FileStatus?, isVoid: Bool,
         now: Now = .current
     ) -> Verdict {
         guard let log else { return .compare("its write-intent log is missing or damaged") }
-        if isVoid || log.isVoid { return .compare("its write-intent log could not be kept") }
+        if isVoid { return .compare("its write-intent log could not be kept") }
         guard let source, source.kind == .regular else {
             return .compare("its source is no file, so nobody can see who has changed it")
         }
         guard let twin, twin.kind == .regular else {
             return .compare("its target is no file, so nobody can see who has changed it")
         }
-        guard let beat = log.found else {
+        guard let beat = log.beat else {
             return .compare("it is not known when source and twin were last written by the mount")
         }
         if let reason = reason(beat, FileStamp(source), FileStamp(twin), now) {
