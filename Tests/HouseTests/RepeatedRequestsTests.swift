@@ -41,7 +41,8 @@ struct RepeatedRequestsTests {
     @Test("the table and the journal agree")
     func agree() throws {
         let text = try Repository.text("Sources/MirrorFuse/Session/Repeats.swift")
-        let journalled = Set(text.matches(of: /FUSE_([A-Z0-9]+)\.rawValue/).map { String($0.output.1) })
+        let journalled = Set(
+            text.matches(of: /FUSE_([A-Z0-9]+)\.rawValue/).map { String($0.output.1) })
         #expect(journalled.count > 10)
         let told = Set(try table().filter(\.value).keys)
         #expect(told == journalled)

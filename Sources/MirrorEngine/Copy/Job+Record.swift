@@ -54,9 +54,11 @@ extension Job {
         return kept
     }
 
+    /// What a job that comes back has not judged yet stays as it was.
     private var keptVerification: String? {
-        guard isVerifying || hasFindings.load(ordering: .acquiring) else { return nil }
-        return verification?.repairs == true ? "repair" : "report"
+        if machine.isResuming { return past?.record.verify }
+        if hasFindings.load(ordering: .acquiring) { return JobRecord.found }
+        return isVerifying ? JobRecord.verifying : nil
     }
 }
 

@@ -78,7 +78,8 @@ extension Job {
         case .size: _ = differing.markLength()
         }
         findings += bytes
-        hasFindings.store(true, ordering: .releasing)
+        let wasFound = hasFindings.exchange(true, ordering: .acquiringAndReleasing)
+        if !wasFound { keep() }
     }
 
     /// Marks what an earlier verification found and left alone.

@@ -30,7 +30,7 @@ struct JobRecord: Codable, Sendable {
     var ending: String?
     /// `pre-cut` was run, and `post-cut` was not.
     var frozen = false
-    /// A verification is under way, or has found what nobody had copied again: `report` or `repair`.
+    /// A verification is under way (`running`), or has found what nobody had copied again (`found`).
     var verify: String?
     var total = 0
     var copied = 0
@@ -57,6 +57,8 @@ struct JobRecord: Codable, Sendable {
         /// Bytes of the image when the twin was given its size last.
         var length: UInt64
     }
+
+    static let (verifying, found) = ("running", "found")
 
     static let prefix = "job-"
     static func name(_ uuid: String) -> String { "\(prefix)\(uuid).json" }
