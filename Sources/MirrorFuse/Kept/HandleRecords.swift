@@ -30,11 +30,16 @@ struct HandleRecords: Sendable {
     /// `@unchecked Sendable`: who changes a record owns the handle.
     private struct Memory: @unchecked Sendable { let base: UnsafeMutableRawPointer }
 
+    /// Maps the memory for as long as anybody looks at it.
+    private let owner: SharedMemory
+
     init(
-        _ base: UnsafeMutableRawPointer, _ size: Int, _ capacity: Int, used: KeptWord,
+        _ owner: SharedMemory, _ base: UnsafeMutableRawPointer, _ size: Int, _ capacity: Int,
+        used: KeptWord,
         _ serial: KeptWord
     ) {
         memory = Memory(base: base)
+        self.owner = owner
         (recordSize, self.capacity, self.used, self.serial) = (size, capacity, used, serial)
     }
 

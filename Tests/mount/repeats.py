@@ -1,0 +1,160 @@
+"""Operations that may not be done twice, in a loop, while somebody kills the worker.
+
+repeats.py work DIRECTORY SECONDS: every call must succeed, or fail as it must, and leave what it should; prints
+how many calls were made. Each process has a directory of its own, so that what it finds is its own doing.
+repeats.py control MOUNT SECONDS IMAGE: the same with commands.
+"""
+
+import ctypes
+import errno
+import os
+import stat
+import sys
+import time
+
+libc = ctypes.CDLL(None, use_errno=True)
+AT_FDCWD = -100
+NOREPLACE, EXCHANGE = 1, 2
+calls = 0
+
+
+def check(condition, words):
+    if not condition:
+        raise SystemExit(f"WRONG: {words}")
+
+
+def rename2(old, new, flags):
+    if libc.renameat2(AT_FDCWD, old.encode(), AT_FDCWD, new.encode(), flags) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), new)
+
+
+def inode(path):
+    return os.lstat(path).st_ino
+
+
+def refused(number, call, *arguments):
+    global calls
+    calls += 1
+    try:
+        call(*arguments)
+    except OSError as error:
+        check(error.errno == number, f"{call} {arguments}: {error}")
+        return
+    raise SystemExit(f"WRONG: {call} {arguments} succeeded")
+
+
+def done(call, *arguments, **more):
+    global calls
+    calls += 1
+    return call(*arguments, **more)
+
+
+def files(top):
+    one, two, three = f"{top}/one", f"{top}/two", f"{top}/three"
+    handle = done(os.open, one, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o400)
+    check(done(os.pwrite, handle, b"abc", 0) == 3, "short write")
+    refused(errno.EEXIST, os.open, one, os.O_CREAT | os.O_EXCL | os.O_RDWR)
+    done(os.link, one, two)
+    check(os.fstat(handle).st_nlink == 2, "two names")
+    refused(errno.EEXIST, os.link, one, two)
+    done(os.unlink, one)
+    refused(errno.ENOENT, os.unlink, one)
+    check(os.fstat(handle).st_nlink == 1, "one name")
+    known = os.fstat(handle).st_ino
+    done(os.rename, two, three)
+    check(inode(three) == known and not os.path.lexists(two), "renamed")
+    done(os.close, done(os.open, one, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    refused(errno.EEXIST, rename2, one, three, NOREPLACE)
+    other = inode(one)
+    done(rename2, one, three, EXCHANGE)
+    check((inode(one), inode(three)) == (known, other), "exchanged")
+    done(rename2, one, two, NOREPLACE)
+    check(inode(two) == known and not os.path.lexists(one), "renamed where nothing was")
+    done(os.rename, two, three)
+    check(inode(three) == known and not os.path.lexists(two), "renamed over another")
+    done(os.unlink, three)
+    check(os.fstat(handle).st_nlink == 0, "no name")
+    check(done(os.pread, handle, 10, 0) == b"abc", "a deleted file that is open")
+    done(os.close, handle)
+
+
+def others(top):
+    folder, link, pipe = f"{top}/folder", f"{top}/link", f"{top}/pipe"
+    done(os.mkdir, folder)
+    refused(errno.EEXIST, os.mkdir, folder)
+    done(os.symlink, "to nowhere", link)
+    check(done(os.readlink, link) == "to nowhere", "link")
+    done(os.mkfifo, pipe)
+    check(stat.S_ISFIFO(os.lstat(pipe).st_mode), "pipe")
+    done(os.rename, folder, f"{top}/renamed")
+    refused(errno.ENOENT, os.rmdir, folder)
+    check(sorted(done(os.listdir, top)) == ["link", "pipe", "renamed"], "listing")
+    done(os.rmdir, f"{top}/renamed")
+    done(os.unlink, link)
+    done(os.unlink, pipe)
+    check(done(os.listdir, top) == [], f"left: {os.listdir(top)}")
+
+
+def attributes(top):
+    path = f"{top}/attributes"
+    done(os.close, done(os.open, path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    done(os.setxattr, path, "user.one", b"1", os.XATTR_CREATE)
+    refused(errno.EEXIST, os.setxattr, path, "user.one", b"2", os.XATTR_CREATE)
+    done(os.setxattr, path, "user.one", b"3", os.XATTR_REPLACE)
+    check(done(os.getxattr, path, "user.one") == b"3", "value")
+    done(os.removexattr, path, "user.one")
+    refused(errno.ENODATA, os.removexattr, path, "user.one")
+    done(os.truncate, path, 10000)
+    check(os.stat(path).st_size == 10000, "size")
+    done(os.unlink, path)
+
+
+def work(top, seconds):
+    os.makedirs(top)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        files(top)
+        others(top)
+        attributes(top)
+    print(calls)
+
+
+def command(mount, line):
+    global calls
+    calls += 1
+    handle = os.open(f"{mount}/.mirror/control", os.O_RDWR)
+    try:
+        number = 0
+        try:
+            os.write(handle, line.encode())
+        except OSError as error:
+            number = error.errno
+        answer = os.read(handle, 4096).decode()
+    finally:
+        os.close(handle)
+    check((number == 0) == answer.startswith("ok"), f"{line}: errno {number}, {answer!r}")
+    return number, answer
+
+
+def obeyed(mount, line):
+    number, answer = command(mount, line)
+    check(number == 0, f"{line}: {answer}")
+
+
+def control(mount, seconds, image):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        obeyed(mount, f"checkpoint {image} one")
+        number, answer = command(mount, f"checkpoint {image} one")
+        check(number != 0, f"made twice: {answer}")
+        obeyed(mount, f"checkpoint {image} one delete=on")
+        number, answer = command(mount, "pause nothing")
+        check(number != 0, f"paused nothing: {answer}")
+    print(calls)
+
+
+if sys.argv[1] == "work":
+    work(sys.argv[2], float(sys.argv[3]))
+else:
+    control(sys.argv[2], float(sys.argv[3]), sys.argv[4])
