@@ -30,10 +30,10 @@ restart() {
     restarts=$((restarts + 1))
 }
 
-# What a process has: kilobytes of its own, descriptors, threads.
+# What a process has: kilobytes (its own, and its part of the shared tables), descriptors, threads.
 usage() { # PID
     local memory files threads
-    memory=$(awk '/^Pss_Anon:/ { print $2 }' "/proc/$1/smaps_rollup")
+    memory=$(awk '/^Pss_(Anon|Shmem):/ { n += $2 } END { print n }' "/proc/$1/smaps_rollup")
     files=$(find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l)
     threads=$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 | wc -l)
     echo "$memory $files $threads"
