@@ -154,7 +154,57 @@ def control(mount, seconds, image):
     print(calls)
 
 
-if sys.argv[1] == "work":
+def pattern(number):
+    return (f"{number:08}" * 512).encode()
+
+
+def hold(top, seconds):
+    """Handles that stay open all the time: of a file that is renamed, of one that is gone, of a read-only one, of a
+    directory, and one that appends."""
+    os.makedirs(f"{top}/many")
+    names = {f"file {number}" for number in range(700)}
+    for name in names:
+        os.close(os.open(f"{top}/many/{name}", os.O_CREAT | os.O_WRONLY))
+    with open(f"{top}/golden", "wb") as file:
+        file.write(pattern(7) * 64)
+    os.chmod(f"{top}/golden", 0o444)
+    renamed = os.open(f"{top}/renamed", os.O_CREAT | os.O_RDWR)
+    gone = os.open(f"{top}/gone", os.O_CREAT | os.O_RDWR)
+    os.unlink(f"{top}/gone")
+    golden = os.open(f"{top}/golden", os.O_RDONLY)
+    append = os.open(f"{top}/append", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    known = os.fstat(renamed).st_ino
+    end, count = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        count += 1
+        place = count % 97 * 4096
+        for file in (renamed, gone):
+            check(done(os.pwrite, file, pattern(count), place) == 4096, "short write")
+            check(done(os.pread, file, 4096, place) == pattern(count), "what was written")
+        done(os.fsync, renamed)
+        name = f"{top}/renamed" if count % 2 == 0 else f"{top}/moved"
+        done(os.rename, f"{top}/moved" if count % 2 == 0 else f"{top}/renamed", name)
+        check(os.fstat(renamed).st_ino == inode(name) == known, "the renamed file")
+        check(done(os.pread, golden, 4096, count % 64 * 4096) == pattern(7), "the read-only file")
+        check(done(os.write, append, b"line\n") == 5, "short append")
+        check(os.fstat(append).st_size == 5 * count, "appended twice or not at all")
+        if count % 20 == 0:
+            found = []
+            for entry in os.scandir(f"{top}/many"):
+                found.append(entry.name)
+                if len(found) % 100 == 0:
+                    time.sleep(0.05)
+            check(sorted(found) == sorted(names), f"the listing has {len(found)}")
+    with open(f"{top}/append", "rb") as file:
+        check(file.read() == b"line\n" * count, "what was appended")
+    for file in (renamed, gone, golden, append):
+        os.close(file)
+    print(calls)
+
+
+if sys.argv[1] == "hold":
+    hold(sys.argv[2], float(sys.argv[3]))
+elif sys.argv[1] == "work":
     work(sys.argv[2], float(sys.argv[3]))
 else:
     control(sys.argv[2], float(sys.argv[3]), sys.argv[4])

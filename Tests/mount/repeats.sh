@@ -25,6 +25,9 @@ python3 "$MOUNT_TESTS/repeats.py" control "$SCRATCH/mount" "$seconds" disk.img \
     >"$SCRATCH/out.control" 2>&1 &
 pids+=($!)
 
+python3 "$MOUNT_TESTS/repeats.py" hold "$SCRATCH/mount/hold" "$seconds" >"$SCRATCH/out.hold" 2>&1 &
+pids+=($!)
+
 # At random moments, and without asking the mount in between more than once.
 say "seed $SEED"
 RANDOM=$SEED
@@ -47,4 +50,5 @@ say "$killed kills; calls: $(cat "$SCRATCH"/out.* | paste -sd ' ')"
 # Nothing is left that keeps the mount: no handle that nobody has.
 [ "$(jq '[.jobs[].opens] | add // 0' "$SCRATCH/mount/.mirror/status.json")" = 0 ] || fail "handles"
 rmdir "$SCRATCH/mount/"[1-9]
+rm -r "$SCRATCH/mount/hold"
 unmount_twinfs "$SCRATCH/mount"

@@ -115,6 +115,9 @@ struct HandleRecords: Sendable {
         return (text, min(Int(clamping: KeptWord(place, 6).value), count))
     }
 
+    /// How far an open `events` was read, or an answer.
+    func read(of handle: UInt64) -> Int { Int(clamping: word(Self.place(handle), 6).value) }
+
     func setRead(_ count: Int, of handle: UInt64) {
         word(Self.place(handle), 6).set(UInt64(count))
     }

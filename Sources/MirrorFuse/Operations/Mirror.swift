@@ -85,6 +85,9 @@ extension Session {
         guard let bytes = file.bytes(at: Int(clamping: offset), size) else {
             return reply.fail(.staleNFSFileHandle)
         }
+        if file.node.file == .events {
+            mirrorFiles.records.setRead(Int(clamping: offset) + bytes.count, of: handle)
+        }
         reply.bytes(bytes)
     }
 
