@@ -1,13 +1,15 @@
 """A guest that knows what must have survived a power cut.
 
 cut-writer.py write IMAGE JOURNAL LOG STOP BEGIN END   writes blocks of IMAGE between two offsets until STOP exists
-cut-writer.py check IMAGE BASE CUT LOG…                judges IMAGE after a cut when JOURNAL was CUT bytes long
+cut-writer.py check IMAGE BASE CUT LOG…                judges IMAGE after a cut when JOURNAL was CUT bytes long;
+                                                       CUT may be `acknowledged`: the daemon has died, not the host
 
-Each block says which it is and the number of its write. LOG has a line for every write before it is begun, and one
-for every flush that was answered: how long JOURNAL was then, and the number of the last write before the flush.
-What was flushed before the cut must be there, or something newer; what is there must have been written once, or
+Each block says which it is and the number of its write. LOG has a line for every write before it is begun and one after,
+and one for every flush that was answered: how long JOURNAL was then, and the number of the last write before the
+flush. A mount that goes away ends a writer without an error. What was flushed before the cut must be there, or something newer; what is there must have been written once, or
 be BASE's.
 """
+import errno
 import mmap
 import os
 import random
@@ -46,6 +48,7 @@ def write(image, journal, log, stop, begin, end):
             view = memoryview(buffer)[: count * BLOCK]
             if os.pwritev(handle, [view], first * BLOCK) != count * BLOCK:
                 sys.exit("a short write")
+            os.write(notes, f"a {number}\n".encode())
             if step % 6 == 5:
                 os.fsync(handle)
                 os.write(notes, f"f {os.stat(journal).st_size} {number}\n".encode())
@@ -57,14 +60,19 @@ class Log:
 
     def __init__(self, path, cut):
         writes, flushed = [], 0
+        # A daemon that dies takes nothing with it that it has answered.
+        acknowledged = cut == "acknowledged"
         with open(path, "rb") as file:
             for line in file.read().split(b"\n"):
                 words = line.split()
                 # The last line may be a piece.
                 if len(words) == 4 and words[0] == b"w":
                     writes.append(tuple(map(int, words[1:])))
-                elif len(words) == 3 and words[0] == b"f" and int(words[1]) <= cut:
-                    flushed = int(words[2])
+                elif len(words) == 2 and words[0] == b"a" and acknowledged:
+                    flushed = int(words[1])
+                elif len(words) == 3 and words[0] == b"f":
+                    if not acknowledged and int(words[1]) <= int(cut):
+                        flushed = int(words[2])
         self.written, self.needed = {}, {}
         for number, first, count in writes:
             for block in range(first, first + count):
@@ -76,7 +84,7 @@ class Log:
 def check(image, base, cut, logs):
     written, needed = {}, {}
     for path in logs:
-        log = Log(path, int(cut))
+        log = Log(path, cut)
         written |= log.written
         needed |= log.needed
     bad = []
@@ -104,6 +112,10 @@ def check(image, base, cut, logs):
 
 if __name__ == "__main__":
     if sys.argv[1] == "write":
-        write(*sys.argv[2:])
+        try:
+            write(*sys.argv[2:])
+        except OSError as error:
+            if error.errno not in (errno.ENOTCONN, errno.ECONNABORTED):
+                raise
     else:
         check(sys.argv[2], sys.argv[3], sys.argv[4], sys.argv[5:])

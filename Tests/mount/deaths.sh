@@ -19,6 +19,19 @@ kill_worker() { # SIGNAL: returns when its successor answers
 
 worker_is_not() { [ "$(worker)" != "$1" ]; }
 
+# Bytes that a job has copied since it was resumed: its counts go on where they were.
+copied_since_resume() { # JOB
+    local before
+    before=$(resumed_at "$1")
+    echo $(($(job_field "$mnt" "$1" copied-bytes) - ${before:?no event}))
+}
+
+resumed_at() { # JOB
+    # shellcheck disable=SC2016
+    timeout 10 jq -r --arg job "$1" 'select(.event == "TWINFS_JOB_RESUMED" and .data.device == $job) | .data.offset' \
+        "$mnt/.mirror/events" | tail -n 1
+}
+
 random_pause() { # MOST milliseconds
     sleep "$(awk -v n=$((RANDOM % $1)) 'BEGIN { print n / 1000 }')"
 }

@@ -42,14 +42,21 @@ timeout "$LIMIT" twinfs "$FOLDER/source" "$mnt" -o statedir="$FOLDER/state/twinf
 trap end EXIT
 
 status() { timeout 10 cat "$mnt/.mirror/status.json"; }
+resumed_at() { # JOB
+    # shellcheck disable=SC2016
+    timeout 10 jq -r --arg job "$1" 'select(.event == "TWINFS_JOB_RESUMED" and .data.device == $job) | .data.offset' \
+        "$mnt/.mirror/events" | tail -n 1
+}
 live() { # the newest job that has not ended
     status | jq -c '[.jobs[] | select(.phase | IN("completed", "cancelled", "failed") | not)] | last // empty'
 }
 field() { jq -r --arg key "$2" '.[$key]' <<<"$1"; }
 
 job=$(live)
+# For whoever reads of a failure.
+cat "$mnt/.mirror/status" "$mnt/.mirror/events"
+find "$FOLDER/state" -type f -exec ls -l {} +
 resumed=none copied=0 equal=-
-[ -z "$job" ] || resumed=$(field "$job" resumed)
 served=$(status | jq -r '[.served[].twin] | last // empty')
 ended=
 if [ -n "$job" ]; then
@@ -58,11 +65,13 @@ if [ -n "$job" ]; then
         job=$(status | jq -c --arg id "$id" '[.jobs[] | select(.id == $id)] | last')
         case $(field "$job" phase) in
         ready)
-            copied=$(field "$job" copied-bytes)
+            # Its counts go on where they were.
+            before=$(resumed_at "$id")
+            copied=$(($(field "$job" copied-bytes) - ${before:-0}))
             timeout "$LIMIT" twinfs cancel "$mnt/vm.img" >/dev/null || die "cancel"
             ;;
         completed)
-            [ "$copied" != 0 ] || copied=$(field "$job" copied-bytes)
+            resumed=$(field "$job" resumed)
             ended=1
             break
             ;;
