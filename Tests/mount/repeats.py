@@ -2,7 +2,7 @@
 
 repeats.py work DIRECTORY SECONDS: every call must succeed, or fail as it must, and leave what it should; prints
 how many calls were made. Each process has a directory of its own, so that what it finds is its own doing.
-repeats.py control MOUNT SECONDS IMAGE: the same with commands.
+repeats.py control MOUNT SECONDS IMAGE TARGET: the same with commands; with those of jobs where there is a TARGET.
 """
 
 import ctypes
@@ -142,13 +142,29 @@ def obeyed(mount, line):
     check(number == 0, f"{line}: {answer}")
 
 
-def control(mount, seconds, image):
+def jobs(mount, image, target):
+    """A job's life; a second one to the same target would be told by `status.json` or by a refusal."""
+    obeyed(mount, f"mirror {image} target={target} existing=replace")
+    with open(f"{mount}/.mirror/status.json", "rb") as file:
+        check(file.read().count(b'"serving"') == 1, "one job")
+    for line in (f"pause {image}", f"resume {image}", f"set {image} speed=1M"):
+        obeyed(mount, line)
+    obeyed(mount, f"cancel {image} force=on")
+    end = time.monotonic() + 60
+    while command(mount, f"dismiss {image}")[0] != 0:
+        check(time.monotonic() < end, "cancelled, and never ends")
+        time.sleep(0.05)
+
+
+def control(mount, seconds, image, target):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         obeyed(mount, f"checkpoint {image} one")
         number, answer = command(mount, f"checkpoint {image} one")
         check(number != 0, f"made twice: {answer}")
         obeyed(mount, f"checkpoint {image} one delete=on")
+        if target:
+            jobs(mount, image, target)
         number, answer = command(mount, "pause nothing")
         check(number != 0, f"paused nothing: {answer}")
     print(calls)
@@ -207,4 +223,4 @@ if sys.argv[1] == "hold":
 elif sys.argv[1] == "work":
     work(sys.argv[2], float(sys.argv[3]))
 else:
-    control(sys.argv[2], float(sys.argv[3]), sys.argv[4])
+    control(sys.argv[2], float(sys.argv[3]), sys.argv[4], sys.argv[5])

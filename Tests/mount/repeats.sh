@@ -1,11 +1,12 @@
 #!/bin/bash
 # What may not be done twice is not, and no call fails, however often the worker dies: every operation that makes
 # or removes something, in several processes at once, under SIGKILLs at random moments.
-# repeats.sh [KILLS]
+# repeats.sh [KILLS [jobs]]
 . "$(dirname "$(realpath "$0")")/lib.sh"
 require python3 jq setfattr
 [ "$(id -u)" = 0 ] || fail "needs root"
 KILLS=${1:-50}
+JOBS=${2:-}
 WORKERS=4
 
 mkdir "$SCRATCH/source" "$SCRATCH/mount" "$SCRATCH/state"
@@ -22,7 +23,7 @@ for number in $(seq "$WORKERS"); do
     pids+=($!)
 done
 python3 "$MOUNT_TESTS/repeats.py" control "$SCRATCH/mount" "$seconds" disk.img \
-    >"$SCRATCH/out.control" 2>&1 &
+    "${JOBS:+$SCRATCH/twin.img}" >"$SCRATCH/out.control" 2>&1 &
 pids+=($!)
 
 python3 "$MOUNT_TESTS/repeats.py" hold "$SCRATCH/mount/hold" "$seconds" >"$SCRATCH/out.hold" 2>&1 &
