@@ -44,6 +44,9 @@ extension Engine {
         }
     }
 
+    /// This worker makes room for its successor: what jobs wanted kept is durable when this returns.
+    public func finishSaving() { records.finishSaving() }
+
     /// The mount ends, and no image is open. Ready jobs are brought to agreement, so that their twins are
     /// consistent; all of them go on with the next mount (`Job+Suspend.swift`), or end where nothing is
     /// kept. Waits for at most `patience` for targets that hang.

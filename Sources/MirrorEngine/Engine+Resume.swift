@@ -10,6 +10,9 @@ extension Engine {
     func loadJobs() {
         let all = records.load()
         dropTables(except: all)
+        for old in all.filter({ $0.ended != nil }).dropLast(JobRegistry.mostEnded) {
+            records.remove(old.uuid) {}
+        }
         dropIntents(except: all)
         for record in all {
             if let report = record.ended {
@@ -48,16 +51,17 @@ extension Engine {
             job.comeBack()
         } catch {
             log.error("job \(record.id) does not come back: \(error.message)")
-            end(record, "failed", error.message)
+            // What is in the way for now may be gone at the next mount.
+            end(record, "failed", error.message, isFinal: error.code == .unknownImage)
         }
     }
 
     /// Whether the images run from the job's twins: the restart came after the switch-over was recorded.
     private func isServed(_ parts: JobParts, _ record: JobRecord) -> Bool {
-        guard record.ending == "switch-over" else { return false }
-        return zip(parts.members, record.members).allSatisfy { member, kept in
+        zip(parts.members, record.members).allSatisfy { member, kept in
             let now = servingPath(of: member.image)
-            return kept.kind == "home" ? now == nil : now == member.twin.place.path
+            return kept.kind == "home"
+                ? now == nil && record.ending == "switch-over" : now == member.twin.place.path
         }
     }
 
@@ -80,7 +84,8 @@ extension Engine {
 
     /// Nothing is left of a job but what the status says of it.
     private func end(
-        _ record: JobRecord, _ phase: String, _ error: String?, serving: String = "source"
+        _ record: JobRecord, _ phase: String, _ error: String?, serving: String = "source",
+        isFinal: Bool = true
     ) {
         var report = JobReport(
             id: record.id, images: record.members.map(\.image), target: record.members[0].target)
@@ -96,7 +101,9 @@ extension Engine {
         ended.ended = report
         jobs.add(.init(uuid: record.uuid, id: record.name, report: report))
         MemberTables.drop(record.uuid, record.members.count, keeper)
-        records.save(ended)
+        // Nobody marks what is written from here on.
+        records.removeProofs(record.uuid)
+        if isFinal { records.save(ended) }
     }
 }
 

@@ -45,7 +45,7 @@ final class JobRegistry: Sendable {
     func add(_ job: Job) { jobs.withLock { $0.append(job) } }
 
     /// Ended jobs that are kept without being dismissed; the oldest beyond that are forgotten.
-    private static let mostEnded = 1000
+    static let mostEnded = 1000
 
     private func forgetOldest(_ jobs: inout [Job]) {
         guard jobs.count(where: \.hasEnded) > Self.mostEnded,

@@ -23,6 +23,13 @@ extension Job {
         services.records.save(record)
     }
 
+    /// On the clerk: the job as it is now, durable when this returns true.
+    func keepNow() -> Bool {
+        if !isKept { return true }
+        let record = queue.sync { suspension ?? self.record() }
+        return services.records.saveNow(record)
+    }
+
     /// The same, and calls `done` on this queue when it is durable, or when it has taken too long.
     func keep(then done: @escaping @Sendable () -> Void) {
         guard isKept else { return done() }

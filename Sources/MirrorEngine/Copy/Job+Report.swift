@@ -14,7 +14,11 @@ extension Job {
         var report = snapshot.withLock { $0 }
         report.opens = members.reduce(0) { $0 + $1.image.opens }
         if isLivePhase(report.phase) { addLiveNumbers(&report, isSynced) }
-        lastVerification.withLock { $0 }?.add(to: &report)
+        if let verification = lastVerification.withLock({ $0 }) {
+            verification.add(to: &report)
+        } else if past?.record.verify == JobRecord.verifying {
+            report.verifyError = "a restart of the daemon came in between; start it anew"
+        }
         return report
     }
 

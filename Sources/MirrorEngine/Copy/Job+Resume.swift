@@ -16,9 +16,9 @@ extension Job {
         wakeSource.setEventHandler { [weak self] in self?.advance() }
         wakeSource.activate()
         queue.sync {
-            restore(past)
             inheritIntents()
             for member in members { track(member) }
+            restore(past)
             publishReport()
         }
         queue.async { [self] in prepareReopening(past) }
@@ -159,7 +159,6 @@ extension Job {
         keep()
         if machine.phase == .created { return scan() }
         restartPass()
-        verifyAgain(past.record)
     }
 
     private func tellResumed(_ proof: Resumption.Proof, _ past: Resumption) {
@@ -176,6 +175,8 @@ extension Job {
     private func mark(
         _ member: Member, _ past: Resumption.Member, _ twin: ReturnedTwin, _ all: Resumption
     ) -> Resumption.Proof {
+        // What a verification had found was known to the dead worker alone.
+        if all.record.verify == JobRecord.found { return compare(member) }
         // Nothing was copied yet: the first pass is marked as at the beginning.
         let isNew = all.record.phase == JobMachine.Phase.created.rawValue
         switch all.life {
@@ -193,6 +194,10 @@ extension Job {
                 return .intent
             }
         }
+        return compare(member)
+    }
+
+    private func compare(_ member: Member) -> Resumption.Proof {
         counts.total = max(counts.total, Int(clamping: member.knownLength))
         member.compareAll()
         return .compare
@@ -203,12 +208,6 @@ extension Job {
         _ marks: JobMarks, _ past: Resumption.Member, _ twin: ReturnedTwin
     ) -> Bool {
         marks.source.fits(past.source) && twin.status.map { marks.twin.fits($0) } ?? false
-    }
-
-    /// What a verification had found was known to it alone: it begins again.
-    private func verifyAgain(_ record: JobRecord) {
-        guard let mode = record.verify, machine.phase == .ready, !machine.isPaused else { return }
-        _ = try? verify(repair: mode == "repair")
     }
 }
 

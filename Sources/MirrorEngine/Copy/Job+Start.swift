@@ -39,6 +39,7 @@ extension Job {
     /// Every change of the image is marked from now on. Only while none is under way.
     func track(_ member: Member) {
         let image = member.image
+        member.keepLength = { [weak self] in self?.keepNow() ?? true }
         member.forwarder = makeForwarder(member)
         let tracker = Tracker(
             table: member.table, forwarder: member.forwarder, intents: member.intents

@@ -29,6 +29,9 @@ final class Member: @unchecked Sendable {
 
     /// What the first pass has to do; after a restart that proves nothing, compare.
     var firstPass: FirstPass
+    /// Makes durable that the image is shorter now, where a device keeps what lies behind; false where that
+    /// failed. On the clerk.
+    var keepLength: (@Sendable () -> Bool)?
     /// Sends guest writes to the twin; nil before the job has begun, and for a delta.
     var forwarder: Forwarder?
     /// Which extents may differ after a power cut; nil where that is not kept. Set before the job begins.
@@ -168,7 +171,10 @@ extension Member {
             markUnasked(ByteRange(knownLength, min(size, had)))
         }
         _ = image.end.mayHaveGrown(to: size, since: cuts, isCertain: true)
+        let isCut = size < knownLength
         knownLength = size
+        // Or else a successor would take what the device has behind the end for the image's.
+        if isCut, twin.isDevice, keepLength?() == false { return }
         let granule = UInt64(table.granularity.bytes)
         table.forgetAll(from: Int((size + granule - 1) / granule))
         atomicMemoryFence(ordering: .sequentiallyConsistent)

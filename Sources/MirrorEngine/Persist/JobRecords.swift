@@ -71,9 +71,21 @@ final class JobRecords: Sendable {
     func remove(_ uuid: String, then done: @escaping @Sendable () -> Void) {
         saving.async { [self] in
             if let directory { try? directory.remove(JobRecord.name(uuid)) }
+            clear(uuid)
             state.withLock { $0.troubles[uuid] = nil }
             done()
         }
+    }
+
+    /// Forgets what would prove what differs.
+    func removeProofs(_ uuid: String) { saving.async { [self] in clear(uuid) } }
+
+    private func clear(_ uuid: String) {
+        guard let directory else { return }
+        let proofs =
+            directory.names(from: "intent-\(uuid)-", to: ".bin")
+            + directory.names(from: "marks-\(uuid)-", to: ".json")
+        for name in proofs { try? directory.remove(name) }
     }
 
     /// Returns when everything asked for so far is done.

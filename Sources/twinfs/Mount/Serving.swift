@@ -74,7 +74,8 @@ struct Serving {
             log.info("unmounted \(mount.mountpoint)")
             keeper.say(.goodbye(.unmounted))
         case .drained:
-            // Nothing to save: the successor finds everything as after a death.
+            // The successor finds everything else as after a death.
+            engine.finishSaving()
             log.info("making room for a successor")
             keeper.say(.goodbye(.restart))
         }

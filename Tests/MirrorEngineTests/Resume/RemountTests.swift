@@ -1,6 +1,7 @@
 import Foundation
 import MirrorCore
 import MirrorSystem
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -18,7 +19,9 @@ import Testing
         bench = try Bench()
         (image, twin) = (bench.source.appending("vm.img"), bench.target.appending("vm.img"))
         try bench.makeFile("vm.img", bytes: Self.size)
-        #expect(bench.command("mirror vm.img target=\(bench.target)/ max-pause=77").errno == nil)
+        // What the write-intent log adds is another story.
+        let start = "mirror vm.img target=\(bench.target)/ max-pause=77 intent=off"
+        #expect(bench.command(start).errno == nil)
         #expect(bench.engine.isInSync("vm.img"))
     }
 
@@ -121,6 +124,31 @@ import Testing
         _ = try bench.kill(bench.engine)
         try changeLater(image)
         let engine = comesBack("compare")
+        #expect(engine.isInSync("vm.img") && bench.isEqual("vm.img"))
+        engine.shutDown()
+    }
+
+    @Test func `after the death of keeper and worker the write-intent log says what may differ`()
+        throws
+    {
+        let size = 64 << 20
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: size)
+        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
+        #expect(bench.engine.isInSync("vm.img"))
+        let log = try #require(bench.engine.jobs.all.first?.members.first?.intents)
+        // Behind the copier, once nothing was written for a while.
+        for _ in 0..<60_000 where log.setCount.load(ordering: .relaxed) > 1 { usleep(1000) }
+        #expect(log.setCount.load(ordering: .relaxed) <= 1)
+        #expect(bench.command("pause vm.img").errno == nil)
+        let image = try bench.guest("vm.img")
+        image.write([1, 2, 3], at: 30_000_000)
+        _ = try bench.kill(bench.engine)
+        let engine = bench.remounted()
+        #expect(engine.wait("vm.img") { $0.resumed == "intent" })
+        let left = try #require(engine.job("vm.img")?.resumedBytes)
+        #expect(left >= 4096 && left <= 8 << 20)
+        #expect(bench.command("resume vm.img", in: engine).errno == nil)
         #expect(engine.isInSync("vm.img") && bench.isEqual("vm.img"))
         engine.shutDown()
     }

@@ -236,6 +236,38 @@ import Testing
         #expect(isEqual())
     }
 
+    @Test func `what a verification had found is compared again, one under way is told of`() throws
+    {
+        starts { $0.phase == "ready" }
+        let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readWrite)
+        try [UInt8](repeating: 3, count: 5).withUnsafeBytes { try twin.writeFully($0, at: 999) }
+        try twin.close()
+        #expect(bench.command("verify vm.img").errno == nil)
+        #expect(bench.wait("vm.img") { !$0.verifying && $0.mismatchedBytes ?? 0 > 0 })
+        let engine = try bench.nextWorker(after: bench.engine)
+        #expect(engine.wait("vm.img") { $0.resumed == "compare" })
+        #expect(engine.isInSync("vm.img") && isEqual())
+        #expect(bench.command("verify vm.img", in: engine).errno == nil)
+        #expect(engine.wait("vm.img") { !$0.verifying && $0.verifiedBytes == Self.size })
+        #expect(bench.command("set vm.img speed=1M", in: engine).errno == nil)
+        #expect(bench.command("verify vm.img", in: engine).errno == nil)
+        let third = try bench.nextWorker(after: engine)
+        #expect(third.wait("vm.img") { $0.resumed == "worker" })
+        #expect(third.job("vm.img")?.verifyError?.contains("restart") == true)
+    }
+
+    @Test func `an image that was renamed and not noted is found by what it is`() throws {
+        starts { $0.phase == "ready" }
+        let keeper = try bench.kill(bench.engine)
+        let folder = bench.source.appending("sub")
+        _ = try folder.makeDirectory()
+        try bench.source.appending("vm.img").replace(folder.appending("new.img"))
+        let engine = bench.remounted(keeper: keeper)
+        #expect(engine.wait("vm.img") { $0.resumed == "worker" })
+        #expect(engine.job("vm.img")?.images == ["sub/new.img"])
+        #expect(engine.isInSync("vm.img"))
+    }
+
     @Test func `ten deaths in a row lose nothing`() throws {
         starts("speed=2M") { $0.copiedBytes > 0 }
         var engine = bench.engine
