@@ -55,7 +55,7 @@ field() { jq -r --arg key "$2" '.[$key]' <<<"$1"; }
 job=$(live)
 # For whoever reads of a failure.
 cat "$mnt/.mirror/status" "$mnt/.mirror/events"
-find "$FOLDER/state" -type f -exec ls -l {} +
+find "$FOLDER/state" -type f -exec ls -l {} + 2>&1 || true
 resumed=none copied=0 equal=-
 served=$(status | jq -r '[.served[].twin] | last // empty')
 ended=
