@@ -36,6 +36,8 @@ start_writers() {
 kill_both() {
     local worker keeper writer
     worker=$(worker) keeper=$(keeper)
+    # Neither may notice that the other is gone: it would start another one.
+    kill -STOP "$keeper" "$worker"
     kill -KILL "$keeper" "$worker"
     eventually 20 process_gone "$worker" || fail "worker $worker does not die"
     eventually 20 process_gone "$keeper" || fail "keeper $keeper does not die"
