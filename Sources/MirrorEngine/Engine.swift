@@ -11,7 +11,7 @@ public final class Engine: Sendable {
 
     public let configuration: MountConfiguration
     public let images = ImageRegistry()
-    public let events = EventLog()
+    public let events: EventLog
     /// Which images are served from another file than their own.
     public let serving: Serving
     let jobs = JobRegistry()
@@ -50,6 +50,7 @@ public final class Engine: Sendable {
         self.configuration = configuration
         self.faults = faults
         self.keeper = keeper
+        events = EventLog(generation: keeper.predecessors)
         self.opener = opener
         self.source = source
         self.log = log

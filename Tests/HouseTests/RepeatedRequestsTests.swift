@@ -12,7 +12,7 @@ struct RepeatedRequestsTests {
         var rows: [String: Bool] = [:]
         for line in section.split(separator: "\n") where line.hasPrefix("| `") {
             let cells = line.split(separator: "|")
-            for name in cells[0].matches(of: /`([A-Z0-9]+)`/) {
+            for name in cells[0].matches(of: /`([A-Z0-9_]+)`/) {
                 rows[String(name.output.1)] = cells[1].contains("journalled")
             }
         }
@@ -26,7 +26,7 @@ struct RepeatedRequestsTests {
         return Set(
             text.matches(of: #/operations\.`?([a-z_]+)`? = /#).map {
                 let name = $0.output.1.uppercased()
-                return (words[name] ?? name).replacing("_", with: "")
+                return words[name] ?? name
             })
     }
 

@@ -27,11 +27,12 @@ extension Checkpoints {
     }
 
     /// The same off the caller's way; a failure is told in the log.
-    func saveSoon() {
+    func saveSoon(then done: @escaping @Sendable () -> Void = {}) {
         DispatchQueue.global(qos: .utility).async { [self] in
             do throws(Errno) { try save() } catch {
                 log.error("cannot save which checkpoints there are: \(error)")
             }
+            done()
         }
     }
 

@@ -82,8 +82,10 @@ extension Engine {
             throw unknownCheckpoint(name, path)
         }
         let done: @Sendable () -> Void = { [self] in
-            checkpoints.saveSoon()
-            reply(CommandResult(ok: "\(shown(path)): checkpoint \(name) forgotten"))
+            // What was answered must not be undone by a restart.
+            checkpoints.saveSoon {
+                reply(CommandResult(ok: "\(shown(path)): checkpoint \(name) forgotten"))
+            }
         }
         if let found { drop(found, then: done) } else { done() }
     }

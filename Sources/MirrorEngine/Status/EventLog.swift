@@ -9,15 +9,19 @@ public final class EventLog: Sendable {
     static let capacity = 1000
 
     /// Protects the lines and the handlers. Nothing is called under it.
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     private struct State {
-        var newest: UInt64 = 0
+        var newest: UInt64
         var lines: [[UInt8]] = []
         var handlers: [@Sendable () -> Void] = []
     }
 
-    init() {}
+    /// - Parameter generation: how many workers served the mount before. Numbers begin at that times 2³², so
+    ///   that they do not go back when a worker takes over.
+    init(generation: Int = 0) {
+        state = Mutex(State(newest: UInt64(generation) << 32))
+    }
 
     /// Sequence number of the newest event; 0 before the first.
     public var newest: UInt64 { state.withLock { $0.newest } }

@@ -30,11 +30,16 @@ struct HandleRecords: Sendable {
     /// `@unchecked Sendable`: who changes a record owns the handle.
     private struct Memory: @unchecked Sendable { let base: UnsafeMutableRawPointer }
 
+    /// Maps the memory for as long as anybody looks at it.
+    private let owner: SharedMemory
+
     init(
-        _ base: UnsafeMutableRawPointer, _ size: Int, _ capacity: Int, used: KeptWord,
+        _ owner: SharedMemory, _ base: UnsafeMutableRawPointer, _ size: Int, _ capacity: Int,
+        used: KeptWord,
         _ serial: KeptWord
     ) {
         memory = Memory(base: base)
+        self.owner = owner
         (recordSize, self.capacity, self.used, self.serial) = (size, capacity, used, serial)
     }
 
@@ -109,6 +114,9 @@ struct HandleRecords: Sendable {
         let text = Array(UnsafeRawBufferPointer(start: place + Self.answer, count: count))
         return (text, min(Int(clamping: KeptWord(place, 6).value), count))
     }
+
+    /// How far an open `events` was read, or an answer.
+    func read(of handle: UInt64) -> Int { Int(clamping: word(Self.place(handle), 6).value) }
 
     func setRead(_ count: Int, of handle: UInt64) {
         word(Self.place(handle), 6).set(UInt64(count))

@@ -29,7 +29,13 @@ struct NodeRecords: @unchecked Sendable {
 
     let capacity: Int
 
-    init(_ base: UnsafeMutableRawPointer, _ capacity: Int, used: KeptWord) {
+    /// Maps the memory for as long as anybody looks at it.
+    private let owner: SharedMemory
+
+    init(
+        _ owner: SharedMemory, _ base: UnsafeMutableRawPointer, _ capacity: Int, used: KeptWord
+    ) {
+        self.owner = owner
         self.base = base
         self.capacity = capacity
         self.used = used

@@ -30,7 +30,11 @@ final class RequestJournal: Sendable {
     /// `@unchecked Sendable`: a slot belongs to the request that took it.
     private struct Memory: @unchecked Sendable { let base: UnsafeMutableRawPointer }
 
-    init(_ base: UnsafeMutableRawPointer, life: UInt64) {
+    /// Maps the memory for as long as anybody looks at it.
+    private let owner: SharedMemory
+
+    init(_ owner: SharedMemory, _ base: UnsafeMutableRawPointer, life: UInt64) {
+        self.owner = owner
         memory = Memory(base: base)
         self.life = life
     }

@@ -92,17 +92,20 @@ final class SessionMemory: Sendable {
         let starts = sizes.indices.map { base + sizes[..<$0].reduce(0, +) }
         let layout = sizes.reduce(0 as UInt64) { $0 &* 31 &+ UInt64($1) }
         isInherited = try Self.begin(base, layout)
-        nodes = NodeRecords(starts[1], Self.nodeCount, used: KeptWord(base, 6))
-        mirrorNodes = NodeRecords(starts[6], Self.mirrorNodeCount, used: KeptWord(base, 12))
+        nodes = NodeRecords(memory, starts[1], Self.nodeCount, used: KeptWord(base, 6))
+        mirrorNodes = NodeRecords(memory, starts[6], Self.mirrorNodeCount, used: KeptWord(base, 12))
         let serial = KeptWord(base, 11)
         files = HandleRecords(
-            starts[2], HandleRecords.size, Self.handleCount, used: KeptWord(base, 8), serial)
+            memory, starts[2], HandleRecords.size, Self.handleCount, used: KeptWord(base, 8), serial
+        )
         directories = HandleRecords(
-            starts[3], HandleRecords.size, Self.handleCount, used: KeptWord(base, 9), serial)
+            memory, starts[3], HandleRecords.size, Self.handleCount, used: KeptWord(base, 9), serial
+        )
         mirrorFiles = HandleRecords(
-            starts[4], HandleRecords.mirrorSize, Self.mirrorHandleCount, used: KeptWord(base, 10),
+            memory, starts[4], HandleRecords.mirrorSize, Self.mirrorHandleCount,
+            used: KeptWord(base, 10),
             serial)
-        journal = RequestJournal(starts[5], life: UInt64(keeper.predecessors))
+        journal = RequestJournal(memory, starts[5], life: UInt64(keeper.predecessors))
     }
 
     /// Writes the header where it is missing. Whether it was there.

@@ -26,12 +26,12 @@ final class MirrorNode: Sendable {
 
     init(
         _ id: UInt64, _ file: MirrorFile, _ path: [UInt8], _ engine: Engine,
-        _ identity: MountIdentity
+        _ identity: MountIdentity, eventsFrom start: Int = 0
     ) {
         self.id = id
         self.path = path
         self.file = file
-        events = file == .events ? EventView(engine.events) : nil
+        events = file == .events ? EventView(engine.events, start: start) : nil
         let isWhole = !file.isDirectory && file != .control && file != .events
         content = isWhole ? engine.content(of: file) : []
         made = file.attributes(identity, controlGroup: engine.configuration.controlGroup)

@@ -79,13 +79,19 @@ final class MirrorTable: Sendable {
     }
 
     /// Makes a predecessor's nodes anew, with the content of now. One whose job is gone stays unknown.
-    func restore(_ identity: MountIdentity) {
+    ///
+    /// - Parameter read: how far `events` was read, by node: it goes on there with what happens from now on.
+    func restore(_ identity: MountIdentity, read: [UInt64: Int]) {
         for (slot, entry) in state.withLock({ $0.kept.all }) {
             var file: MirrorFile? = .root
             for name in entry.name.split(separator: UInt8(ascii: "/")) {
                 file = file.flatMap { engine.lookUp(Array(name), in: $0) }
             }
-            let node = file.map { MirrorNode(entry.number, $0, entry.name, engine, identity) }
+            let node = file.map {
+                MirrorNode(
+                    entry.number, $0, entry.name, engine, identity,
+                    eventsFrom: read[entry.number] ?? 0)
+            }
             state.withLock { $0.restore(node, entry.lookups, slot) }
         }
     }

@@ -8,12 +8,13 @@ final class OpenMirrorFile: Sendable {
     /// Of a directory: its entries when it was opened.
     let entries: [(name: [UInt8], file: MirrorFile)]
     /// End of what was read through the handle, for `poll(2)` on `events`.
-    private let seen = Atomic<Int>(0)
+    private let seen: Atomic<Int>
     /// Protects the record of what the last command came to. Nothing is called under it.
     let answering = Mutex<Void>(())
 
     init(_ node: MirrorNode, entries: [(name: [UInt8], file: MirrorFile)] = []) {
         self.node = node
+        seen = Atomic(node.events?.start ?? 0)
         self.entries = entries
     }
 

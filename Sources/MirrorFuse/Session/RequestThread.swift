@@ -33,6 +33,17 @@ final class RequestThread: @unchecked Sendable {
         answer = UnsafeMutableRawBufferPointer(
             rebasing: bytes[(3 * page + Session.payload)..<(3 * page + 2 * Session.payload)])
         ownsMask = ThreadIdentity.ownMask()
+        touch()
+    }
+
+    /// Has the pages of `request` there before a request is received. A thread of a process that is being killed
+    /// may still receive one; the kernel cannot then find a page for it that was never used, and answers
+    /// the caller with EIO.
+    private func touch() {
+        for offset in stride(from: 0, to: request.count, by: PageMemory.pageSize) {
+            request[offset] = 0
+        }
+        request[request.count - 1] = 0
     }
 
     /// Where the head of an answer goes that carries `answer`.

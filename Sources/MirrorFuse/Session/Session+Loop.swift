@@ -114,6 +114,11 @@ extension Session {
         record(initRequest: request)
         process(request)
         isInitialized = true
+        if !offer.resend {
+            log.warning(
+                "this kernel does not send requests again: one that is under way when the daemon's worker dies is never answered"
+            )
+        }
         kept.initAnswered.set(1)
         usable.open()
     }

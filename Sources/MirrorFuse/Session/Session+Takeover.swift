@@ -172,8 +172,10 @@ private struct Takeover {
     }
 
     func restoreMirror() {
-        session.mirror.restore(session.identity)
-        for handle in session.mirrorFiles.records.all {
+        let handles = session.mirrorFiles.records.all
+        let read = handles.map { ($0.node, session.mirrorFiles.records.read(of: $0.number)) }
+        session.mirror.restore(session.identity, read: Dictionary(read, uniquingKeysWith: max))
+        for handle in handles {
             guard let node = try? session.mirror.node(handle.node) else { continue }
             let entries = node.file.isDirectory ? session.engine.entries(of: node.file) : []
             session.mirrorFiles.restore(handle.number, OpenMirrorFile(node, entries: entries))

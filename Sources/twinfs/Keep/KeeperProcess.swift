@@ -51,6 +51,8 @@ final class KeeperProcess {
     init(_ mount: ServedMount, _ log: Logger, _ ready: ReadyPipe?) throws {
         (self.mount, self.log, self.ready) = (mount, log, ready)
         DaemonProcess.leaveDirectory()
+        // A worker that crashes must not keep guests waiting for seconds while its stack is printed.
+        if !mount.request.isDebugging { Environment.preset("SWIFT_BACKTRACE", "enable=no") }
         // Without privileges the kernel keeps its own ideas; the worker says so in the log.
         try? DaemonProcess.raiseDescriptorLimit()
         try? DaemonProcess.becomeIOFlusher()

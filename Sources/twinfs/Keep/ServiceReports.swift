@@ -50,10 +50,14 @@ struct ServiceReports {
         isReady()
     }
 
-    /// The mount is gone: nothing is to be found by the next start.
+    /// The mount is gone: nothing is to be found by the next start. Waits a while for a manager that is
+    /// busy.
     mutating func ends(_ names: some Sequence<String>) {
         for name in names { released(name) }
-        manager?.flush()
+        for _ in 0..<500 where manager?.hasWaiting == true {
+            SteadyClock.sleep(milliseconds: 10)
+            manager?.flush()
+        }
     }
 
     mutating func workerAnswered(_ text: String) {

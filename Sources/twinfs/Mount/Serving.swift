@@ -28,8 +28,6 @@ struct Serving {
         guard let source = keeper.inherited("source"), let device = keeper.inherited("fuse") else {
             throw Failure(.daemonDied, "the keeper has not given the mount's descriptors")
         }
-        var configuration = mount.configuration
-        configuration.ignoresIntents = ignoresIntents
         let engine = Engine(
             configuration: configuration, source: source, log: log, keeper: keeper,
             opener: NBDStore.open)
@@ -42,6 +40,17 @@ struct Serving {
         log.info("serving \(mount.source) at \(mount.mountpoint)")
         keeper.say(.ready)
         end(engine, server.wait())
+    }
+
+    private var configuration: MountConfiguration {
+        var configuration = mount.configuration
+        // For tests that show what the write-intent log is good for.
+        guard Environment["TWINFS_UNSAFE_NO_INTENT"] == "1" else { return configuration }
+        log.error(
+            "TWINFS_UNSAFE_NO_INTENT is set: after a power cut source and twin differ, and nobody will know"
+        )
+        configuration.ignoresIntents = true
+        return configuration
     }
 
     private func serve(
@@ -70,15 +79,6 @@ struct Serving {
             log.info("making room for a successor")
             keeper.say(.goodbye(.restart))
         }
-    }
-
-    /// For tests that show what the write-intent log is good for; never for data that matters.
-    private var ignoresIntents: Bool {
-        guard Environment["TWINFS_UNSAFE_NO_INTENT"] == "1" else { return false }
-        log.error(
-            "TWINFS_UNSAFE_NO_INTENT is set: after a power cut source and twin will differ, and nobody will know"
-        )
-        return true
     }
 
     /// The daemon is in the way of guests' writes: the kernel must not wait for it, nor kill it first.

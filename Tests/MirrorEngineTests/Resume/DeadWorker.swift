@@ -65,6 +65,10 @@ extension Bench {
     func kill(_ engine: Engine) throws -> DeadKeeper {
         for job in engine.jobs.all { job.queue.sync { job.queue.suspend() } }
         engine.records.finishSaving()
+        for log in engine.jobs.all.flatMap(\.members).compactMap(\.intents) {
+            log.close()
+            log.queue.sync {}
+        }
         let keeper = try DeadKeeper(copying: engine.keeper)
         try takeAwayTargets(of: engine)
         for job in engine.jobs.all where !job.hasEnded {
