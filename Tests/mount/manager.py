@@ -135,8 +135,16 @@ assert os.path.exists(mountpoint + "/.mirror") and os.waitpid(main, os.WNOHANG) 
 guest.stdin.close()
 print("guest:", guest.stdout.read().strip(), flush=True)
 assert guest.wait(LIMIT) == 0
-ends = []
-wait_for("the end", lambda: ends.append(os.waitpid(main, os.WNOHANG)) or ends[-1][0] == main)
+ends = [(0, 0)]
+
+
+def has_ended():
+    if ends[-1][0] == 0:
+        ends.append(os.waitpid(main, os.WNOHANG))
+    return ends[-1][0] == main
+
+
+wait_for("the end", has_ended)
 assert ends[-1][1] == 0, ends[-1]
 listen(1, lambda: not store)
 assert not store, store

@@ -19,7 +19,7 @@ require nbdfuse mkfs.ext4 losetup unshare fsck.ext4
 runs=1 cuts=5
 [ "${CAMPAIGN:-short}" != full ] || { runs=4 && cuts=13; }
 [ $# = 0 ] || { runs=$1 && cuts=$2; }
-scenarios=(ready write-blocking bulk switch-over)
+read -ra scenarios <<<"${SCENARIOS:-ready write-blocking bulk switch-over}"
 say "SEED=$SEED, $runs runs of each of ${scenarios[*]}, $cuts cuts of each run"
 
 image_size=$((48 << 20))
@@ -186,7 +186,9 @@ judge() { # SCENARIO RESULT
         [ "$1" = bulk ] || [ "$copied" -lt $image_size ] || wrong "all of the image was copied"
         ;;
     none) [ "$1" = switch-over ] || wrong "the job is lost" ;;
-    *) wrong "resumed=$resumed: the intents were not believed" ;;
+    # A job that had just begun has everything before it.
+    compare) [ "$1" = switch-over ] || wrong "the intents were not believed" ;;
+    *) wrong "resumed=$resumed" ;;
     esac
 }
 

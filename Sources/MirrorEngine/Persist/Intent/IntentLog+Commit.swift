@@ -150,8 +150,8 @@ extension IntentLog {
 
     private func letAllGo() {
         // Without a log everything is compared: one more way to say it.
-        if isVoid { queue.async { [self] in try? store.remove() } }
-        admitsAll.store(true, ordering: .sequentiallyConsistent)
+        let isFirst = !admitsAll.exchange(true, ordering: .sequentiallyConsistent)
+        if isFirst, isVoid { queue.async { [self] in try? store.remove() } }
         let waiters = waiting.withLock { state in
             defer { (state.next, state.ranges, state.underWay, state.since) = ([], [], [], nil) }
             return state.underWay + state.next
