@@ -23,7 +23,9 @@ struct ControlDocumentationTests {
     @Test("lists every command")
     func words() {
         for verb in Command.Verb.allCases {
-            let isListed = ["`\(verb.rawValue) ", "`\(verb.rawValue)`"].contains { text.contains($0) }
+            let isListed = ["`\(verb.rawValue) ", "`\(verb.rawValue)`"].contains {
+                text.contains($0)
+            }
             #expect(isListed, "\(verb)")
         }
         #expect(text.contains("at most \(ControlLine.maxBytes) bytes"))
