@@ -3,14 +3,14 @@
 # acknowledged is there, jobs are resumed in their phase by the write-intent log, copy much less than the
 # image, and end with an equal twin.
 #
-#   both-die.sh [ROUNDS]    3 in each phase unless told; CAMPAIGN=full: 20
+#   both-die.sh [ROUNDS]    one in each phase unless told; CAMPAIGN=full: 20
 # shellcheck source=Tests/mount/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=Tests/mount/deaths.sh
 . "$MOUNT_TESTS/deaths.sh"
 
 rounds=${1:-}
-[ -n "$rounds" ] || { [ "${CAMPAIGN:-short}" = full ] && rounds=20 || rounds=3; }
+[ -n "$rounds" ] || { [ "${CAMPAIGN:-short}" = full ] && rounds=20 || rounds=1; }
 size=$((64 << 20))
 RANDOM=$((SEED % 32768))
 say "SEED=$SEED"

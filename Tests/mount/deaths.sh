@@ -1,17 +1,18 @@
 # shellcheck shell=bash
-# Killing the daemon, for tests that source this file after lib.sh and set $mnt, the mount. Only processes that its
-# status names are killed, by id.
+# Killing the daemon many times, for tests that source this file after lib.sh and set $mnt, the mount.
 # shellcheck disable=SC2154
+# shellcheck source=Tests/mount/processes.sh
+. "$MOUNT_TESTS/processes.sh"
 
-worker() { timeout "$LIMIT" jq -r '."worker-pid"' "$mnt/.mirror/status.json"; }
-keeper() { timeout "$LIMIT" jq -r '."keeper-pid" // empty' "$mnt/.mirror/status.json"; }
-generation() { timeout "$LIMIT" jq -r .generation "$mnt/.mirror/status.json"; }
+worker() { process_field "$mnt" worker-pid; }
+keeper() { process_field "$mnt" keeper-pid; }
+generation() { process_field "$mnt" generation; }
 
 kills=0
 kill_worker() { # SIGNAL: returns when its successor answers
     local pid next
     pid=$(worker)
-    kill "-$1" "$pid" || fail "no worker $pid"
+    kill_process "$1" "$mnt" worker-pid
     kills=$((kills + 1))
     next=$(worker) || fail "no answer after kill $kills"
     [ "$next" != "$pid" ] || eventually "$LIMIT" worker_is_not "$pid" || fail "no new worker after kill $kills"

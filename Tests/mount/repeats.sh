@@ -2,6 +2,7 @@
 # What may not be done twice is not, and no call fails, however often the worker dies: every operation that makes
 # or removes something, in several processes at once, under SIGKILLs at random moments.
 # repeats.sh [KILLS [jobs]]
+# shellcheck source=Tests/mount/lib.sh
 . "$(dirname "$(realpath "$0")")/lib.sh"
 require python3 jq setfattr
 [ "$(id -u)" = 0 ] || fail "needs root"
