@@ -32,8 +32,9 @@ extension Engine {
         case .mirror(let images, let parameters): isRunning(images[0], parameters)
         case .pause(let id): jobs.find(id)?.report().paused == true
         case .resume(let id): jobs.find(id)?.report().paused == false
-        case .cancel(let id, _), .complete(let id, _): jobs.find(id)?.isEnding == true
-        case .dismiss(let id): jobs.find(id) == nil
+        case .cancel(let id, _), .complete(let id, _):
+            jobs.find(id)?.isEnding ?? (jobs.ended(id) != nil)
+        case .dismiss(let id): jobs.find(id) == nil && jobs.ended(id) == nil
         case .checkpoint(let image, let name, let delete): has(name, of: image) != delete
         // Done twice is done once; a verification that was begun ended with the worker.
         case .set, .verify, .restart: false
