@@ -1,5 +1,5 @@
-"""The benchmark from its arguments to its exit code: 0, or 1 where a row that was asked for, and that
-this build can show, has no figure. An aim that is missed is told, and is no failure."""
+"""The benchmark from its arguments to its exit code: 0, or 1 where a row that was asked for, and
+that this build can show, has no figure. An aim that is missed is told, and is no failure."""
 
 import json
 import os
@@ -40,15 +40,26 @@ def measure(lab, arguments):
         if arguments.rows is not None and not about & arguments.rows:
             continue
         for medium in [medium for medium in arguments.media if medium in media]:
-            say(f"row {', '.join(map(str, sorted(about)))} on {medium}")
-            try:
-                found += job(lab, medium)
-            except Unavailable as reason:
-                found += [rows.Finding(row, medium, "", note=str(reason)) for row in about]
+            found += one_job(lab, about, medium, job)
     matrix = Matrix(lab)
-    matrix.fill(rows.needed(arguments.rows), arguments.media)
+    try:
+        matrix.fill(rows.needed(arguments.rows), arguments.media)
+    except Failure as failure:
+        say(f"FAILED: {failure}")
     found += rows.findings(matrix, arguments.rows, arguments.media)
     return matrix, sorted(found, key=lambda one: one.row)
+
+
+def one_job(lab, about, medium, job):
+    """The findings of one job; one that fails does not cost the others their figures."""
+    say(f"row {', '.join(map(str, sorted(about)))} on {medium}")
+    try:
+        return job(lab, medium)
+    except Unavailable as reason:
+        return [rows.Finding(row, medium, "", note=str(reason)) for row in about]
+    except Failure as failure:
+        say(f"FAILED: {failure}")
+        return [rows.Finding(row, medium, "failed") for row in about]
 
 
 def report(conditions, matrix, found):
@@ -72,12 +83,12 @@ def main():
     with Lab(arguments.scratch, arguments.settings) as lab:
         conditions = Conditions(lab)
         matrix, found = measure(lab, arguments)
-        if arguments.picture:
-            say("the life of a job")
-            picture.draw(life.live(lab), arguments.picture)
         report(conditions, matrix, found)
         if arguments.raw:
             write_raw(arguments.raw, matrix, found)
+        if arguments.picture:
+            say("the life of a job")
+            picture.draw(life.live(lab), arguments.picture)
     return 1 if any(one.value is None and not one.note for one in found) else 0
 
 

@@ -1,89 +1,10 @@
-"""What is compared: each serves an image of its own, on the same medium as all others."""
+"""What twinfs is measured as: images of one mount, with jobs and without; and who takes turns."""
 
 import os
 
-import qemu
 from lab import Failure, Unavailable, until
+from peers import Bindfs, Candidate, QemuFuse, QemuNBD, QemuNBDMirror
 from twinfs import Mount
-
-
-class Candidate:
-    """The plain directory; what others are beside it, subclasses say."""
-
-    def __init__(self, lab, medium, name):
-        self.lab, self.medium, self.name = lab, medium, name
-        self.prepare()
-
-    def prepare(self):
-        self.file = self.new_image()
-
-    def new_image(self):
-        return self.lab.image(f"{self.lab.folder(self.medium, self.name)}/image")
-
-    def place(self):
-        """What fio reads and writes."""
-        return (f"--filename={self.file}", f"--size={self.lab.settings.image}")
-
-    def settle(self):
-        """Called before each measurement: what the last one left to do is done."""
-
-    def pids(self):
-        """Of the processes that serve."""
-        return []
-
-
-class Bindfs(Candidate):
-    def prepare(self):
-        source, point = os.path.dirname(self.new_image()), self.lab.point(f"{self.medium}-bindfs")
-        self.process = self.lab.spawn("bindfs", "-f", source, point)
-        until(lambda: os.path.ismount(point), "bindfs")
-        self.file = f"{point}/image"
-
-    def pids(self):
-        return [self.process.pid]
-
-
-class QemuFuse(Candidate):
-    """qemu-storage-daemon's FUSE export, without a job."""
-
-    def prepare(self):
-        self.file = f"{self.lab.point(f'{self.medium}-qemu')}/image"
-        with open(self.file, "wb"):
-            pass
-        self.process = qemu.fuse_export(self.lab, self.new_image(), self.file)
-
-    def pids(self):
-        return [self.process.pid]
-
-
-class QemuNBD(Candidate):
-    """qemu-storage-daemon's NBD export, without a job."""
-
-    def prepare(self):
-        self.server = qemu.NBDServer(self.lab, f"{self.medium}-{self.name}", self.new_image(),
-                                     self.twin())
-
-    def twin(self):
-        return None
-
-    def place(self):
-        return ("--ioengine=nbd", f"--uri={self.server.uri}", f"--size={self.lab.settings.image}")
-
-    def settle(self):
-        self.server.settle()
-
-    def pids(self):
-        return [self.server.process.pid]
-
-
-class QemuNBDMirror(QemuNBD):
-    """The same with a mirror job that is ready and goes on copying."""
-
-    def twin(self):
-        path = f"{self.lab.folder(self.medium, 'nbd-twin')}/image"
-        with open(path, "wb") as file:
-            file.truncate(self.lab.settings.image)
-        return path
 
 
 class Twinfs(Candidate):
@@ -94,7 +15,7 @@ class Twinfs(Candidate):
     def prepare(self):
         self.mount = self.shared_mount()
         self.image = f"{self.name}.img"
-        self.lab.image(f"{self.mount.source}/{self.image}")
+        self.new_image(self.mount.source, self.image)
         self.file = self.mount.path(self.image)
 
     def shared_mount(self, role="source"):
@@ -136,6 +57,7 @@ class TwinfsReady(Twinfs):
         self.mount.wait_ready(self.image)
 
     def settle(self):
+        super().settle()
         self.mount.wait_clean(self.image)
 
 
@@ -150,7 +72,7 @@ class TwinfsWriteBlocking(TwinfsReady):
 
 
 class TwinfsStandby(TwinfsReady):
-    """A job in ready that is paused: it tracks, and does nothing else. It begins clean each time."""
+    """A job in ready that is paused: it tracks and does nothing else. It begins clean each time."""
 
     def settle(self):
         if self.mount.job(self.image)["paused"]:

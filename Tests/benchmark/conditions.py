@@ -45,11 +45,13 @@ class Conditions:
     def lines(self, repository):
         """The head of the tables."""
         settings = self.lab.settings
-        yield (f"{date.today()}, Linux {platform.release()}, {os.cpu_count()} cores of {processor()}, "
-               f"commit {commit(repository)}, disk {filesystem(self.lab.roots['disk'])}.")
+        yield (f"{date.today()}, Linux {platform.release()}, "
+               f"{os.cpu_count()} cores of {processor()}, commit {commit(repository)}, "
+               f"disk {filesystem(self.lab.roots['disk'])}.")
         yield (f"{settings.rounds} rounds of {settings.duration:g} s in turns"
                f"{' after one to warm up' if settings.warm_up else ''}, fio, images of "
-               f"{settings.image >> 20} MiB, bulk copies of {settings.bulk >> 20} MiB.")
+               f"{settings.image >> 20} MiB ({settings.disk_image >> 20} MiB on disk), "
+               f"bulk copies of {settings.bulk >> 20} MiB.")
         yield ("Cells: median of the rounds, ratio to native, ± half the range, median and 99th "
                "percentile of the latency, processor time of the daemon per I/O.")
         yield ""

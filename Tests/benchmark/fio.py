@@ -83,7 +83,7 @@ class Guest:
             end(self.process)
 
     def requests(self):
-        """Each as (seconds since 1970 at its end, microseconds that it took), and forgets the log."""
+        """Each as (seconds since 1970 at its end, microseconds it took), and forgets the log."""
         path = f"{self.log}_lat.1.log"
         found = []
         with open(path, encoding="ascii") as file:

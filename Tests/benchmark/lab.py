@@ -15,7 +15,7 @@ class Failure(Exception):
 
 
 class Unavailable(Exception):
-    """A candidate that this build or machine does not have: its rows are left out, with the reason."""
+    """A candidate that this build or machine does not have: its rows tell why they are empty."""
 
 
 class Lab:
@@ -50,7 +50,7 @@ class Lab:
         return path
 
     def image(self, path, size=None):
-        """Writes an image of random data, all of it allocated. Every other one is a copy of the first."""
+        """Writes an image that is allocated whole: the same 16 MiB of random data over and over."""
         size = size or self.settings.image
         seed = f"{self.roots['tmpfs']}/seed"
         if not os.path.exists(seed):
@@ -92,7 +92,7 @@ def end(process):
 
 
 def unmount(point):
-    """At the end of the lab; lazily where somebody still holds it, so that nothing stays mounted."""
+    """At the end; lazily where somebody still holds it, so that nothing stays mounted."""
     if run("umount", point, may_fail=True).returncode != 0:
         run("umount", "-l", point, may_fail=True)
 

@@ -17,7 +17,8 @@ LOOK = 0.05
 class Life:
     """Times in seconds since the guest was first seen."""
 
-    # (time, guest's MiB/s, p50, p99, longest), latencies in microseconds; None where nothing ended.
+    # (time, guest's writes a second, p50, p99, longest). Latencies in microseconds, None where no
+    # request ended.
     guest: list
     # (time, MiB/s copied).
     copier: list
@@ -44,7 +45,7 @@ class Recorder:
 
 
 def live(lab):
-    """A guest that writes 4 KiB at random, one at a time, without end; a job from start to switch."""
+    """A guest that writes 4 KiB at random, one at a time, and a job from start to switch-over."""
     source, twins = lab.folder("tmpfs", "life"), lab.folder("tmpfs", "life-twins")
     lab.image(f"{source}/{IMAGE}", lab.settings.bulk)
     mount = Mount(lab, source, "life")
@@ -86,8 +87,8 @@ def drawn(trace, record):
     guest = []
     for number in range(int((end - begin) / LOOK)):
         found = trace.between(begin + number * LOOK, begin + (number + 1) * LOOK)
-        rate = len(found) * 4096 / LOOK / (1 << 20)
-        tails = [percentile(found, 0.5), percentile(found, 0.99), found[-1]] if found else [None] * 3
+        rate = len(found) / LOOK
+        tails = [percentile(found, share) if found else None for share in (0.5, 0.99, 1)]
         guest.append(((number + 0.5) * LOOK, rate, *tails))
     copier = [((a[0] + b[0]) / 2 - begin, max(0, b[1] - a[1]) / (b[0] - a[0]) / (1 << 20))
               for a, b in zip(record.copied, record.copied[1:])]

@@ -1,10 +1,15 @@
-"""Draws the life of a job as SVG: throughput above, latency below, the phases across both."""
+"""Draws the life of a job as SVG: guest, copier and latency one above the other, the phases across
+all of them."""
 
 from math import ceil, floor, log10
 
 WIDTH, LEFT, RIGHT = 1000, 70, 20
-TOP, PANEL, GAP, BOTTOM = 92, 200, 56, 48
-HEIGHT = TOP + 2 * PANEL + GAP + BOTTOM
+TOP, GAP, BOTTOM = 98, 44, 48
+# Heights of the panels: the guest's throughput, the copier's, the guest's latency.
+GUEST_PANEL, COPIER_PANEL, LATENCY_PANEL = 150, 110, 210
+COPIER_TOP = TOP + GUEST_PANEL + GAP
+LATENCY_TOP = COPIER_TOP + COPIER_PANEL + GAP
+HEIGHT = LATENCY_TOP + LATENCY_PANEL + BOTTOM
 SHADES = ("#f4f6f8", "#e6ebf0")
 STYLE = ("text{font:13px sans-serif;fill:#24292f}.small{font-size:11px}.title{font-size:16px;"
          "font-weight:bold}.axis{stroke:#8c959f;fill:none}.grid{stroke:#d0d7de;stroke-width:.5}"
@@ -19,8 +24,12 @@ def draw(life, file):
     def across(time):
         return LEFT + min(max(time, 0), end) / end * (WIDTH - LEFT - RIGHT)
 
-    parts = [*bands(life.phases, across), *throughput(life, across), *latency(life, across),
-             *time_axis(end, across)]
+    guest = [(across(at), rate) for at, rate, *_ in life.guest]
+    copier = [(across(at), rate) for at, rate in life.copier]
+    parts = [*bands(life.phases, across),
+             *rates(TOP, GUEST_PANEL, "guest, 4 KiB writes a second", guest, GUEST),
+             *rates(COPIER_TOP, COPIER_PANEL, "copier, MiB a second", copier, COPIER),
+             *latency(life, across), *time_axis(end, across)]
     with open(file, "w", encoding="utf-8") as output:
         output.write(
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
@@ -32,7 +41,8 @@ def draw(life, file):
 
 def text(x, y, words, kind="", anchor="start", more=""):
     words = words.replace("&", "&amp;").replace("<", "&lt;")
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}"{more}>{words}</text>'
+    place = f'x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}"{more}'
+    return f"<text {place}>{words}</text>"
 
 
 def line(x1, y1, x2, y2, kind):
@@ -40,47 +50,45 @@ def line(x1, y1, x2, y2, kind):
 
 
 def bands(phases, across):
-    """A shade for each phase, its name above; names of narrow ones stand on a second line."""
+    """A shade for each phase, its name above; that of a narrow one stands higher."""
     for number, (begin, end, name) in enumerate(phases):
         left, right = across(begin), across(end)
         yield (f'<rect x="{left:.1f}" y="{TOP}" width="{max(1, right - left):.1f}" '
                f'height="{HEIGHT - TOP - BOTTOM}" fill="{SHADES[number % 2]}"/>')
-        yield line(left, TOP, left, HEIGHT - BOTTOM, "grid")
+        yield line(left, 36, left, HEIGHT - BOTTOM, "grid")
         narrow = right - left < 7 * len(name)
-        yield text((left + right) / 2, TOP - (24 if narrow else 8), name, "small", "middle")
+        yield text((left + right) / 2, 44 if narrow else 58, name, "small", "middle")
 
 
-def throughput(life, across):
-    """MiB/s of guest and copier, the scale by the larger one."""
-    peak = max([rate for _, rate, *_ in life.guest] + [rate for _, rate in life.copier] + [1])
-    step = nice(peak / 4)
-    highest = ceil(peak / step) * step
+def rates(top, panel, title, points, colour):
+    """One series from zero to its peak."""
+    step = nice(max([rate for _, rate in points] + [1]) / 4)
+    highest = max(1, ceil(max([rate for _, rate in points] + [1]) / step)) * step
 
     def height(rate):
-        return TOP + PANEL - rate / highest * PANEL
+        return top + panel - rate / highest * panel
 
-    yield from legend(TOP - 44, "throughput, MiB/s:", (("guest", GUEST), ("copier", COPIER)))
+    yield from legend(top - 10, title, ())
     for number in range(round(highest / step) + 1):
         yield from tick(height(number * step), f"{number * step:,.0f}")
-    yield curve([(across(at), height(rate)) for at, rate in life.copier], COPIER)
-    yield curve([(across(at), height(rate)) for at, rate, *_ in life.guest], GUEST)
+    yield curve([(x, height(rate)) for x, rate in points], colour)
 
 
 def latency(life, across):
     """Microseconds, on a logarithmic scale: the longest is a thousand times the median."""
-    base = TOP + PANEL + GAP
+    base = LATENCY_TOP
     values = [value for point in life.guest for value in point[2:] if value]
     low = floor(log10(min(values, default=1)))
     high = max(low + 1, ceil(log10(max(values, default=10))))
 
     def height(value):
-        return base + PANEL - (log10(value) - low) / (high - low) * PANEL
+        return base + LATENCY_PANEL - (log10(value) - low) / (high - low) * LATENCY_PANEL
 
     kinds = (("longest", LONGEST, 4), ("99 of 100", TAIL, 3), ("median", MEDIAN, 2))
-    yield from legend(base - 14, "latency of the guest's writes:",
+    yield from legend(base - 10, "latency of the guest's writes:",
                       [(name, colour) for name, colour, _ in kinds])
     for power in range(low, high + 1):
-        yield from tick(height(10 ** power), amount(10 ** power))
+        yield from tick(height(10**power), amount(10**power))
     for _, colour, column in kinds:
         yield curve([(across(point[0]), height(point[column])) if point[column] else None
                      for point in life.guest], colour)

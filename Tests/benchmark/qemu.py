@@ -21,7 +21,7 @@ def fuse_export(lab, image, point):
 
 
 class NBDServer:
-    """The image behind `uri`, and with a mirror job to `twin` (a file of its size) if there is one."""
+    """The image behind `uri`; with a mirror job to `twin`, a file of its size, if there is one."""
 
     def __init__(self, lab, name, image, twin=None):
         server, monitor = (f"{lab.scratch}/{name}-{kind}" for kind in ("nbd", "qmp"))

@@ -6,7 +6,7 @@ from time import monotonic
 
 import fio
 from candidates import KINDS
-from lab import Unavailable
+from lab import Unavailable, memory
 from workloads import ALL, OTHERS
 
 
@@ -64,6 +64,9 @@ class Matrix:
                 self.round(others, ready, settings.duration)
             if ready:
                 say(f"{medium}: round {number + 1} of {settings.rounds}")
+
+        for name, candidate in ready.items():
+            self.memory[medium, name] = memory(candidate.pids())
 
     def prepare(self, medium, names):
         ready = {}

@@ -14,7 +14,7 @@ TIB = 1 << 40
 
 
 def mark(_):
-    """Row 13: what mark-benchmark has an aim for. It lies beside twinfs after `swift build -c release`."""
+    """Row 13: mark-benchmark, which lies beside twinfs after `swift build -c release`."""
     program = f"{os.path.dirname(shutil.which('twinfs'))}/mark-benchmark"
     if not os.path.exists(program):
         raise Unavailable("there is no mark-benchmark beside twinfs")
@@ -82,5 +82,5 @@ def scattered(lab):
     mount.close()
     remove(source)
     remove(twins)
-    return [Finding(14, "memory", "1 TiB image, "
-                    f"{lab.settings.scattered:,} writes of 4 KiB everywhere", used, 96, False, "MiB")]
+    what = f"1 TiB image, {lab.settings.scattered:,} writes of 4 KiB everywhere"
+    return [Finding(14, "memory", what, used, 96, False, "MiB")]

@@ -29,7 +29,7 @@ def ratio(row, medium, what, subject, reference, aim, at_least=True, note=""):
     """The ratio of the medians of two `Spread`s; its range is that of the rounds' ratios."""
     each = [a / b for a, b in zip(subject.figures, reference.figures) if b]
     if not each or not reference.median:
-        return Finding(row, medium, what, None, aim, at_least, note="nothing was measured")
+        return Finding(row, medium, what, None, aim, at_least)
     return Finding(row, medium, what, subject.median / reference.median, aim, at_least,
                    low=min(each), high=max(each), note=note)
 
@@ -117,6 +117,8 @@ def write_blocking(matrix):
     """Latency of a write that goes to both, against the slower of source and target alone."""
     both, source, target = (matrix.spread("tmpfs", "w4d1", name, "mean")
                             for name in WRITE_BLOCKING["tmpfs", "w4d1"])
+    if None in (both, source, target):
+        return Finding(10, "tmpfs", "latency of 4 KiB writes, write-blocking")
     slower = max(source, target, key=lambda spread: spread.median)
     return ratio(10, "tmpfs", "latency of 4 KiB writes, write-blocking, to the slower side alone",
                  both, slower, 1.3, at_least=False)

@@ -12,12 +12,13 @@ GIB = 1 << 30
 class Settings:
     """Times in seconds, sizes in bytes."""
 
-    rounds: int = 4
+    rounds: int = 5
     duration: float = 1.0
     warm_up: bool = True
     # Also what no row needs: the whole matrix, in half of the rounds.
     others: bool = True
     image: int = 256 * MIB
+    disk_image: int = GIB
     # What bulk copies are measured with.
     bulk: int = GIB
     # For a bulk at a target of limited bandwidth, in bytes and in bytes a second.
@@ -29,19 +30,19 @@ class Settings:
     scattered: int = 65536
     # A second of every phase in the picture.
     phase: float = 2.0
-    smoke: bool = False
 
 
 DEFAULT = Settings()
-QUICK = replace(DEFAULT, rounds=1, duration=0.4, warm_up=False, others=False, bulk=GIB // 2,
-                slow_image=64 * MIB, scattered=32768, phase=1.0)
-SMOKE = replace(QUICK, duration=0.1, image=16 * MIB, bulk=32 * MIB, slow_image=16 * MIB,
-                switch_image=32 * MIB, switch_dirty=4 * MIB, scattered=2048, phase=0.2, smoke=True)
+QUICK = replace(DEFAULT, rounds=2, duration=0.4, warm_up=False, others=False,
+                disk_image=GIB // 2, bulk=GIB // 2, slow_image=64 * MIB, scattered=32768, phase=1.0)
+SMOKE = replace(QUICK, rounds=1, duration=0.1, image=16 * MIB, disk_image=16 * MIB, bulk=32 * MIB,
+                slow_image=16 * MIB, switch_image=32 * MIB, switch_dirty=4 * MIB,
+                scattered=2048, phase=0.2)
 
 
 def parse():
     """The arguments of the command line, with the settings that follow from them in `.settings`."""
-    parser = argparse.ArgumentParser(prog="Tests/bench", description="Compares twinfs with its peers.")
+    parser = argparse.ArgumentParser("Tests/bench", description="Compares twinfs with its peers.")
     parser.add_argument("--rows", help="numbers of the rows, with commas between; all")
     parser.add_argument("--media", default="tmpfs,disk", help="tmpfs, disk or both")
     parser.add_argument("--rounds", type=int, help="after one to warm up, which is thrown away")

@@ -19,7 +19,7 @@ def microseconds(value):
 
 
 def matrices(matrix):
-    """A Markdown table for each medium that was measured: a line a workload, a column a candidate."""
+    """A Markdown table for each medium measured: a line a workload, a column a candidate."""
     for medium in dict.fromkeys(key[0] for key in matrix.samples):
         keys = [key for key in matrix.samples if key[0] == medium]
         names = [name for name in TITLES if any(key[2] == name for key in keys)]
@@ -30,6 +30,8 @@ def matrices(matrix):
         for load in loads:
             cells = [cell(matrix, medium, ALL[load], name) for name in names]
             yield f"| {ALL[load].title} | " + " | ".join(cells) + " |"
+        used = [matrix.memory.get((medium, name), 0) >> 20 for name in names]
+        yield "| memory of the daemon | " + " | ".join(f"{n} MiB" if n else "" for n in used) + " |"
         yield ""
 
 
@@ -69,7 +71,8 @@ def verdicts(findings):
         if one.aim is not None:
             aim = f"{'≥' if one.at_least else '≤'} {figure(one.aim, one.unit)}"
         met = {True: "yes", False: "**no**", None: ""}[one.met()]
-        cells = (one.row, one.medium, one.what, figure(one.value, one.unit), span, aim, met, one.note)
+        measured = figure(one.value, one.unit)
+        cells = (one.row, one.medium, one.what, measured, span, aim, met, one.note)
         yield "| " + " | ".join(str(text) for text in cells) + " |"
 
 

@@ -28,7 +28,7 @@ class Mount:
             pids = self.pids()
             if run("twinfs", "unmount", self.point, may_fail=True).returncode != 0:
                 unmount(self.point)
-            until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "the daemon's end")
+            until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "its end")
 
     def path(self, image):
         return f"{self.point}/{image}"

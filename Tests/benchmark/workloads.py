@@ -50,7 +50,8 @@ ALL = {load.key: load for load in (
 
 # (medium, workload): who is in the table beside those that a row needs. Not with --quick.
 OTHERS = {
-    ("tmpfs", "w4d1"): ("bindfs", "qemu-nbd"),
+    ("tmpfs", "w4d1"): ("native", "qemu-nbd"),
+    ("tmpfs", "w4d16"): ("native", "write-blocking"),
     ("tmpfs", "r4d1"): ("native", "twinfs", "qemu-fuse", "bindfs"),
     ("tmpfs", "w4d64"): ("native", "twinfs", "ready", "qemu-fuse"),
     ("tmpfs", "w4t4"): ("native", "twinfs", "ready", "qemu-fuse"),
