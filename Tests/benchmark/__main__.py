@@ -33,17 +33,20 @@ JOBS = (
 )
 
 
-def measure(lab, arguments):
+def measure(lab, conditions, arguments):
     """Everything that was asked for: the matrix, the findings of all rows."""
     found = []
     for about, media, job in JOBS:
         if arguments.rows is not None and not about & arguments.rows:
             continue
         for medium in [medium for medium in arguments.media if medium in media]:
+            conditions.look()
             found += one_job(lab, about, medium, job)
     matrix = Matrix(lab)
     try:
-        matrix.fill(rows.needed(arguments.rows), arguments.media)
+        for medium in arguments.media:
+            conditions.look()
+            matrix.fill(rows.needed(arguments.rows), medium)
     except Failure as failure:
         say(f"FAILED: {failure}")
     found += rows.findings(matrix, arguments.rows, arguments.media)
@@ -82,7 +85,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with Lab(arguments.scratch, arguments.settings) as lab:
         conditions = Conditions(lab)
-        matrix, found = measure(lab, arguments)
+        matrix, found = measure(lab, conditions, arguments)
         report(conditions, matrix, found)
         if arguments.raw:
             write_raw(arguments.raw, matrix, found)

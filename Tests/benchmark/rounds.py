@@ -39,15 +39,14 @@ class Matrix:
         self.missing = {}
         self.memory = {}
 
-    def fill(self, needed, media):
+    def fill(self, needed, medium):
         """Measures what `needed` names, {(medium, workload): [candidate]}, and the others."""
-        for medium in media:
-            rows = {key: list(names) for key, names in needed.items() if key[0] == medium}
-            others = {}
-            if rows and self.lab.settings.others:
-                others = {key: [name for name in names if name not in rows.get(key, ())]
-                          for key, names in OTHERS.items() if key[0] == medium}
-            self.fill_medium(medium, rows, others)
+        rows = {key: list(names) for key, names in needed.items() if key[0] == medium}
+        others = {}
+        if rows and self.lab.settings.others:
+            others = {key: [name for name in names if name not in rows.get(key, ())]
+                      for key, names in OTHERS.items() if key[0] == medium}
+        self.fill_medium(medium, rows, others)
 
     def fill_medium(self, medium, rows, others):
         names = [name for cells in (rows, others) for part in cells.values() for name in part]
@@ -60,7 +59,7 @@ class Matrix:
             say(f"{medium}: warm")
         for number in range(settings.rounds):
             self.round(rows, ready, settings.duration)
-            if number % 2 == 0:
+            if number % 3 == 0:
                 self.round(others, ready, settings.duration)
             if ready:
                 say(f"{medium}: round {number + 1} of {settings.rounds}")

@@ -15,7 +15,7 @@ class Settings:
     rounds: int = 5
     duration: float = 1.0
     warm_up: bool = True
-    # Also what no row needs: the whole matrix, in half of the rounds.
+    # Also what no row needs: the whole matrix, in a third of the rounds.
     others: bool = True
     image: int = 256 * MIB
     disk_image: int = GIB
