@@ -65,6 +65,9 @@ let package = Package(
         .executableTarget(
             name: "mark-benchmark", dependencies: ["MirrorCore"], path: "Tests/MarkBenchmark",
             swiftSettings: house),
+        .executableTarget(
+            name: "table-victim", dependencies: ["MirrorCore", "MirrorSystem", system],
+            path: "Tests/TableVictim", cSettings: linux, swiftSettings: house),
         .target(name: "CSanitizedMutex", path: "Tests/CSanitizedMutex", cSettings: linux),
         .testTarget(
             name: "MirrorCoreTests", dependencies: ["MirrorCore", "CSanitizedMutex"],
@@ -74,7 +77,13 @@ let package = Package(
             name: "MirrorEngineTests",
             dependencies: [
                 "MirrorEngine", "MirrorNBD", "MirrorCore", "MirrorSystem", system, logging,
+                "table-victim",
             ],
+            cSettings: linux,
+            swiftSettings: house),
+        .testTarget(
+            name: "MirrorFuseTests",
+            dependencies: ["MirrorFuse", "MirrorSystem", system],
             cSettings: linux,
             swiftSettings: house),
         .testTarget(

@@ -109,8 +109,10 @@ public struct JobReport: Codable, Sendable {
     public var expectedPauseUs: Int?
     /// Open handles of the image in the mount.
     public var opens: Int
-    /// `no`, `clean`, `crash`, `compare`: how the job came back after a restart.
+    /// How the job came back after a restart: `no` (it did not), `worker`, `clean`, `intent`, `compare`.
     public var resumed: String
+    /// What was left to copy when it came back; null where it did not.
+    public var resumedBytes: Int?
     /// When the twin was cut, seconds since 1970; null while the job lives.
     public var cutTime: Int?
     /// Generation of the twin that the cut made; null while the job lives.
@@ -166,6 +168,7 @@ public struct JobReport: Codable, Sendable {
         case errorsTarget = "errors-target"
         case lastPauseUs = "last-pause-us"
         case expectedPauseUs = "expected-pause-us"
+        case resumedBytes = "resumed-bytes"
         case cutTime = "cut-time"
         case cutGeneration = "cut-generation"
     }

@@ -50,6 +50,7 @@ extension Engine {
             checkpoint(FilePath(bytes: path), name, delete: delete, reply)
         case .dismiss(let id):
             try dismiss(id, reply)
+        case .restart: try restart(reply)
         }
     }
 
@@ -69,6 +70,12 @@ extension Engine {
     }
 
     private func dismiss(_ id: [UInt8], _ reply: @escaping CommandReply) throws(CommandError) {
+        if let past = jobs.ended(id), jobs.exactly(id) == nil {
+            jobs.remove(past)
+            return records.remove(past.uuid) {
+                reply(CommandResult(ok: "\(NameText.shown(past.id)): forgotten; its twin stays"))
+            }
+        }
         let job: Job
         if let exact = jobs.exactly(id) { job = exact } else { job = try self.job(id) }
         guard job.hasEnded else {
@@ -77,11 +84,19 @@ extension Engine {
                 "job \(NameText.shown(job.id)): still lives; end it first with cancel or complete")
         }
         jobs.remove(job)
-        reply(CommandResult(ok: "\(NameText.shown(job.id)): forgotten; its twin stays"))
+        records.remove(job.uuid) {
+            reply(CommandResult(ok: "\(NameText.shown(job.id)): forgotten; its twin stays"))
+        }
     }
 
     private func job(_ id: [UInt8]) throws(CommandError) -> Job {
         guard let job = jobs.find(id) else {
+            if let past = jobs.ended(id) {
+                throw CommandError(
+                    .badState,
+                    "job \(NameText.shown(id)) has ended (\(past.report.phase)); forget it with: dismiss"
+                )
+            }
             throw CommandError(
                 .unknownJob,
                 "job \(NameText.shown(id)): there is none; see .mirror/status for those there are, or start one"
@@ -114,8 +129,19 @@ extension Engine {
         _ paths: [FilePath], _ parameters: JobParameters
     ) throws(CommandError) -> Job {
         let parts = try JobParts(paths, parameters, self)
-        let services = JobServices(
-            permits: permits, tell: { [weak self] in self?.tell($0, $1) },
+        try parts.stamp(self)
+        let job = jobs.add(paths[0].bytes) { Job(parts, id: $0, services: services) }
+        job.makeIntents()
+        return job
+    }
+
+    /// What jobs need of the mount.
+    var services: JobServices {
+        JobServices(
+            permits: permits, records: records, log: log,
+            keptBy: records.directory == nil ? nil : keeper,
+            ignoresIntents: configuration.ignoresIntents,
+            tell: { [weak self] in self?.tell($0, $1) },
             ended: { [weak self] job in
                 for member in job.members { self?.release(member.image) }
             },
@@ -124,6 +150,5 @@ extension Engine {
             },
             servingPath: { [weak self] in self?.servingPath(of: $0) },
             checkpoints: { [weak self] in self?.checkpoints.ids(of: $0) ?? [] })
-        return jobs.add(paths[0].bytes) { Job(parts, id: $0, services: services) }
     }
 }

@@ -38,22 +38,35 @@ extension Engine {
         images.renamed(from: old, to: new)
         serving.renamed(from: old, to: new)
         checkpoints.renamed(from: old, to: new)
+        for job in jobs.all where !job.hasEnded {
+            guard job.members.contains(where: { $0.image.path.starts(with: new) }) else { continue }
+            job.queue.async { job.keep() }
+        }
     }
 
+    /// This worker makes room for its successor: what jobs wanted kept is durable when this returns.
+    public func finishSaving() { records.finishSaving() }
+
     /// The mount ends, and no image is open. Ready jobs are brought to agreement, so that their twins are
-    /// consistent; the others end as they are. Waits for at most `patience` for targets that hang.
+    /// consistent; all of them go on with the next mount (`Job+Suspend.swift`), or end where nothing is
+    /// kept. Waits for at most `patience` for targets that hang.
     public func shutDown(patience: Duration = .seconds(20)) {
         let group = DispatchGroup()
         for job in jobs.all where !job.hasEnded {
             group.enter()
-            job.queue.async { job.shutDown { group.leave() } }
+            job.queue.async { job.shutDown(within: patience) { group.leave() } }
         }
         _ = group.wait(timeout: .now() + .milliseconds(Int(patience / .milliseconds(1))))
+        records.finishSaving()
+        // Filesystems count time in ticks: a later change must not get the same.
+        if !jobs.all.isEmpty { PlainThread.sleep(.milliseconds(20)) }
         saveCheckpoints(patience: patience)
         serving.finishSaving()
     }
 
     private func startWanted(_ path: FilePath) {
+        // One that came back is enough.
+        if jobs.all.contains(where: { isWanted($0, path) }) { return }
         // After a switch-over the image is where its twin would be made.
         if let twin = try? openBacking(of: path) {
             try? twin.descriptor.close()
@@ -64,6 +77,13 @@ extension Engine {
         start([path], configuration.defaults) { [self] result in
             if result.errno != nil { log.error("\(shown(path)): no job: \(result.text)") }
         }
+    }
+
+    /// Whether a job mirrors an image to where `target=` says.
+    private func isWanted(_ job: Job, _ path: FilePath) -> Bool {
+        guard !job.hasEnded, job.mirrors(path.bytes) else { return false }
+        guard let target = job.parameters.target else { return true }
+        return configuration.target.map { FilePath(bytes: target) == $0 } ?? false
     }
 
     /// Whether `target=` means this path: an `include` pattern matches or there are none, no `exclude` does.

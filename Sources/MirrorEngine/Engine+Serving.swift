@@ -1,3 +1,4 @@
+import Logging
 import MirrorCore
 public import MirrorSystem
 import Synchronization
@@ -15,16 +16,18 @@ extension Engine {
     ///   - path: relative to the source directory.
     ///   - given: the image's own file, opened already (CREATE); used, or closed where another file
     ///     serves the image or the open fails.
+    ///   - insists: a guest has it open since before this process; a lock that another process holds is
+    ///     then only told in the log.
     /// - Throws: `.resourceBusy` where another process holds a lock on the file; `.ioError` where the
     ///   image's own file is old and its twin is not known or not there.
     public func open(
         _ identity: FileIdentity, _ node: FileDescriptor, at path: FilePath, _ flags: OpenFlags,
-        given: FileDescriptor? = nil
+        given: FileDescriptor? = nil, insists: Bool = false
     ) throws(Errno) -> (image: Image, descriptor: FileDescriptor) {
         let image = images.image(identity, path: path)
         do throws(Errno) {
             let descriptor = try image.opening.withLock { _ throws(Errno) in
-                try open(image, node, path, flags, given)
+                try open(image, node, path, flags, given, insists)
             }
             return (image, descriptor)
         } catch {
@@ -36,7 +39,7 @@ extension Engine {
     /// Under `image.opening`.
     private func open(
         _ image: Image, _ node: FileDescriptor, _ path: FilePath, _ flags: OpenFlags,
-        _ given: FileDescriptor?
+        _ given: FileDescriptor?, _ insists: Bool
     ) throws(Errno) -> FileDescriptor {
         var opened = given
         do throws(Errno) {
@@ -49,7 +52,9 @@ extension Engine {
                 opened = try file.reopened(flags.backing)
             }
             let descriptor = opened!
-            try image.opened(descriptor, flags, file.procPath)
+            if try !image.opened(descriptor, flags, file.procPath, insists: insists) {
+                log.warning("\(shown(path)): another process has locked its file behind the mount")
+            }
             return descriptor
         } catch {
             try? opened?.close()

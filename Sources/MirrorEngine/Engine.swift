@@ -11,11 +11,12 @@ public final class Engine: Sendable {
 
     public let configuration: MountConfiguration
     public let images = ImageRegistry()
-    public let events = EventLog()
+    public let events: EventLog
     /// Which images are served from another file than their own.
     public let serving: Serving
     let jobs = JobRegistry()
     let checkpoints: Checkpoints
+    let records: JobRecords
     let permits = LanePermits(16)
     let log: Logger
     /// The source directory, opened before the mount may hide it.
@@ -24,6 +25,7 @@ public final class Engine: Sendable {
     let faults: FaultPlan?
     /// Holds what the next worker needs.
     let keeper: any Keeper
+    let notices = ProcessNotices()
     private let started = ContinuousClock.now
 
     /// How a target that is a URI is connected to; nil where no client is built in.
@@ -48,6 +50,7 @@ public final class Engine: Sendable {
         self.configuration = configuration
         self.faults = faults
         self.keeper = keeper
+        events = EventLog(generation: keeper.predecessors)
         self.opener = opener
         self.source = source
         self.log = log
@@ -58,8 +61,14 @@ public final class Engine: Sendable {
             isInUse: { images.knows($0) })
         checkpoints = Checkpoints(
             directory: configuration.stateDirectory.map { StateDirectory(path: $0) }, log: log)
+        records = JobRecords(
+            directory: configuration.stateDirectory.map { StateDirectory(path: $0) }, log: log)
+        if records.directory == nil {
+            log.warning("no state directory: jobs end with this process; mount with statedir=")
+        }
         serving.load()
         loadCheckpoints()
+        loadJobs()
     }
 
     /// The state of the mount and its jobs. Never waits for an image or a target (design, section 10).
@@ -70,8 +79,11 @@ public final class Engine: Sendable {
             uptime: Int((ContinuousClock.now - started) / .seconds(1)),
             generation: keeper.predecessors + 1,
             keeperPID: keeper.process.map { Int($0) },
-            workerPID: ThisProcess.id, jobs: jobs.all.map { $0.report() },
-            served: serving.reports, warnings: serving.warnings + checkpoints.warnings)
+            workerPID: ThisProcess.id,
+            jobs: jobs.ended.map(\.report) + jobs.all.map { $0.report() },
+            served: serving.reports,
+            warnings: processWarnings + serving.warnings + checkpoints.warnings
+                + records.warnings + jobs.all.compactMap { $0.intentWarning.withLock(\.self) })
     }
 
     func tell(_ event: EventLog.Name, _ job: JobReport) {
@@ -104,6 +116,9 @@ public struct MountConfiguration: Sendable {
     public var stateDirectory: FilePath?
     /// What `mirror` takes for parameters that are not given, and what the jobs of `target=` run with.
     public var defaults = JobParameters()
+    /// Whether write-intent logs let everything pass and are believed all the same: for tests that show what
+    /// they are good for.
+    public var ignoresIntents = false
 
     public init(source: FilePath, mountpoint: FilePath) {
         self.source = source

@@ -6,14 +6,31 @@ import Synchronization
 final class JobRegistry: Sendable {
     /// Protects the list. Leaf lock.
     private let jobs = Mutex<[Job]>([])
+    /// Those that had ended before this worker, oldest first, until they are dismissed. Leaf lock.
+    private let earlier = Mutex<[EndedJob]>([])
+
+    /// A job of which only its end is left.
+    struct EndedJob: Sendable {
+        let uuid: String
+        let id: [UInt8]
+        let report: JobReport
+    }
+
+    var ended: [EndedJob] { earlier.withLock { $0 } }
+    func add(_ job: EndedJob) { earlier.withLock { $0.append(job) } }
+    func remove(_ job: EndedJob) { earlier.withLock { $0.removeAll { $0.uuid == job.uuid } } }
+
+    /// The one that `name` means.
+    func ended(_ name: [UInt8]) -> EndedJob? { ended.last { $0.id == name } }
 
     var all: [Job] { jobs.withLock { $0 } }
 
     /// Adds the job that `make` builds for a free id: the image's path, or that with `#2` and so on.
     func add(_ path: [UInt8], _ make: (_ id: [UInt8]) -> Job) -> Job {
-        jobs.withLock { jobs in
+        let earlier = Set(ended.map(\.id))
+        return jobs.withLock { jobs in
             var (id, number) = (path, 1)
-            while jobs.contains(where: { $0.id == id }) {
+            while earlier.contains(id) || jobs.contains(where: { $0.id == id }) {
                 number += 1
                 id = path + Array("#\(number)".utf8)
             }
@@ -24,8 +41,11 @@ final class JobRegistry: Sendable {
         }
     }
 
+    /// Adds a job that comes back under its own id.
+    func add(_ job: Job) { jobs.withLock { $0.append(job) } }
+
     /// Ended jobs that are kept without being dismissed; the oldest beyond that are forgotten.
-    private static let mostEnded = 1000
+    static let mostEnded = 1000
 
     private func forgetOldest(_ jobs: inout [Job]) {
         guard jobs.count(where: \.hasEnded) > Self.mostEnded,

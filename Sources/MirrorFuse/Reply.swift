@@ -8,18 +8,35 @@ import SystemPackage
 /// `@unchecked Sendable`: libfuse lets any thread answer a request, and only one owns this value.
 struct Reply: ~Copyable, @unchecked Sendable {
     let request: fuse_req_t
+    /// The request's slot in the journal, where it has one.
+    let entry: JournalEntry?
 
-    init(_ request: fuse_req_t?) { self.request = request! }
+    /// On the thread that received the request.
+    init(_ request: fuse_req_t?) {
+        self.request = request!
+        entry = RequestThread.current.takeEntry()
+    }
 
-    deinit { fuse_reply_err(request, Errno.ioError.rawValue) }
+    deinit {
+        fuse_reply_err(request, Errno.ioError.rawValue)
+        entry?.free()
+    }
+
+    /// Around every answer: from the first moment at which it may arrive the slot says so.
+    private borrowing func answering<Result>(_ answer: () -> Result) -> Result {
+        guard let entry else { return answer() }
+        entry.reached(.answering)
+        defer { entry.free() }
+        return answer()
+    }
 
     consuming func done() {
-        fuse_reply_err(request, 0)
+        _ = answering { fuse_reply_err(request, 0) }
         discard self
     }
 
     consuming func fail(_ error: Errno) {
-        fuse_reply_err(request, error.rawValue)
+        _ = answering { fuse_reply_err(request, error.rawValue) }
         discard self
     }
 
@@ -33,7 +50,7 @@ struct Reply: ~Copyable, @unchecked Sendable {
     @discardableResult
     consuming func bytes(_ data: UnsafeRawBufferPointer) -> Bool {
         let start = data.baseAddress?.assumingMemoryBound(to: CChar.self)
-        let delivered = fuse_reply_buf(request, start, data.count) == 0
+        let delivered = answering { fuse_reply_buf(request, start, data.count) } == 0
         discard self
         return delivered
     }
@@ -41,7 +58,8 @@ struct Reply: ~Copyable, @unchecked Sendable {
     consuming func bytes(_ data: [UInt8]) {
         data.withUnsafeBytes {
             let start = $0.baseAddress?.assumingMemoryBound(to: CChar.self)
-            _ = fuse_reply_buf(request, start, $0.count)
+            let count = $0.count
+            _ = answering { fuse_reply_buf(request, start, count) }
         }
         discard self
     }
@@ -51,7 +69,7 @@ struct Reply: ~Copyable, @unchecked Sendable {
         var copy = value
         let delivered = withUnsafePointer(to: &copy) {
             let start = UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)
-            return fuse_reply_buf(request, start, MemoryLayout<Value>.size) == 0
+            return answering { fuse_reply_buf(request, start, MemoryLayout<Value>.size) } == 0
         }
         discard self
         return delivered
@@ -65,7 +83,7 @@ struct Reply: ~Copyable, @unchecked Sendable {
         entry.attr = attributes.raw
         entry.attr_timeout = valid
         entry.entry_timeout = valid
-        let delivered = fuse_reply_entry(request, &entry) == 0
+        let delivered = answering { fuse_reply_entry(request, &entry) } == 0
         discard self
         return delivered
     }
@@ -88,7 +106,7 @@ struct Reply: ~Copyable, @unchecked Sendable {
     }
 
     consuming func written(_ count: Int) {
-        fuse_reply_write(request, count)
+        _ = answering { fuse_reply_write(request, count) }
         discard self
     }
 

@@ -18,6 +18,9 @@ public enum Accounts {
 public enum Environment {
     /// Corresponds to `getenv(3)`.
     public static subscript(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+
+    /// For programs that are started from here, unless it is set already. Corresponds to `setenv(3)`.
+    public static func preset(_ name: String, _ value: String) { setenv(name, value, 0) }
 }
 
 /// A clock that never goes back.

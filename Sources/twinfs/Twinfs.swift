@@ -14,7 +14,8 @@ struct Twinfs: ParsableCommand {
             twinfs status|watch|events|wait [PATH…]
             twinfs mirror|pause|resume|set|cancel|complete|verify|dismiss PATH… [key=value…]
             twinfs checkpoint [--list|--delete] IMAGE [NAME]
-            twinfs unmount MOUNTPOINT
+            twinfs unmount MOUNTPOINT [--wait]
+            twinfs restart PATH
             twinfs demo
             """,
         discussion: """
@@ -35,7 +36,8 @@ struct Twinfs: ParsableCommand {
             MountCommand.self, StatusCommand.self, WatchCommand.self, EventsCommand.self,
             WaitCommand.self, MirrorCommand.self, PauseCommand.self, ResumeCommand.self,
             SetCommand.self, CancelCommand.self, CompleteCommand.self, VerifyCommand.self,
-            DismissCommand.self, CheckpointCommand.self, UnmountCommand.self, DemoCommand.self,
+            DismissCommand.self, CheckpointCommand.self, UnmountCommand.self, RestartCommand.self,
+            DemoCommand.self, WorkerCommand.self, KeeperCommand.self,
         ],
         defaultSubcommand: MountCommand.self)
 

@@ -40,22 +40,28 @@ final class Bench: Sendable {
 
     /// A second engine on the same directories: what the next mount finds.
     ///
-    /// - Parameter state: another state directory than the bench's.
-    func remounted(state: FilePath? = nil) -> Engine {
-        let engine = Self.engine(root, directory, nil, state ?? self.state)
+    /// - Parameters:
+    ///   - state: another state directory than the bench's.
+    ///   - keeper: what a dead worker's successor is given; nil for a new mount.
+    func remounted(
+        state: FilePath? = nil, keeper: (any Keeper)? = nil, faults: FaultPlan? = nil,
+        opener: TwinStoreOpener? = nil
+    ) -> Engine {
+        let engine = Self.engine(root, directory, faults, state ?? self.state, opener, keeper)
         others.withLock { $0.append(engine) }
         return engine
     }
 
     private static func engine(
         _ root: FilePath, _ source: FileDescriptor, _ faults: FaultPlan?, _ state: FilePath?,
-        _ opener: TwinStoreOpener? = nil
+        _ opener: TwinStoreOpener? = nil, _ keeper: (any Keeper)? = nil
     ) -> Engine {
         var configuration = MountConfiguration(
             source: root.appending("source"), mountpoint: root.appending("mount"))
         configuration.stateDirectory = state
         return Engine(
-            configuration: configuration, source: source, log: log, faults: faults, opener: opener)
+            configuration: configuration, source: source, log: log, faults: faults,
+            keeper: keeper ?? LocalKeeper(), opener: opener)
     }
 
     private static var log: Logger {
@@ -69,7 +75,10 @@ final class Bench: Sendable {
 
     deinit {
         // A save that came later would make the directory anew.
-        for engine in others.withLock({ $0 }) + [engine] { engine.serving.finishSaving() }
+        for engine in others.withLock({ $0 }) + [engine] {
+            engine.serving.finishSaving()
+            engine.records.finishSaving()
+        }
         try? directory.close()
         try? FileManager.default.removeItem(atPath: root.string)
     }
@@ -82,10 +91,11 @@ final class Bench: Sendable {
     }
 
     /// The image as a guest has it open.
-    func guest(_ name: String) throws -> Guest {
+    func guest(_ name: String, in other: Engine? = nil) throws -> Guest {
         let path = source.appending(name)
         let descriptor = try FileDescriptor.openBacking(path, .readWrite)
-        let image = engine.images.image(try descriptor.status().identity, path: FilePath(name))
+        let image = (other ?? engine).images.image(
+            try descriptor.status().identity, path: FilePath(name))
         return Guest(image: image, descriptor: descriptor)
     }
 

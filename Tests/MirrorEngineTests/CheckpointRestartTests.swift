@@ -64,6 +64,22 @@ import Testing
         #expect(bench.extents("monday", in: third) == whole)
     }
 
+    /// The twin is longer than the image that the mount finds: what it has there is not the image's.
+    @Test func `an image cut short before a crash and grown after it is copied as it is`() throws {
+        let old = bench.bench.engine
+        let guest = try bench.guest()
+        guest.truncate(to: 1 << 20)
+        try guest.descriptor.close()
+        old.letCheckpointsGo()
+        let engine = bench.bench.remounted()
+        let again = try bench.guest(in: engine)
+        again.truncate(to: UInt64(CheckpointBench.size))
+        try again.descriptor.close()
+        #expect(bench.extents("monday", in: engine) == whole)
+        #expect(bench.cut("sync=incremental checkpoint=monday", in: engine) != nil)
+        #expect(bench.bench.isEqual("vm.img"))
+    }
+
     @Test func `a second mount after a clean end and a crash does not believe the old marks`() {
         bench.bench.engine.shutDown()
         bench.bench.remounted().letCheckpointsGo()

@@ -108,6 +108,22 @@ import Testing
         #expect(bench.isEqual("vm.img"))
     }
 
+    @Test func `a mount that ends does not wait for the flush that a cut waits for`() throws {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 1 << 20)
+        let guest = try bench.guest("vm.img")
+        let options = "cut=flush cut-wait=600000"
+        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.command("cancel vm.img").errno == nil)
+        guest.write([1, 2, 3], at: 5000)
+        #expect(bench.wait("vm.img") { $0.phase == "completing" && $0.dirtyBytes == 0 })
+        // Longer than any hang that this test waits for: it ends only because the job does.
+        bench.engine.shutDown(patience: .seconds(30))
+        #expect(bench.job("vm.img")?.phase == "completed")
+        #expect(bench.isEqual("vm.img"))
+    }
+
     @Test func `cut=flush does not wait for ever`() throws {
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 100_000)

@@ -65,6 +65,24 @@ import Testing
         #expect(plan.count(of: .flush) <= before + 2)
     }
 
+    /// An appended write is not forwarded: the copier brings it, and the flush waits for it.
+    @Test func `a flush is not answered before the twin has what was appended`() throws {
+        let plan = healthy()
+        let (bench, guest) = try bench(plan)
+        plan.hang(.write)
+        let before = plan.count(of: .write)
+        guest.write([UInt8](repeating: 7, count: 9000), at: 300_000)
+        #expect(eventually { plan.count(of: .write) > before })
+        let answered = Atomic<Bool>(false)
+        guest.image.flushTwins { answered.store(true, ordering: .relaxed) }
+        // Long enough for an answer that comes too early.
+        PlainThread.sleep(.milliseconds(300))
+        #expect(answered.load(ordering: .relaxed) == false)
+        plan.endHang(.write)
+        #expect(eventually { answered.load(ordering: .relaxed) })
+        #expect(bench.isEqual("vm.img"))
+    }
+
     @Test func `many threads that write and flush leave a twin that is equal`() throws {
         let (bench, guest) = try bench(healthy())
         DispatchQueue.concurrentPerform(iterations: 6) { thread in

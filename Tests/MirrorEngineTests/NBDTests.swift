@@ -166,6 +166,41 @@ import Testing
         try twin.flush()
     }
 
+    /// The write is with the server when the flush is, and may come after it.
+    @Test func `a write that a flush overtook is not covered by it`() throws {
+        let folder = Server.newFolder
+        let server = try Server(
+            [
+                "eval", "get_size=echo 1M", "can_write=exit 0", "can_flush=exit 0",
+                "can_multi_conn=exit 0", "thread_model=echo parallel", "pread=head -c $3 /dev/zero",
+                "pwrite=touch \(folder)/writing; until test -e \(folder)/go; do sleep 0.02; done;"
+                    + " cat >/dev/null",
+                "flush=exit 0",
+            ], in: folder)
+        let bench = try TargetBench(bytes: 300_000)
+        let twin = try bench.twin(server.uri)
+        defer { twin.close() }
+        let (failures, ended, bytes) = (Failures(), DispatchGroup(), bench.imageBytes)
+        DispatchQueue.global().async(group: ended) {
+            do {
+                try bytes.withUnsafeBytes { try twin.write($0, at: 0) }
+            } catch { failures.add() }
+        }
+        while !server.has("writing") { usleep(1000) }
+        try twin.flush()
+        _ = FileManager.default.createFile(atPath: folder + "/go", contents: nil)
+        ended.wait()
+        #expect(failures.count == 0)
+        server.stop()
+        try server.start()
+        #expect(throws: Errno(rawValue: 108)) { try contents(twin, 1000) }
+        #expect(throws: Never.self) { try contents(twin, 1000) }
+        // The new server has nothing of the write.
+        #expect(throws: Errno(rawValue: 108)) { try twin.flush() }
+        try bench.copy(to: twin)
+        try twin.flush()
+    }
+
     /// A read keeps the connection that a write went through, and another server takes the address. A
     /// flush that went there would succeed, and speak for nothing of what was written.
     @Test func `a flush does not go to a server that the writes did not go to`() throws {

@@ -55,4 +55,24 @@ import Testing
         #expect(bench.wait("vm.img") { $0.phase == "completed" })
         #expect(bench.isEqual("vm.img"))
     }
+
+    @Test func `a switch-over that was not to be leaves no twin that calls itself consistent`()
+        throws
+    {
+        let bench = try Bench(keepsState: false)
+        try bench.makeFile("vm.img", bytes: 100_000)
+        let guest = try bench.guest("vm.img")
+        let twin = bench.target.appending("vm.img")
+        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.command("complete vm.img").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.error != nil })
+        // A crash may come at any time from here on.
+        #expect(try bench.mark(twin, "state") == "inconsistent")
+        guest.write([1, 2, 3], at: 5000)
+        #expect(try bench.mark(twin, "state") == "inconsistent")
+        #expect(bench.command("cancel vm.img force=on").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "cancelled" })
+        #expect(try bench.mark(twin, "state") == "inconsistent")
+    }
 }

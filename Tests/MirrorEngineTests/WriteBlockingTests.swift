@@ -89,6 +89,42 @@ import Testing
         #expect(bench.isEqual("vm.img"))
     }
 
+    /// The copier gives the twin its size while the next appended write is under way: forwarded, that write
+    /// could be cut off the twin between its two halves. Busy threads make the halves come apart.
+    @Test func `a guest that appends loses nothing of its end, round after round`() throws {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 8192)
+        let guest = try bench.guest("vm.img")
+        let options = "copy-mode=write-blocking"
+        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.activelySynced })
+        let isOver = Atomic<Bool>(false)
+        defer { isOver.store(true, ordering: .relaxed) }
+        for _ in 0..<4 {
+            Thread { while !isOver.load(ordering: .relaxed) {} }.start()
+        }
+        var end: UInt64 = 8192
+        for round in 0..<Self.appendRounds {
+            for step in 0..<40 {
+                let count = 1000 + (round * 40 + step) % 7 * 1009
+                guest.write([UInt8](repeating: UInt8(1 + step), count: count), at: end)
+                end += UInt64(count)
+            }
+            guard bench.wait("vm.img", until: { $0.targetState == "synced" }),
+                bench.isEqual("vm.img")
+            else {
+                Issue.record("source and twin differ after round \(round)")
+                return
+            }
+            if end > 8 << 20 {
+                guest.truncate(to: 8192)
+                end = 8192
+            }
+        }
+    }
+
+    private static var appendRounds: Int { Bench.isSanitized ? 10 : 60 }
+
     @Test func `sizes, holes and zeroes change beside forwarded writes`() throws {
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 1 << 20)

@@ -15,6 +15,8 @@ static const uint32_t CFUSE_OPEN_PASSTHROUGH = 1u << 7;
 static const uint32_t CFUSE_INIT_EXT = 1u << 30;
 static const uint32_t CFUSE_INIT2_DIRECT_IO_ALLOW_MMAP = 0x10;
 static const uint32_t CFUSE_INIT2_PASSTHROUGH = 0x20;
+static const uint32_t CFUSE_INIT2_HAS_RESEND = 0x80;
+static const int32_t CFUSE_NOTIFY_RESEND = 7;
 static const uint32_t CFUSE_WRITE_KILL_SUIDGID = 1u << 2;
 
 // The answer to OPEN as newer kernels read it: the last word was padding before.
@@ -59,6 +61,12 @@ static inline void cfuse_fill_entry(
         .blksize = (uint32_t)status->st_blksize,
     };
 }
+
+// A notification to the kernel: to wake a poller, which it gave the number of.
+struct cfuse_poll_notification {
+    struct fuse_out_header header;
+    uint64_t poller;
+};
 
 struct cfuse_backing_map {
     int32_t fd;

@@ -67,5 +67,6 @@ static inline int clinux_set_io_flusher(void) { return prctl(PR_SET_IO_FLUSHER, 
 static inline int clinux_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 
 #include "CLinuxNodes.h"
+#include "CLinuxProcesses.h"
 
 #endif

@@ -17,10 +17,12 @@ public enum Command: Hashable, Sendable {
     /// From now on, or with `delete` no longer, what changes in the image is kept under this name
     /// (`CheckpointName`).
     case checkpoint([UInt8], String, delete: Bool)
+    /// The worker makes room for a successor, which serves the mount from then on.
+    case restart
 
     /// The first word of a line.
     public enum Verb: String, CaseIterable, Sendable {
-        case mirror, pause, resume, set, cancel, complete, verify, dismiss, checkpoint
+        case mirror, pause, resume, set, cancel, complete, verify, dismiss, checkpoint, restart
     }
 
     /// The command that `line` (with or without its newline) gives.
@@ -72,7 +74,19 @@ private struct Line {
             return .complete(try job(), switchOver: try flag("switch", default: true))
         case .verify: return .verify(try job(), repair: try flag("repair", default: false))
         case .checkpoint: return try checkpoint()
+        case .restart: return try restart()
         }
+    }
+
+    private func restart() throws(CommandError) -> Command {
+        if let pair = pairs.first {
+            throw CommandError(
+                .unknownKey, "\(pair.shown): restart takes no parameters; leave it out")
+        }
+        guard names.isEmpty else {
+            throw CommandError(.badSyntax, "restart: takes no names; write restart alone")
+        }
+        return .restart
     }
 
     private func mirror(_ defaults: JobParameters) throws(CommandError) -> Command {

@@ -16,7 +16,7 @@ public enum ExitReason: Int32, CaseIterable, Error, Sendable {
     case noSpace = 11
     case notPermitted = 12
 
-    // `wait`, `watch` and `verify`.
+    // `wait`, `watch`, `verify`; `timedOut` also `unmount` and `restart`.
     case timedOut = 20
     case jobFailed = 21
     case jobCancelled = 22
@@ -58,7 +58,7 @@ public enum ExitReason: Int32, CaseIterable, Error, Sendable {
         case .badTarget: "The target cannot be used: missing, in use, too small, or in the source."
         case .noSpace: "The target has not enough free space."
         case .notPermitted: "Permission was refused."
-        case .timedOut: "The time given to `wait` or `watch` passed first."
+        case .timedOut: "The time that was given passed first."
         case .jobFailed: "The job that was waited for failed, or stands with an error."
         case .jobCancelled: "The job that was waited for was cancelled."
         case .twinDiffers: "`verify` found that a twin differs from its source."

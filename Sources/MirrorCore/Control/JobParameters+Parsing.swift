@@ -52,6 +52,7 @@ extension JobParameters {
         case .seed: seed = try value.word() as Seed
         case .checkpoint: checkpoint = try value.checkpoint()
         case .targetIsZero: targetIsZero = try value.flag()
+        case .intent: intent = try value.flag()
         case .cut, .cutWait, .preCut, .postCut, .cutTimeout: try setCut(key, value)
         case .speed, .pace, .minSpeed, .copyMode, .onSourceError, .onTargetError, .maxPause,
             .writeTimeout, .maxRetries:

@@ -72,6 +72,9 @@ public struct JobParameters: Hashable, Sendable {
     public var postCut: [UInt8]?
     /// Longest that `preCut` and `postCut` may take each, milliseconds.
     public var cutTimeout = 10_000
+    /// Whether it is kept on disk where source and twin may differ after a power cut; else everything is
+    /// compared then.
+    public var intent = true
 
     public init() {}
 }

@@ -24,6 +24,7 @@ public enum ParameterKey: String, CaseIterable, Sendable {
     case preCut = "pre-cut"
     case postCut = "post-cut"
     case cutTimeout = "cut-timeout"
+    case intent
 
     /// What a value must be, as the end of a sentence that begins with the key and ends with an example.
     public var rule: String {
@@ -58,6 +59,7 @@ public enum ParameterKey: String, CaseIterable, Sendable {
         case .checkpoint:
             "must be a checkpoint's name, \(CheckpointName.rule), e.g. checkpoint=monday"
         case .targetIsZero: "must be on or off, e.g. target-is-zero=on"
+        case .intent: "must be on or off, e.g. intent=on"
         case .cut: "must be now or flush, e.g. cut=flush"
         case .cutWait: "must be 1 to 600000 milliseconds, e.g. cut-wait=5000"
         case .preCut: "\(Self.program), e.g. pre-cut=/usr/local/bin/freeze"

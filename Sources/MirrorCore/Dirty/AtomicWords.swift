@@ -6,12 +6,15 @@ import Synchronization
 /// Sendable because nothing but atomics is reachable through it.
 @safe
 struct AtomicWords: ~Copyable, @unchecked Sendable {
-    let count: Int
     private let words: UnsafeMutablePointer<Atomic<UInt64>>
+    /// Small, as many pages of a table lie in the processor's cache beside each other.
+    private let size: Int32
     private let isOwner: Bool
+    @inline(__always)
+    var count: Int { Int(size) }
 
     init(count: Int, filledWith value: UInt64 = 0) {
-        (self.count, isOwner) = (count, true)
+        (size, isOwner) = (Int32(count), true)
         unsafe words = .allocate(capacity: count)
         for index in 0..<count { unsafe (words + index).initialize(to: Atomic(value)) }
     }
@@ -19,7 +22,7 @@ struct AtomicWords: ~Copyable, @unchecked Sendable {
     /// Words that are there already, and stay as they are. Their memory must outlive this.
     @unsafe
     init(at start: UnsafeMutableRawPointer, count: Int) {
-        (self.count, isOwner) = (count, false)
+        (size, isOwner) = (Int32(count), false)
         unsafe words = start.bindMemory(to: Atomic<UInt64>.self, capacity: count)
     }
 

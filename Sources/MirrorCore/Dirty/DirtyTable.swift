@@ -47,10 +47,13 @@ public final class DirtyTable: Sendable {
     ///   - gauge: counts the changes of the image; every caller of `mark` is counted in it.
     ///   - memory: where the marks lie for a successor: zeroed, at least `TableMemory.size` bytes. A successor
     ///     believes them once `settle` was called. Nil for memory of the table's own.
+    ///   - owner: what the memory belongs to; the successor must say the same.
     public convenience init(
-        granularity: Granularity, gauge: WriteGauge, memory: TableMemory? = nil
+        granularity: Granularity, gauge: WriteGauge, memory: TableMemory? = nil,
+        owner: UInt64 = 0
     ) {
-        self.init(granularity, gauge, memory.map { KeptMarks(formatting: $0, granularity) })
+        let kept = memory.map { KeptMarks(formatting: $0, granularity, owner: owner) }
+        self.init(granularity, gauge, kept)
     }
 
     init(_ granularity: Granularity, _ gauge: WriteGauge, _ kept: KeptMarks?) {

@@ -51,4 +51,7 @@ public final class WriteGauge: Sendable {
     func isIdle(_ shard: ShardIndex) -> Bool {
         counters.load((shard.value % Self.stripes) * Self.spacing) == 0
     }
+
+    /// Whether no change is under way near this offset.
+    public func isIdle(at offset: UInt64) -> Bool { isIdle(ShardIndex(containing: offset)) }
 }

@@ -20,7 +20,8 @@
 /// Transitions and who makes them: `started` created→bulk; `published` bulk→ready; `end(.soft)` and
 /// `end(.switchOver)` ready→completing; `flushed` or `switched` completing→completed; `end(.now)`, `failed`
 /// → cancelled, failed; a failed `pre-cut` or switch-over completing→ready.
-/// A pause is not a phase: the phase stays, the copier rests, marks go on.
+/// A pause is not a phase: the phase stays, the copier rests, marks go on. So it is while the job comes back
+/// after a restart and has not opened its twins again (`isResuming`), which `reopened` ends.
 public struct JobMachine: Sendable {
     public enum Phase: String, Sendable {
         case created, bulk, ready, completing, completed, cancelled, failed
@@ -85,6 +86,14 @@ public struct JobMachine: Sendable {
         case retry
         /// What had failed was copied after all.
         case recovered
+        /// After a restart the twins are open again. `isProven` is false where it is not known what differs.
+        case reopened(isProven: Bool)
+        /// A job that comes back does not find its twins, for now: it goes on trying.
+        case absent
+        /// A job cannot come back: what has its twin's name is not its twin.
+        case refused
+        /// The twins of a job that comes back are cut already.
+        case cutFound
     }
 
     public enum Action: Equatable, Sendable {
@@ -129,6 +138,8 @@ public struct JobMachine: Sendable {
     /// Failures in a row that `ignore` has passed over.
     public internal(set) var failures = 0
     public internal(set) var isBackingOff = false
+    /// The job comes back after a restart: changes are marked, and its twins are not open yet.
+    public internal(set) var isResuming = false
 
     public var onSourceError: JobParameters.ErrorPolicy
     public var onTargetError: JobParameters.ErrorPolicy
@@ -145,13 +156,37 @@ public struct JobMachine: Sendable {
         cutsAtFlush = parameters.cut == .flush
     }
 
+    /// A job that comes back after a restart, in the phase in which it was.
+    public init(_ parameters: JobParameters, resuming state: Resumed) {
+        self.init(parameters)
+        isResuming = true
+        (phase, wasReady) = (state.phase, state.wasReady)
+        (isPaused, ending) = (state.isPaused, state.ending)
+    }
+
+    /// What is kept of a machine over a restart.
+    public struct Resumed: Sendable {
+        /// `created` until the first pass is marked; no final one.
+        public var phase: Phase
+        public var wasReady: Bool
+        public var isPaused: Bool
+        /// `soft` or `switchOver`.
+        public var ending: Ending?
+
+        public init(phase: Phase, wasReady: Bool, isPaused: Bool, ending: Ending?) {
+            (self.phase, self.wasReady) = (phase, wasReady)
+            (self.isPaused, self.ending) = (isPaused, ending)
+        }
+    }
+
     /// The mount ends: there is no guest any more to be frozen, or to flush.
     public mutating func forgetGuest() { (hasPreCut, cutsAtFlush) = (false, false) }
 
     public var isOver: Bool { phase == .completed || phase == .cancelled || phase == .failed }
     /// Whether extents may be taken now.
     public var mayCopy: Bool {
-        isLive && !isPaused && !isBackingOff && stage != .settling && stage != .closing
+        isLive && !isPaused && !isBackingOff && !isResuming && stage != .settling
+            && stage != .closing
     }
     public var isHolding: Bool { stage == .holding || stage == .closing }
     public var isSettling: Bool { stage == .settling }
@@ -179,7 +214,21 @@ extension JobMachine {
         case .failed(let side, let isFull): return failed(side, isFull)
         case .retry: return retry()
         case .recovered: return recovered()
+        case .reopened(let isProven): return reopened(isProven)
+        case .absent:
+            ioStatus = .failed
+            return [.announce]
+        case .refused: return leaveAttempt() + become(.failed) + [.finish]
+        case .cutFound: return become(.completed) + [.finish]
         }
+    }
+
+    /// Without proof everything is compared, as in a job that begins.
+    private mutating func reopened(_ isProven: Bool) -> [Action] {
+        isResuming = false
+        ioStatus = .ok
+        if !isProven, phase != .created { (phase, wasReady) = (.bulk, false) }
+        return [.announce, .copy]
     }
 
     private mutating func published() -> [Action] {

@@ -19,6 +19,7 @@ public enum StatusText {
         let width = report.jobs.map { shownID($0).count }.max() ?? 0
         for job in report.jobs {
             lines.append(line(job, idWidth: width))
+            if let line = resumption(job) { lines.append("    " + line) }
             lines += advice(job, mountpoint: report.mountpoint).map { "    " + $0 }
             if let line = verification(job, mountpoint: report.mountpoint) {
                 lines.append("    " + line)

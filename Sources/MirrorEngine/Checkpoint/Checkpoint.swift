@@ -20,11 +20,13 @@ final class Checkpoint: Sendable {
 
     /// - Parameter opened: the image, counted as having a job: what is to be tracked must come through the
     ///   mount. The caller's to close, once this is detached.
-    init(_ stub: CheckpointStub, _ opened: OpenedImage, isComplete: Bool = true) {
+    init(
+        _ stub: CheckpointStub, _ opened: OpenedImage, _ table: DirtyTable,
+        isComplete: Bool = true
+    ) {
         (id, name, created) = (stub.id, stub.name, stub.created)
-        self.opened = opened
+        (self.opened, self.table) = (opened, table)
         self.isComplete = isComplete
-        table = DirtyTable(granularity: .standard, gauge: opened.image.gate.gauge)
     }
 
     var image: Image { opened.image }
@@ -38,6 +40,8 @@ final class Checkpoint: Sendable {
         image.end.reached(size)
         _ = image.end.mayHaveGrown(to: size, since: image.end.begin(), isCertain: true)
         image.trackers.add(Tracker(table: table, wake: {}))
+        // The next worker believes what this one knows.
+        if isComplete { table.settle() }
         kept.store(true, ordering: .sequentiallyConsistent)
     }
 
@@ -71,6 +75,10 @@ struct CheckpointStub: Codable, Equatable, Sendable {
     var image: String
     let name: String
     let created: Int
+
+    /// What a keeper holds its table under.
+    var tableName: String { Self.tablePrefix + id }
+    static let tablePrefix = "checkpoint-"
 
     var imagePath: FilePath { FilePath(shown: image) }
 }

@@ -27,11 +27,12 @@ extension Checkpoints {
     }
 
     /// The same off the caller's way; a failure is told in the log.
-    func saveSoon() {
+    func saveSoon(then done: @escaping @Sendable () -> Void = {}) {
         DispatchQueue.global(qos: .utility).async { [self] in
             do throws(Errno) { try save() } catch {
                 log.error("cannot save which checkpoints there are: \(error)")
             }
+            done()
         }
     }
 
@@ -101,14 +102,27 @@ extension Checkpoints {
 extension Engine {
     /// Before the mount is usable: the checkpoints of earlier ones go on.
     func loadCheckpoints() {
-        for stub in checkpoints.list() {
+        let stubs = checkpoints.list()
+        dropTables(except: stubs)
+        for stub in stubs {
             let marks = checkpoints.takeMarks(stub)
             do throws(CommandError) {
                 load(stub, marks, try OpenedImage(stub.imagePath, self))
             } catch {
                 log.error("checkpoint \(stub.name): \(error.message)")
+                // Nobody marks what changes from here on.
+                keeper.drop(stub.tableName)
                 checkpoints.state.withLock { $0.unplaced.append(stub) }
             }
+        }
+    }
+
+    /// Tables of a worker that was there before, and of checkpoints that are not.
+    private func dropTables(except stubs: [CheckpointStub]) {
+        let names = Set(stubs.map(\.tableName))
+        for name in keeper.inheritedNames
+        where name.hasPrefix(CheckpointStub.tablePrefix) && !names.contains(name) {
+            keeper.drop(name)
         }
     }
 
@@ -116,9 +130,12 @@ extension Engine {
     private func load(_ stub: CheckpointStub, _ marks: CheckpointMarks?, _ opened: OpenedImage) {
         let status = try? opened.source.status()
         let isSame = marks.flatMap { marks in status.map { marks.fits($0) } } ?? false
+        let (table, origin) = table(of: stub, opened)
+        let isInherited = origin == .inherited
         let checkpoint = Checkpoint(
-            stub, opened, isComplete: isSame && marks?.complete == true)
-        if let marks, isSame {
+            stub, opened, table,
+            isComplete: isInherited || isSame && marks?.complete == true)
+        if let marks, isSame, !isInherited {
             for range in marks.ranges { checkpoint.table.markUncounted(range) }
         }
         let size = size(of: checkpoint)

@@ -34,12 +34,21 @@ extension Engine {
         }
         let stub = CheckpointStub(
             id: Checkpoint.newID(), image: shown(path), name: name, created: WallClock.now.seconds)
-        let checkpoint = Checkpoint(stub, opened)
+        let checkpoint = Checkpoint(stub, opened, table(of: stub, opened).table)
         opened.image.quiesce(on: queue) { [self] in
             checkpoint.attach(size: size(of: checkpoint))
             // Changes go on before anything is written to a disk.
             queue.async { self.made(checkpoint, reply) }
         }
+    }
+
+    /// Where a checkpoint's changes are marked; a worker's that was there before, if it left one.
+    func table(
+        of stub: CheckpointStub, _ opened: OpenedImage
+    ) -> (table: DirtyTable, origin: DirtyTable.Origin) {
+        DirtyTable.kept(
+            stub.tableName, granularity: .standard, gauge: opened.image.gate.gauge,
+            keeper: keeper, log: log, owner: opened.image.identity.inode)
     }
 
     private func made(_ checkpoint: Checkpoint, _ reply: @escaping CommandReply) {
@@ -73,8 +82,10 @@ extension Engine {
             throw unknownCheckpoint(name, path)
         }
         let done: @Sendable () -> Void = { [self] in
-            checkpoints.saveSoon()
-            reply(CommandResult(ok: "\(shown(path)): checkpoint \(name) forgotten"))
+            // What was answered must not be undone by a restart.
+            checkpoints.saveSoon {
+                reply(CommandResult(ok: "\(shown(path)): checkpoint \(name) forgotten"))
+            }
         }
         if let found { drop(found, then: done) } else { done() }
     }
@@ -90,6 +101,8 @@ extension Engine {
     func drop(_ checkpoint: Checkpoint, then done: @escaping @Sendable () -> Void = {}) {
         checkpoints.remove(checkpoint)
         guard checkpoint.giveUp() else { return done() }
+        // Before a change is missed.
+        keeper.drop(checkpoint.stub.tableName)
         let queue = DispatchQueue(label: "twinfs.checkpoint", qos: .utility)
         checkpoint.image.quiesce(on: queue) { [self] in
             checkpoint.detach()

@@ -18,6 +18,7 @@ extension Job {
         counts.error = nil
         (troubled, troubledEfforts) = (nil, [])
         resumeSpace()
+        if machine.isResuming { reopenNow() }
         perform(machine.handle(.resume))
         publishReport()
         return "resumed"
@@ -41,6 +42,7 @@ extension Job {
         try refuseWhenOver("set")
         try refuseContradictions(changes)
         for change in changes {
+            settings.apply(change)
             switch change {
             case .speed(let speed):
                 limit.set(speed)
@@ -61,6 +63,7 @@ extension Job {
         updateForwarding()
         wake()
         publishReport()
+        keep()
         return "changed"
     }
 
@@ -121,12 +124,14 @@ extension Job {
         perform(machine.handle(.end(.now)))
     }
 
-    /// The mount ends: agreement where the twin was in sync once and nothing is wrong, else the end.
-    func shutDown(_ done: @escaping @Sendable () -> Void) {
+    /// The mount ends. Where nothing is kept: agreement if the twin was in sync once and nothing is wrong, else
+    /// the end; otherwise the job goes on with the next mount.
+    func shutDown(within patience: Duration, _ done: @escaping @Sendable () -> Void) {
         whenEnded = done
         if isConcluded { return tellEnd() }
         machine.forgetGuest()
         if let watch = flushWatch, watch.end() { flushWatched(.flushWaitOver) }
+        if isKept { return suspend(within: patience) }
         let isSound = machine.wasReady && !machine.isPaused && !isDelta
         if !isSound { counts.error = counts.error ?? "the mount ended before the twin was in sync" }
         perform(machine.handle(.end(isSound ? .soft : .now)))

@@ -133,7 +133,7 @@ extension Job {
         idleLanes.append(lane)
         let isDoubtful = failures != flushFailures.load(ordering: .sequentiallyConsistent)
         for result in results { finished(member, result, isDoubtful: isDoubtful) }
-        for block in member.twin.takeRaggedBlocks() { member.table.markUncounted(block) }
+        for block in member.twin.takeRaggedBlocks() { member.markUnasked(block) }
         if bytesSinceFlush >= Self.flushInterval, !isFlushing { flush(settles: false) }
         advance()
     }
@@ -220,7 +220,7 @@ extension Job {
     }
 
     private func compares(_ member: Member) -> Bool {
-        passes == 0 && member.twin.firstPass == .compare
+        passes == 0 && member.firstPass == .compare
     }
 
     /// Granules that fit a batch: a tenth of a second's worth where there is a limit; at least one.

@@ -74,9 +74,14 @@ extension Job {
         if isEnd, counts.lastPause == nil { counts.lastPause = 0 }
         if isEnd { counts.cutTime = WallClock.now.seconds }
         let cut = isEnd ? Cut(time: counts.cutTime ?? 0, checkpoints: cutCheckpoints) : nil
+        let choose = intentsToClear(settles: settles)
         clerk.async { [self] in
+            let chosen = choose?() ?? []
             let failure = flushTwins(cut)
-            queue.async { [self] in flushed(settles, isEnd: isEnd, covered, failure) }
+            queue.async { [self] in
+                flushed(settles, isEnd: isEnd, covered, failure)
+                if failure == nil { clear(chosen) }
+            }
         }
     }
 

@@ -19,7 +19,9 @@ extension Job {
         guard let member = rest.first else {
             isDetached = true
             // A target that hangs keeps the twins open, but not the job alive.
-            queue.asyncAfter(deadline: .now() + .seconds(1)) { [self] in conclude() }
+            if suspension == nil {
+                queue.asyncAfter(deadline: .now() + .seconds(1)) { [self] in conclude() }
+            }
             return concludeIfQuiet()
         }
         let image = member.image
@@ -33,14 +35,18 @@ extension Job {
     /// Concludes as soon as nothing of the job is under way on sources and twins, and all are closed.
     func concludeIfQuiet() {
         guard isDetached, !isLetGo, busyLanes == 0, !isClerkBusy, !isFlushing, !isVerifying,
+            !intentCare.isClearing,
             members.allSatisfy({ $0.forwarder?.isIdle ?? true })
         else { return }
         isLetGo = true
         idleLanes = []
         let isWorthless = machine.phase != .completed && !isDelta
+        let isSuspended = suspension != nil
         clerk.async { [self] in
+            if isWorthless { for member in members { member.twin.annotate(.inconsistent) } }
+            if isSuspended { saveMarks() }
             for member in members {
-                if isWorthless { member.twin.annotate(.inconsistent) }
+                if isSuspended { member.intents?.suspend() } else { member.intents?.remove() }
                 member.image.unfollow(member.source)
                 member.close()
             }
@@ -60,10 +66,18 @@ extension Job {
         guard !isConcluded else { return }
         isConcluded = true
         for member in members { member.image.endJob() }
+        // Whoever is told of the end may use the twin: a restart must not go on writing it.
+        keep { [self] in tellConcluded() }
+    }
+
+    private func tellConcluded() {
+        if let keeper = services.keptBy { MemberTables.drop(uuid, members.count, keeper) }
         markEnded()
-        publishReport()
-        tellStatus()
-        services.tell(machine.phase == .cancelled ? .cancelled : .completed, report())
+        if suspension == nil {
+            publishReport()
+            tellStatus()
+            services.tell(machine.phase == .cancelled ? .cancelled : .completed, report())
+        }
         services.ended(self)
         tellEnd()
     }

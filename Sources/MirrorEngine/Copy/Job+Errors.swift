@@ -112,8 +112,9 @@ extension Job {
 
     func announce() {
         // The end is told once the job is off its images (`conclude`).
-        if machine.isOver { return }
+        if machine.isOver || suspension != nil { return }
         publishReport()
+        keep()
         // A job that has recovered from an ignored error is where it was.
         if toldStatus != machine.status { services.tell(.statusChange, report()) }
         toldStatus = machine.status

@@ -12,9 +12,13 @@ extension Job {
         guard let program = parameters.preCut else {
             return perform(machine.handle(.preCutDone(true)))
         }
-        hook.run(.preCut, program, hookArguments) { [weak self] failure in
-            guard let self else { return }
-            queue.async { self.preCutDone(failure) }
+        isFrozen = true
+        // Whoever comes after this worker has to run `post-cut`.
+        keep { [self] in
+            hook.run(.preCut, program, hookArguments) { [weak self] failure in
+                guard let self else { return }
+                queue.async { self.preCutDone(failure) }
+            }
         }
     }
 
@@ -29,6 +33,7 @@ extension Job {
 
     /// `post-cut`: the guest may go on. Nobody waits for it; a failure is told as an event.
     func runPostCut() {
+        isFrozen = false
         guard let program = parameters.postCut else { return }
         hook.run(.postCut, program, hookArguments) { [weak self] failure in
             guard let self, let failure else { return }

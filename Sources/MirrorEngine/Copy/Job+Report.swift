@@ -14,7 +14,11 @@ extension Job {
         var report = snapshot.withLock { $0 }
         report.opens = members.reduce(0) { $0 + $1.image.opens }
         if isLivePhase(report.phase) { addLiveNumbers(&report, isSynced) }
-        lastVerification.withLock { $0 }?.add(to: &report)
+        if let verification = lastVerification.withLock({ $0 }) {
+            verification.add(to: &report)
+        } else if past?.record.verify == JobRecord.verifying {
+            report.verifyError = "a restart of the daemon came in between; start it anew"
+        }
         return report
     }
 
@@ -37,7 +41,13 @@ extension Job {
 
     /// On the queue: the words and numbers that only the queue knows.
     func publishReport() {
-        if machine.isOver, !isConcluded { return }
+        if machine.isOver, !hasEnded, !isConcluded { return }
+        let report = newReport()
+        snapshot.withLock { $0 = report }
+    }
+
+    /// What the queue knows now.
+    func newReport() -> JobReport {
         var report = JobReport(
             id: NameText.shown(id), images: shownImages, target: shownTarget)
         report.phase = machine.phase.rawValue
@@ -55,9 +65,10 @@ extension Job {
         report.error = counts.error
         (report.errorsSource, report.errorsTarget) = (counts.sourceErrors, counts.targetErrors)
         report.lastPauseUs = counts.lastPause
+        (report.resumed, report.resumedBytes) = (resumed, resumedBytes)
         addRates(&report)
         addWorth(&report)
-        snapshot.withLock { $0 = report }
+        return report
     }
 
     private func addRates(_ report: inout JobReport) {

@@ -19,7 +19,7 @@ extension Job {
     ) {
         guard let member = rest.first else {
             publishReport()
-            started()
+            keep(then: started)
             return scan()
         }
         member.image.quiesce(on: queue) { [self] in
@@ -31,9 +31,19 @@ extension Job {
     }
 
     private func attach(_ member: Member) {
+        track(member)
+        cloneSeed(member)
+        refuseLostCheckpoint(member)
+    }
+
+    /// Every change of the image is marked from now on. Only while none is under way.
+    func track(_ member: Member) {
         let image = member.image
+        member.keepLength = { [weak self] in self?.keepNow() ?? true }
         member.forwarder = makeForwarder(member)
-        let tracker = Tracker(table: member.table, forwarder: member.forwarder) { [weak self] in
+        let tracker = Tracker(
+            table: member.table, forwarder: member.forwarder, intents: member.intents
+        ) { [weak self] in
             self?.wake()
         }
         let size = (try? member.imageSize()) ?? member.knownLength
@@ -42,9 +52,10 @@ extension Job {
         _ = image.end.mayHaveGrown(to: size, since: image.end.begin(), isCertain: true)
         image.trackers.add(tracker)
         _ = member.table.markLength()
+        // From here on no mark is missed; whether the first pass is marked the record says. A job that comes
+        // back has yet to find out what differs.
+        if past == nil { member.settle() }
         watchGuestFlushes(of: image)
-        cloneSeed(member)
-        refuseLostCheckpoint(member)
     }
 
     /// `sync=incremental`: what the checkpoint has marked so far, and what this job marks from now on, is all
@@ -67,7 +78,7 @@ extension Job {
         }
     }
 
-    private func scan() {
+    func scan() {
         isClerkBusy = true
         clerk.async { [self] in
             let wanted = members.reduce(0) { $0 + $1.markFirstPass() }
@@ -78,6 +89,7 @@ extension Job {
                 sampleRates()
                 perform(machine.handle(.started))
                 armTick()
+                watchIntents()
                 advance()
             }
         }

@@ -21,6 +21,7 @@ extension Job {
         self.verification = verification
         lastVerification.withLock { $0 = verification }
         verification.start()
+        keep()
         return "verifying; see the status"
     }
 
@@ -57,7 +58,7 @@ extension Job {
             return remember(member, finding, bytes)
         }
         switch finding {
-        case .bytes(let range): member.table.markUncounted(range)
+        case .bytes(let range): member.markUnasked(range)
         case .size: _ = member.table.markLength()
         }
         verification?.counts.withLock { $0.repaired += bytes }
@@ -70,11 +71,15 @@ extension Job {
             member.differing ?? DirtyTable(granularity: granularity, gauge: WriteGauge())
         member.differing = differing
         switch finding {
-        case .bytes(let range): differing.markUncounted(range)
+        case .bytes(let range):
+            differing.markUncounted(range)
+            member.intents?.touch(range)
+            member.intents?.request(range) {}
         case .size: _ = differing.markLength()
         }
         findings += bytes
-        hasFindings.store(true, ordering: .releasing)
+        let wasFound = hasFindings.exchange(true, ordering: .acquiringAndReleasing)
+        if !wasFound { keep() }
     }
 
     /// Marks what an earlier verification found and left alone.
@@ -103,6 +108,7 @@ extension Job {
         verification?.counts.withLock { $0.isOver = true }
         verification = nil
         publishReport()
+        keep()
         services.tell(.verified, report())
         advance()
     }

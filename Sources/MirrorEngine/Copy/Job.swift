@@ -1,4 +1,5 @@
 import Dispatch
+import Logging
 import MirrorCore
 import MirrorSystem
 import Synchronization
@@ -23,8 +24,10 @@ import SystemPackage
 /// | hold, flush, publication | `Job+Cut.swift` |
 /// | what comes right before and after a cut | `Job+Hooks.swift` |
 /// | comparing while the guest runs | `Job+Verify.swift`, `Verification.swift` |
+/// | what may differ after a power cut | `Job+Intent.swift` |
 /// | errors and what becomes of them | `Job+Errors.swift` |
 /// | the end | `Job+End.swift` |
+/// | what is kept for a restart, and how it goes on after one | `Job+Record.swift`, `Job+Resume.swift`, `Job+Suspend.swift` |
 /// | commands | `Job+Commands.swift` |
 /// | what the status says | `Job+Report.swift` |
 ///
@@ -35,6 +38,12 @@ final class Job: @unchecked Sendable {
     let members: [Member]
     let parameters: JobParameters
     let services: JobServices
+    /// Names this job, and no other anywhere.
+    let uuid: String
+    /// Seconds since 1970.
+    let created: Int
+    /// What an earlier life has left; nil for a job that began in this one.
+    let past: Resumption?
 
     let queue: DispatchQueue
     /// Runs the target's slow calls beside the copy, one at a time.
@@ -121,6 +130,28 @@ final class Job: @unchecked Sendable {
     /// The same as `machine.isOver`, for other threads.
     private let ended = Atomic<Bool>(false)
 
+    /// The write-intent logs.
+    var intentCare: IntentCare
+    /// Why they are not kept. For other threads.
+    let intentWarning = Mutex<String?>(nil)
+    /// `parameters` with what `set` has changed since.
+    var settings: JobParameters
+    /// Which mount of the job this is; while it is being raised, what the twins may say already.
+    var generation = 1
+    var nextGeneration: Int?
+    /// What was kept last.
+    var keptRecord: [UInt8] = []
+    /// `pre-cut` was run, and `post-cut` was not.
+    var isFrozen = false
+    /// What the next mount goes on from, once this one ends.
+    var suspension: JobRecord?
+    /// How the job came back: the status' word.
+    var resumed = "no"
+    /// What was left to copy then.
+    var resumedBytes: Int?
+    /// Attempts to open the twins again that have failed.
+    var reopenings = 0
+
     var counts = Counts()
     let snapshot: Mutex<JobReport>
 
@@ -140,9 +171,19 @@ final class Job: @unchecked Sendable {
     init(_ parts: JobParts, id: [UInt8], services: JobServices) {
         self.id = id
         self.services = services
-        parameters = parts.parameters
-        members = parts.members.map { Member($0, parts.parameters) }
-        machine = JobMachine(parameters)
+        intentCare = IntentCare(
+            queue: DispatchQueue(label: "twinfs.intent.clear", qos: .utility))
+        let parameters = parts.parameters
+        (self.parameters, settings) = (parameters, parameters)
+        (uuid, created, past) = (parts.uuid, parts.created, parts.past)
+        members = parts.members.enumerated().map { index, member in
+            let tables = MemberTables(
+                parts.uuid, index, parameters, member.image, services.keptBy, services.log)
+            return Member(member, parameters, tables)
+        }
+        machine =
+            parts.past.map { JobMachine(parameters, resuming: $0.record.resumed) }
+            ?? JobMachine(parameters)
         limit = RateLimit(bytesPerSecond: parameters.speed)
         pace = Pace(parameters)
         space = Space(parameters)
@@ -190,6 +231,12 @@ final class Job: @unchecked Sendable {
 /// What a job needs of its mount.
 struct JobServices: Sendable {
     let permits: LanePermits
+    let records: JobRecords
+    let log: Logger
+    /// Who holds what the next worker needs; nil where the jobs end with this one.
+    let keptBy: (any Keeper)?
+    /// Write-intent logs let everything pass and are believed all the same.
+    let ignoresIntents: Bool
     /// Tells an event of the job: QEMU's name, and what belongs to it.
     let tell: @Sendable (EventLog.Name, JobReport) -> Void
     /// The job is over: its images and its place among the live ones are free.

@@ -6,11 +6,18 @@ import SystemPackage
 struct JobParts {
     let members: [MemberParts]
     let parameters: JobParameters
+    /// Names the job, and no other anywhere.
+    let uuid: String
+    /// Seconds since 1970.
+    let created: Int
+    /// What is left of an earlier life; nil for a job that begins.
+    let past: Resumption?
 
     /// Opens images and targets for `paths` (relative to the source directory) and for all that they refer
     /// to. Blocks; runs on a queue of its own. Whatever is refused leaves nothing created.
     init(_ paths: [FilePath], _ parameters: JobParameters, _ engine: Engine) throws(CommandError) {
         self.parameters = parameters
+        (uuid, created, past) = (RandomID.make(), WallClock.now.seconds, nil)
         let all = try Self.withReferences(paths, parameters, engine)
         var members: [MemberParts] = []
         do throws(CommandError) {
@@ -25,6 +32,24 @@ struct JobParts {
             throw error
         }
         self.members = members
+    }
+
+    /// A job that comes back.
+    init(returning members: [MemberParts], _ parameters: JobParameters, _ past: Resumption) {
+        (self.members, self.parameters, self.past) = (members, parameters, past)
+        (uuid, created) = (past.record.uuid, past.record.created)
+    }
+
+    /// Says on every twin whose it is. Before the job begins: where a twin cannot say it, nothing begins.
+    func stamp(_ engine: Engine) throws(CommandError) {
+        for member in members {
+            do throws(Errno) {
+                try member.twin.stamp(JobStamp(uuid: uuid, generation: 1))
+            } catch {
+                for member in members.reversed() { member.undo(engine) }
+                throw .target(member.twin.place.path, error)
+            }
+        }
     }
 
     /// `sync=full` means all that the headers refer to.

@@ -18,13 +18,26 @@ final class Member: @unchecked Sendable {
     /// What `sync=incremental` starts from.
     let checkpoint: Checkpoint?
     let table: DirtyTable
+    /// Whether the table is a dead worker's and has all of its marks.
+    let isTableWhole: Bool
+    /// What is kept of the member for a restart; the path and the length of the image follow it.
+    let kept: JobRecord.Member
     /// What was written to the target since its last good flush; dirty again if the next one fails.
     let unflushed: DirtyTable
     /// What a delta holds: its extent list. Nothing is ever taken from it.
     let written: DirtyTable?
 
+    /// What the first pass has to do; after a restart that proves nothing, compare.
+    var firstPass: FirstPass
+    /// Makes durable that the image is shorter now, where a device keeps what lies behind; false where that
+    /// failed. On the clerk.
+    var keepLength: (@Sendable () -> Bool)?
     /// Sends guest writes to the twin; nil before the job has begun, and for a delta.
     var forwarder: Forwarder?
+    /// Which extents may differ after a power cut; nil where that is not kept. Set before the job begins.
+    var intents: IntentLog?
+    /// What the log said when it was opened, before anybody could write; nil where it says nothing.
+    var foundIntents: IntentLog.Found?
     /// Size of the image when it was last given to the twin.
     var knownLength: UInt64
     /// Where the next extent is looked for, in granules.
@@ -37,14 +50,19 @@ final class Member: @unchecked Sendable {
     /// What a verification found to differ and nobody has had copied again; nil where nothing was found.
     var differing: DirtyTable?
 
-    init(_ parts: MemberParts, _ parameters: JobParameters) {
+    init(_ parts: MemberParts, _ parameters: JobParameters, _ tables: MemberTables) {
         (image, path, source, twin) = (parts.image, parts.path, parts.source, parts.twin)
         (knownLength, checkpoint) = (parts.size, parts.checkpoint)
-        let granularity = parameters.granularity
-        table = DirtyTable(granularity: granularity, gauge: image.gate.gauge)
-        unflushed = DirtyTable(granularity: granularity, gauge: WriteGauge())
-        written =
-            parameters.isDelta ? DirtyTable(granularity: granularity, gauge: WriteGauge()) : nil
+        (table, written) = (tables.table, tables.written)
+        isTableWhole = tables.isWhole
+        (kept, firstPass) = (parts.kept, parts.twin.firstPass)
+        unflushed = DirtyTable(granularity: parameters.granularity, gauge: WriteGauge())
+    }
+
+    /// A successor may believe the tables.
+    func settle() {
+        table.settle()
+        written?.settle()
     }
 
     /// Bytes that wait for the copier or are with it.
@@ -71,7 +89,7 @@ extension Member {
     /// - Returns: how many bytes that is.
     func markFirstPass() -> Int {
         if let checkpoint { return mark(checkpoint) }
-        switch twin.firstPass {
+        switch firstPass {
         case .nothing: return 0
         case .everything, .compare: return markAll()
         case .data: return markData()
@@ -150,10 +168,13 @@ extension Member {
         }
         // What a device, or a file that was taken over, had behind the image's old end is not the image's.
         if had > knownLength, size > knownLength {
-            table.markUncounted(ByteRange(knownLength, min(size, had)))
+            markUnasked(ByteRange(knownLength, min(size, had)))
         }
         _ = image.end.mayHaveGrown(to: size, since: cuts, isCertain: true)
+        let isCut = size < knownLength
         knownLength = size
+        // Or else a successor would take what the device has behind the end for the image's.
+        if isCut, twin.isDevice, keepLength?() == false { return }
         let granule = UInt64(table.granularity.bytes)
         table.forgetAll(from: Int((size + granule - 1) / granule))
         atomicMemoryFence(ordering: .sequentiallyConsistent)
@@ -169,7 +190,10 @@ extension Member {
         table.takeLength()
     }
 
-    func endResize() { resizes.add(1, ordering: .sequentiallyConsistent) }
+    func endResize() {
+        table.settleLength()
+        resizes.add(1, ordering: .sequentiallyConsistent)
+    }
 
     /// Closes both sides; nothing of the job is under way on them.
     func close() {

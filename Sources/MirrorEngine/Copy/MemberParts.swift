@@ -11,6 +11,8 @@ struct MemberParts {
     let twin: Twin
     /// What `sync=incremental` starts from.
     let checkpoint: Checkpoint?
+    /// What is kept of it for a restart.
+    let kept: JobRecord.Member
 
     /// - Parameter isAlone: whether the target may name the twin's file itself.
     init(
@@ -26,6 +28,16 @@ struct MemberParts {
         }
         (image, self.path, source) = (opened.image, path, opened.source)
         size = opened.status.size
+        kept = JobRecord.Member(twin, opened)
+    }
+
+    /// A member of a job that comes back; its twin is opened later.
+    init(
+        returning opened: OpenedImage, _ twin: Twin, _ kept: JobRecord.Member,
+        _ checkpoint: Checkpoint?
+    ) {
+        (image, path, source) = (opened.image, opened.path, opened.source)
+        (size, self.twin, self.kept, self.checkpoint) = (opened.status.size, twin, kept, checkpoint)
     }
 
     /// Gives everything back: another member was refused.

@@ -17,6 +17,9 @@ final class BackingLock: Sendable {
         }
     }
 
+    /// Counts a user that has to do without the lock.
+    func goWithout() { state.withLock { $0.users += 1 } }
+
     func drop() {
         state.withLock { state in
             state.users -= 1

@@ -1,7 +1,7 @@
 import MirrorCore
 import MirrorSystem
 import Synchronization
-import SystemPackage
+public import SystemPackage
 
 extension Image {
     public enum Access: Sendable { case reading, writing }
@@ -9,12 +9,34 @@ extension Image {
     /// Counts a handle. The first writer takes the exclusive lock on the file that serves the image.
     ///
     /// - Throws: `.resourceBusy` where another process holds a lock on it.
-    func opened(_ descriptor: FileDescriptor, _ flags: OpenFlags, _ serving: FilePath) throws(Errno)
-    {
-        if flags.writes { try lock.take(serving) }
+    /// - Parameter insists: a guest has the image open since before this process: it is counted without the
+    ///   lock where that cannot be taken.
+    /// - Returns: whether the lock is held where it is wanted.
+    @discardableResult
+    func opened(
+        _ descriptor: FileDescriptor, _ flags: OpenFlags, _ serving: FilePath,
+        insists: Bool = false
+    ) throws(Errno) -> Bool {
+        var isLocked = true
+        do throws(Errno) {
+            if flags.writes { try lock.take(serving) }
+        } catch {
+            guard insists else { throw error }
+            lock.goWithout()
+            isLocked = false
+        }
         state.withLock { if flags.writes { $0.writers += 1 } else { $0.readers += 1 } }
         handles.add(descriptor, flags)
+        return isLocked
     }
+
+    /// An earlier process has seen a flush fail, and the image is open ever since: every flush fails.
+    public func flushFailed(before error: Errno) {
+        flushFailure.store(error.rawValue, ordering: .releasing)
+    }
+
+    /// Counts a reader again that the kernel serves past the daemon since before this process.
+    public func pinAgain() { state.withLock { $0.pins += 1 } }
 
     /// Counts it out, before its descriptor is closed; the last one gives the lock back and forgets a
     /// failed flush.

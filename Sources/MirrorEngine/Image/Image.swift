@@ -29,6 +29,12 @@ public final class Image: Sendable {
     /// How long requests take, for jobs that mind.
     public let timer = RequestTimer()
 
+    /// Changes that wait for their intent to be durable.
+    let intentWaits = IntentWaits()
+
+    /// Flushes of the source that guests asked for.
+    let flushCount = FlushCount()
+
     /// Jobs that wait for a guest's flush.
     let flushWatches = FlushWatches()
 

@@ -54,6 +54,9 @@ struct EndOfFile: ~Copyable, Sendable {
         }
     }
 
+    /// Before the file's size is set: the end of what may be cut off, but for changes that begin from here on.
+    var farthest: UInt64 { reach.load(ordering: .sequentiallyConsistent) }
+
     /// After the file's size was set, and before that is marked.
     ///
     /// - Returns: the end of what may have been cut off from a twin.

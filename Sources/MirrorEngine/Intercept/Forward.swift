@@ -28,6 +28,8 @@ public final class Forward: Sendable {
     private struct State {
         /// The source's write, and each job's part.
         var pending = 1
+        /// Of the note for the next worker: from before anything is written until all is marked.
+        var slot: Int?
         var outcome: Image.Outcome?
         var handler: (@Sendable (Image.Outcome) -> Void)?
         var isDone = false
@@ -61,9 +63,13 @@ public final class Forward: Sendable {
     }
 
     private func run() {
+        let slot = image.trackers.beginChange(range)
         let cuts = image.end.begin()
         let parts = makeParts(cuts)
-        state.withLock { $0.pending += parts.count }
+        state.withLock { state in
+            state.slot = slot
+            state.pending += parts.count
+        }
         for part in parts { part.send(data, at: range.lowerBound) { self.finishedOne() } }
         let outcome = image.writeSource(
             data.bytes, at: range.lowerBound, through: descriptor)
@@ -114,6 +120,7 @@ public final class Forward: Sendable {
             return state.pending == 0
         }
         guard isLast else { return }
+        image.trackers.endChange(state.withLock { $0.slot })
         for go in image.order.end(range) { go() }
         image.gate.leave(range)
         let (outcome, handler) = state.withLock { state in

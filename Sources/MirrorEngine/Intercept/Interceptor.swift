@@ -6,10 +6,11 @@ public import SystemPackage
 /// The shim: every change of an image's bytes goes through here, and nowhere else.
 ///
 /// 1. `gate.enter`: counted as under way, or parked while a job cuts.
-/// 2. (write-intent: a later issue)
+/// 2. its intent is durable (R11), or it leaves the gate and is parked until that is so; and it is noted as under
+///    way, for the worker that comes after this one (`TrackerList.beginChange`)
 /// 3. the source is changed, whatever comes of it
 /// 4. every granule that the change may have touched is marked, also when it failed (R1, R4)
-/// 5. `gate.leave`; the copiers that slept are woken; only then the caller replies.
+/// 5. the note is taken back, `gate.leave`; the copiers that slept are woken; only then the caller replies.
 ///
 /// A write that a job forwards goes the same way, with its twin beside the source (`Forward`).
 extension Image {
@@ -37,11 +38,13 @@ extension Image {
             gate.leave(range)
             return writeBounded(data, at: offset, limit, through: descriptor)
         }
+        guard isIntended(range) else { return leaveForIntent(range) }
         if trackers.forwards {
             let forward = Forward(self, data, range, descriptor)
             forward.begin()
             return .forwarded(forward)
         }
+        let slot = trackers.beginChange(range)
         let cuts = end.begin()
         let outcome = writeSource(data, at: offset, through: descriptor)
         if case .done(let count) = outcome { end.reached(offset + UInt64(count)) }
@@ -51,6 +54,7 @@ extension Image {
         } else {
             markGrowth(to: range.upperBound, since: cuts, isCertain: false)
         }
+        trackers.endChange(slot)
         gate.leave(range)
         return outcome
     }
@@ -80,6 +84,12 @@ extension Image {
             gate.leave(everything)
             return truncateBounded(to: size, limit)
         }
+        // No change that begins after this look can raise the reach past extents that are not intended, and
+        // none is cleared while the gauge is entered everywhere.
+        guard isIntended(ByteRange(size, max(size, end.farthest))) else {
+            return leaveForIntent(everything)
+        }
+        let slot = trackers.beginChange(ByteRange(size, max(size, end.farthest)), isCut: true)
         let outcome: Outcome
         do throws(Errno) {
             try descriptor.setSize(size)
@@ -90,6 +100,7 @@ extension Image {
         let reach = end.cut()
         if size < reach { mark(ByteRange(size, reach)) }
         markLength()
+        trackers.endChange(slot)
         gate.leave(everything)
         return outcome
     }
@@ -106,6 +117,10 @@ extension Image {
             gate.leave(range)
             return allocateBounded(mode, at: offset, limit, through: descriptor)
         }
+        // Plain allocation changes no byte below the end of the file, and past it both read as zero.
+        let changesBytes = mode.contains(.punchHole) || mode.contains(.zeroRange)
+        guard !changesBytes || isIntended(range) else { return leaveForIntent(range) }
+        let slot = trackers.beginChange(range)
         let cuts = end.begin()
         let outcome: Outcome
         do throws(Errno) {
@@ -115,8 +130,7 @@ extension Image {
             outcome = .failed(error)
         }
         if case .done = outcome { end.reached(range.upperBound) }
-        // Plain allocation changes no byte below the end of the file.
-        if mode.contains(.punchHole) || mode.contains(.zeroRange) { mark(range) }
+        if changesBytes { mark(range) }
         if !mode.contains(.keepSize) {
             if case .done = outcome {
                 markGrowth(to: range.upperBound, since: cuts, isCertain: true)
@@ -124,12 +138,21 @@ extension Image {
                 markGrowth(to: range.upperBound, since: cuts, isCertain: false)
             }
         }
+        trackers.endChange(slot)
         gate.leave(range)
         return outcome
     }
 
-    /// Runs `retry` when the hold that answered `.held` is over; at once where it is already.
-    public func whenLifted(_ retry: @escaping @Sendable () -> Void) { gate.park(retry) }
+    /// Runs `retry` when what answered `.held` is over, a hold or the wait for an intent; at once where it is
+    /// already.
+    public func whenLifted(_ retry: @escaping @Sendable () -> Void) {
+        if !intentWaits.park(retry) { gate.park(retry) }
+    }
+
+    private func leaveForIntent(_ range: ByteRange) -> Outcome {
+        gate.leave(range)
+        return .held
+    }
 
     /// Makes the source durable. A failure sticks until the last handle is closed: filesystems report
     /// it once and then pretend. Twins follow where `flushesTwins` says so. Corresponds to `fsync(2)` and
@@ -139,6 +162,7 @@ extension Image {
         if earlier != 0 { throw Errno(rawValue: earlier) }
         let started = timer.start()
         let movesThen = moves.load(ordering: .sequentiallyConsistent)
+        let number = flushCount.begin()
         do throws(Errno) {
             try descriptor.synchronize(dataOnly: dataOnly)
             timer.stop(started, .flush)
@@ -150,6 +174,7 @@ extension Image {
             flushFailure.store(error.rawValue, ordering: .releasing)
             throw error
         }
+        flushCount.succeeded(number)
         flushWatches.flushed()
     }
 }

@@ -8,12 +8,16 @@ final class Tracker: Sendable {
     let wake: @Sendable () -> Void
     /// Sends writes to the twin; nil where nothing ever does.
     let forwarder: Forwarder?
+    /// Which extents may differ after a power cut; nil where that is not kept.
+    let intents: IntentLog?
 
     init(
-        table: DirtyTable, forwarder: Forwarder? = nil, wake: @escaping @Sendable () -> Void
+        table: DirtyTable, forwarder: Forwarder? = nil, intents: IntentLog? = nil,
+        wake: @escaping @Sendable () -> Void
     ) {
         self.table = table
         self.forwarder = forwarder
+        self.intents = intents
         self.wake = wake
     }
 }
@@ -29,6 +33,10 @@ final class TrackerList: Sendable {
     private nonisolated(unsafe) var trackers: UnsafeMutableBufferPointer<Unmanaged<Tracker>> =
         .init(
             start: nil, count: 0)
+
+    /// Whether a table outlives the process. Replaced together with the buffer.
+    private nonisolated(unsafe) var isKept = false
+    private let slots = SlotNumbers()
 
     deinit { replace(with: []) }
 
@@ -49,12 +57,23 @@ final class TrackerList: Sendable {
         trackers.deallocate()
         trackers = .allocate(capacity: new.count)
         _ = trackers.initialize(from: new.map { Unmanaged.passRetained($0) })
+        isKept = new.contains { $0.table.isKept }
     }
 
     /// Only between the gate's `enter` and `leave`.
     @inline(__always)
     func withEach(_ body: (Tracker) -> Void) {
         for tracker in trackers { tracker._withUnsafeGuaranteedRef { body($0) } }
+    }
+
+    /// Whether every log says durably that `range` may differ. Only between the gate's `enter` and `leave`.
+    @inline(__always)
+    func areIntended(_ range: ByteRange) -> Bool {
+        for tracker in trackers {
+            let isIntended = tracker._withUnsafeGuaranteedRef { $0.intents?.admits(range) ?? true }
+            if !isIntended { return false }
+        }
+        return true
     }
 
     /// Whether any job wants writes sent to its twin. Only between the gate's `enter` and `leave`.
@@ -65,6 +84,29 @@ final class TrackerList: Sendable {
             if isOn { return true }
         }
         return false
+    }
+
+    /// Before the source is changed: a worker that finds this one dead in between takes `range` for dirty (R4). Only
+    /// between the gate's `enter` and `leave`, as `endChange`.
+    ///
+    /// - Returns: what `endChange` wants.
+    @inline(__always)
+    func beginChange(_ range: ByteRange, isCut: Bool = false) -> Int? {
+        isKept ? noteChange(range, isCut) : nil
+    }
+
+    private func noteChange(_ range: ByteRange, _ isCut: Bool) -> Int? {
+        let slot = slots.take(near: range.lowerBound)
+        withEach { $0.table.beginChange(range, isCut: isCut, slot: slot) }
+        return slot
+    }
+
+    /// After the change is marked.
+    @inline(__always)
+    func endChange(_ slot: Int?) {
+        guard isKept else { return }
+        withEach { $0.table.endChange(slot: slot) }
+        if let slot { slots.giveBack(slot) }
     }
 
     private var all: [Tracker] { trackers.map { $0.takeUnretainedValue() } }

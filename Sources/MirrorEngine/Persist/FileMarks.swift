@@ -31,7 +31,9 @@ struct FileMarks {
 }
 
 extension Serving {
-    private static let marks = [SupersededMark.attribute, SupersededMark.servingAttribute].map {
+    private static let marks = [
+        SupersededMark.attribute, SupersededMark.servingAttribute, VoidMark.attribute,
+    ].map {
         Array($0.utf8)
     }
 

@@ -18,14 +18,17 @@ extension DirtyTable {
     ///
     /// A new one is believed by a successor once `settle` was called: when all is marked that has to be at first.
     /// Where there is no memory for it, it ends with the process.
+    ///
+    /// - Parameter owner: whose marks these are: another's are not inherited. The image's inode number, say.
     static func kept(
         _ name: String, granularity: Granularity, gauge: WriteGauge, keeper: any Keeper,
-        log: Logger
+        log: Logger, owner: UInt64 = 0
     ) -> (table: DirtyTable, origin: Origin) {
         var origin = Origin.new
         if let file = keeper.inherited(name) {
             if let memory = try? SharedMemory(adopting: file),
-                let table = DirtyTable(recovering: TableMemory(memory), gauge: gauge),
+                let table = DirtyTable(
+                    recovering: TableMemory(memory), gauge: gauge, owner: owner),
                 table.granularity == granularity
             {
                 return (table, .inherited)
@@ -36,7 +39,8 @@ extension DirtyTable {
         do throws(Errno) {
             let memory = try SharedMemory(count: TableMemory.size(granularity: granularity))
             let table = DirtyTable(
-                granularity: granularity, gauge: gauge, memory: TableMemory(memory))
+                granularity: granularity, gauge: gauge, memory: TableMemory(memory),
+                owner: owner)
             keeper.keep(memory.descriptor, as: name)
             return (table, origin)
         } catch {

@@ -9,15 +9,19 @@ public final class EventLog: Sendable {
     static let capacity = 1000
 
     /// Protects the lines and the handlers. Nothing is called under it.
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     private struct State {
-        var newest: UInt64 = 0
+        var newest: UInt64
         var lines: [[UInt8]] = []
         var handlers: [@Sendable () -> Void] = []
     }
 
-    init() {}
+    /// - Parameter generation: how many workers served the mount before. Numbers begin at that times 2³², so
+    ///   that they do not go back when a worker takes over.
+    init(generation: Int = 0) {
+        state = Mutex(State(newest: UInt64(generation) << 32))
+    }
 
     /// Sequence number of the newest event; 0 before the first.
     public var newest: UInt64 { state.withLock { $0.newest } }
@@ -51,6 +55,8 @@ public final class EventLog: Sendable {
         case hookFailed
         /// A verification is over.
         case verified
+        /// The job came back after a restart; `action` says how, as `resumed` in the status.
+        case resumed
 
         var word: String {
             switch self {
@@ -62,16 +68,20 @@ public final class EventLog: Sendable {
             case .fellBack: "TWINFS_FELL_BACK"
             case .hookFailed: "TWINFS_HOOK_FAILED"
             case .verified: "TWINFS_VERIFY_COMPLETED"
+            case .resumed: "TWINFS_JOB_RESUMED"
             }
         }
     }
 
     func append(_ name: Name, _ job: JobReport) {
+        append { Event($0, $1, name, job).line }
+    }
+
+    func append(_ line: (_ number: UInt64, _ time: (seconds: Int, microseconds: Int)) -> [UInt8]) {
         let time = WallClock.now
         let handlers = state.withLock { state in
             state.newest += 1
-            let event = Event(state.newest, time, name, job)
-            state.lines.append(event.line)
+            state.lines.append(line(state.newest, time))
             if state.lines.count > Self.capacity { state.lines.removeFirst(Self.capacity / 4) }
             return state.handlers
         }
@@ -81,7 +91,7 @@ public final class EventLog: Sendable {
 
 /// One line of the log, in QMP's shape.
 private struct Event: Encodable {
-    struct Timestamp: Encodable { let seconds, microseconds: Int }
+    typealias Timestamp = EventTime
 
     struct Data: Encodable {
         /// The job, by the key that QEMU has in this event; one of the two.
@@ -129,6 +139,10 @@ private struct Event: Encodable {
                 operation: nil, action: nil, error: job.verifyError,
                 verifiedBytes: job.verifiedBytes, mismatchedBytes: job.mismatchedBytes,
                 repairedBytes: job.repairedBytes, unverifiedBytes: job.unverifiedBytes)
+        case .resumed:
+            data = Data(
+                device: job.id, type: "mirror", len: job.len, offset: job.offset, speed: job.speed,
+                status: job.status, operation: nil, action: job.resumed, error: job.error)
         case .ready, .completed, .cancelled, .fellBack, .hookFailed:
             data = Data(
                 device: job.id, type: "mirror", len: job.len, offset: job.offset, speed: job.speed,

@@ -51,8 +51,8 @@ extension Engine {
     /// Below `jobs/` stands a directory for each component of a job's id, and in the last one its files.
     private func jobEntries(_ prefix: [[UInt8]]) -> [MirrorEntry] {
         var entries: [MirrorEntry] = []
-        for job in jobs.all {
-            let components = job.id.split(separator: UInt8(ascii: "/")).map(Array.init)
+        for (id, isLive) in jobs.all.map({ ($0.id, true) }) + jobs.ended.map({ ($0.id, false) }) {
+            let components = id.split(separator: UInt8(ascii: "/")).map(Array.init)
             guard components.starts(with: prefix) else { continue }
             if components.count > prefix.count {
                 let name = components[prefix.count]
@@ -60,8 +60,8 @@ extension Engine {
                     entries.append((name, .jobs(prefix + [name])))
                 }
             } else {
-                entries.append((Array("status.json".utf8), .jobStatus(id: job.id)))
-                entries.append((Array("dirty".utf8), .jobDirty(id: job.id)))
+                entries.append((Array("status.json".utf8), .jobStatus(id: id)))
+                if isLive { entries.append((Array("dirty".utf8), .jobDirty(id: id))) }
             }
         }
         return entries
@@ -74,7 +74,10 @@ extension Engine {
         case .status: Array(StatusText.render(report()).utf8)
         case .statusJSON: JSON.bytes(report(), isPretty: true) + [UInt8(ascii: "\n")]
         case .metrics: Array(Metrics.render(report()).utf8)
-        case .jobStatus(let id): jobContent(id) { JSON.bytes($0.report(), isPretty: true) }
+        case .jobStatus(let id):
+            (jobs.exactly(id)?.report() ?? jobs.ended(id)?.report).map {
+                JSON.bytes($0, isPretty: true) + [UInt8(ascii: "\n")]
+            } ?? []
         case .jobDirty(let id): jobContent(id) { JSON.bytes(ExtentList($0)) }
         case .checkpoint(let image, let name): checkpointContent(image, name)
         case .events, .control, .root, .jobs, .checkpoints: []

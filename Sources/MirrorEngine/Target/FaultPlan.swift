@@ -5,7 +5,7 @@ import SystemPackage
 /// Lets chosen calls on a target fail, for tests: the Nth call, once or from then on. No target has one
 /// outside of them.
 final class FaultPlan: Sendable {
-    enum Call: Sendable { case read, write, zero, setSize, flush, publish }
+    enum Call: Sendable { case open, read, write, zero, setSize, flush, publish }
 
     let error: Errno
     private let only: Call?

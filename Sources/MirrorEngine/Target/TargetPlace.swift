@@ -97,6 +97,16 @@ struct TargetPlace {
         return shown(path)
     }
 
+    /// Whether its size is fixed.
+    var isDevice: Bool {
+        if case .file = kind { false } else { true }
+    }
+
+    /// Where a job that comes back had its twin.
+    init(returning kind: Kind, at path: FilePath, served: ServedFiles?) {
+        self.init(kind: kind, path: path, missingDirectories: [], served: served)
+    }
+
     /// An image's own file, which is where it is.
     init(home path: FilePath) { self.init(kind: .file, path: path, missingDirectories: []) }
 

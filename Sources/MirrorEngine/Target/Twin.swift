@@ -7,23 +7,47 @@ import SystemPackage
 /// clerks make them.
 ///
 /// A file is `NAME.partial` until it was in sync once; how else it may begin, and what the first pass then
-/// has to do, stands in `TwinBeginning`.
-final class Twin: Sendable {
+/// has to do, stands in `TwinBeginning`. The twin of a job that comes back after a restart is opened later
+/// (`reopen`): until then only its place is known, and nothing may be read or written.
+///
+/// `@unchecked Sendable`: `parts` is set once, on the job's queue, and everybody who uses it was started from there
+/// afterwards.
+final class Twin: @unchecked Sendable {
     /// What the twin is worth (design, section 10), as its `user.twinfs.state` attribute says it.
     enum State: String { case inconsistent, partial, consistent }
 
     let place: TargetPlace
     /// What the job has to copy before source and twin can agree.
     let firstPass: FirstPass
-    private let store: any TwinStore
-    /// Nil for a target that is no file.
-    private let file: TwinFile?
+    /// Nil while the twin is not open.
+    private var parts: Parts?
     let unmap: Bool
-    private let ragged: RaggedBlocks
+    private let hasHoles: Bool
+    /// The name under which it was being written, where it is not open.
+    private let returningPath: FilePath?
+    private let granularity: Granularity
     /// Called once everything is closed.
     private let released: @Sendable () -> Void
     /// Which calls a test lets fail; nil outside of tests.
     private let faults: FaultPlan?
+
+    /// An open target.
+    struct Parts: Sendable {
+        let store: any TwinStore
+        /// Nil for a target that is no file.
+        let file: TwinFile?
+        let ragged: RaggedBlocks
+
+        /// Gives the target back: descriptors, locks.
+        func close() {
+            file?.close()
+            store.close()
+        }
+    }
+
+    private var store: any TwinStore { parts!.store }
+    var file: TwinFile? { parts?.file }
+    private var ragged: RaggedBlocks { parts!.ragged }
 
     /// Makes or opens the target, locks it, and sets its size. Leaves things as they were where it fails.
     ///
@@ -41,28 +65,63 @@ final class Twin: Sendable {
         self.place = place
         self.faults = faults
         unmap = parameters.unmap
+        granularity = parameters.granularity
         released = {}
+        returningPath = nil
         let beginning = try TwinBeginning(parameters)
+        hasHoles = unmap && !beginning.isDelta
+        let (store, file): (any TwinStore, TwinFile?)
         let holdsOldBytes: Bool
         switch place.kind {
         case .file:
             let request = TwinRequest(
                 place: place, image: image, imagePath: imagePath, beginning: beginning,
                 source: source, checkpoint: checkpoint, targetIsZero: targetIsZero)
-            let file = try TwinFile(request)
-            (self.file, store) = (file, FileStore(file.descriptor))
-            holdsOldBytes = file.holdsOldBytes
+            let made = try TwinFile(request)
+            (file, store) = (made, FileStore(made.descriptor))
+            holdsOldBytes = made.holdsOldBytes
         case .device, .export:
             try beginning.refuseWithoutFile(place.name)
-            let store = try Self.open(place, image, opener)
-            (file, self.store) = (nil, store)
+            (file, store) = (nil, try Self.open(place, image.size, opener))
             holdsOldBytes = !(try Self.isZero(store, image, place, targetIsZero))
         }
-        ragged = RaggedBlocks(
-            block: store.blockSize, granularity: parameters.granularity,
-            matters: unmap && !beginning.isDelta && store.capacity == nil)
         firstPass = beginning.firstPass(holdsOldBytes: holdsOldBytes, unmap: unmap)
+        parts = parts(store, file)
     }
+
+    /// The twin of a job that comes back; `reopen` opens it.
+    init(
+        returning place: TargetPlace, named workingPath: FilePath, _ parameters: JobParameters,
+        _ firstPass: FirstPass, faults: FaultPlan?
+    ) {
+        self.place = place
+        returningPath = workingPath
+        self.firstPass = firstPass
+        self.faults = faults
+        (unmap, granularity) = (parameters.unmap, parameters.granularity)
+        hasHoles = parameters.unmap && !parameters.isDelta
+        released = {}
+    }
+
+    /// What belongs to an open target.
+    func parts(_ store: any TwinStore, _ file: TwinFile?) -> Parts {
+        let ragged = RaggedBlocks(
+            block: store.blockSize, granularity: granularity,
+            matters: hasHoles && store.capacity == nil)
+        return Parts(store: store, file: file, ragged: ragged)
+    }
+
+    /// On the job's queue, before anybody reads or writes the twin.
+    func reopen(_ parts: Parts) { self.parts = parts }
+
+    /// Whether it is an image's own file, which a switch-over left behind.
+    var isHome: Bool { file?.isHome ?? false }
+
+    /// When it was cut, as its attribute says: seconds since 1970.
+    var cutTime: Int? { file?.descriptor.attribute("user.twinfs.cut").flatMap { Int($0) } }
+
+    /// Whether it is open.
+    var isOpen: Bool { parts != nil }
 
     /// A file that was an image until the guest was switched to its twin, and is to become equal again:
     /// written in place, never renamed, its owner and mode left alone. It has no state attribute while it
@@ -81,16 +140,17 @@ final class Twin: Sendable {
         self.firstPass = firstPass
         self.faults = faults
         self.released = released
-        unmap = parameters.unmap
+        returningPath = nil
+        (unmap, granularity) = (parameters.unmap, parameters.granularity)
+        hasHoles = unmap
         let file = TwinFile(home: descriptor, path)
-        (self.file, store) = (file, FileStore(descriptor))
-        ragged = RaggedBlocks(
-            block: store.blockSize, granularity: parameters.granularity, matters: unmap)
+        parts = parts(FileStore(descriptor), file)
         file.annotate(.inconsistent, [])
     }
 
-    private static func open(
-        _ place: TargetPlace, _ image: FileStatus, _ opener: TwinStoreOpener?
+    /// The store of a target that is no file, for an image of `size` bytes.
+    static func open(
+        _ place: TargetPlace, _ size: UInt64, _ opener: TwinStoreOpener?
     ) throws(CommandError) -> any TwinStore {
         guard case .export(let uri) = place.kind else { return try device(place) }
         guard let opener else {
@@ -98,11 +158,11 @@ final class Twin: Sendable {
                 .notSupported, "target \(place.name): no NBD client is built in; name a path")
         }
         let store = try opener(uri)
-        if let capacity = store.capacity, capacity < image.size {
+        if let capacity = store.capacity, capacity < size {
             store.close()
             throw CommandError(
                 .targetTooSmall,
-                "target \(place.name): the export has \(capacity) bytes, the image has \(image.size);"
+                "target \(place.name): the export has \(capacity) bytes, the image has \(size);"
                     + " name one that is at least as large")
         }
         return store
@@ -141,29 +201,30 @@ final class Twin: Sendable {
 
     /// Gives the target back: descriptors, locks. Nothing else may be called afterwards.
     func close() {
-        file?.close()
-        store.close()
+        parts?.close()
         released()
     }
 
     /// Takes back what was done to make or take over the target, and closes it: its job does not begin.
     func discard() {
-        if let file { file.discard() } else { store.close() }
+        if let file { file.discard() } else { parts?.store.close() }
         released()
     }
 
     /// The file or device, open and locked; nil for a target on another machine.
-    var descriptor: FileDescriptor? { store.local }
+    var descriptor: FileDescriptor? { parts?.store.local }
 
     /// The name under which it is being written.
-    var workingPath: FilePath { file?.workingPath ?? place.path }
+    var workingPath: FilePath { file?.workingPath ?? returningPath ?? place.path }
 
     /// The same, as it may stand in a message.
-    var workingName: String { file.map { shown($0.workingPath) } ?? place.name }
+    var workingName: String {
+        (file?.workingPath ?? returningPath).map { shown($0) } ?? place.name
+    }
 
     /// Whether the target is of fixed size (a block device, an export): what lies behind the image's end keeps its
     /// bytes, so whatever the image grows over has to be written.
-    var isDevice: Bool { store.capacity != nil }
+    var isDevice: Bool { parts.map { $0.store.capacity != nil } ?? place.isDevice }
 
     /// What zero runs have to fill to become holes, and what they are looked for in: `ZeroScan`'s block.
     var zeroBlock: Int { min(store.blockSize, ZeroScan.block) }
@@ -276,6 +337,9 @@ extension Twin {
     func annotate(_ state: State, _ more: [(name: String, value: String)] = []) {
         file?.annotate(state, more)
     }
+
+    /// Says durably which job writes the twin, so that a later one that comes back knows its own.
+    func stamp(_ stamp: JobStamp) throws(Errno) { try file?.stamp(stamp) }
 
     /// The file serves as an image from here on: it is nobody's twin.
     func removeAnnotations() { file?.removeAnnotations() }

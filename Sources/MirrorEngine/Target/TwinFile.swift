@@ -16,6 +16,8 @@ final class TwinFile: Sendable {
     let holdsOldBytes: Bool
     /// Its directory, for renaming and for making names durable; nil where the name is not ours to change.
     private let directory: FileDescriptor?
+    /// Whether somebody else named it.
+    var isHome: Bool { directory == nil }
     /// The file that has the final name and gives way at the first publication: open, and so locked, until
     /// then. The lock protects the variable alone.
     private let replaced: Mutex<FileDescriptor?>
@@ -47,6 +49,20 @@ final class TwinFile: Sendable {
         holdsOldBytes = true
         directory = nil
         replaced = Mutex(nil)
+        changes = TwinChanges()
+    }
+
+    /// The twin of a job that comes back, open and locked, under its working or its final name.
+    ///
+    /// - Parameter replaced: the old file that has the final name and is to give way; locked.
+    init(
+        returning descriptor: FileDescriptor, in directory: FileDescriptor, _ finalPath: FilePath,
+        _ workingPath: FilePath, replaced: FileDescriptor?
+    ) {
+        (self.finalPath, self.workingPath) = (finalPath, workingPath)
+        (self.descriptor, self.directory) = (descriptor, directory)
+        holdsOldBytes = true
+        self.replaced = Mutex(replaced)
         changes = TwinChanges()
     }
 
@@ -129,6 +145,18 @@ extension TwinFile {
     static let image = "user.twinfs.image"
     /// Ids of the checkpoints of the image that existed at the cut.
     static let checkpoints = "user.twinfs.checkpoints"
+    /// Which job writes it (`JobStamp`).
+    static let job = "user.twinfs.job"
+
+    /// Durable when this returns. Filesystems without attributes keep none.
+    func stamp(_ stamp: JobStamp) throws(Errno) {
+        do throws(Errno) {
+            try descriptor.setAttribute(Self.job, stamp.text)
+        } catch .notSupported {
+            return
+        }
+        try descriptor.synchronize()
+    }
 
     /// Says what the twin is worth. Filesystems without attributes keep no state.
     func annotate(_ state: Twin.State, _ more: [(name: String, value: String)]) {
@@ -139,7 +167,7 @@ extension TwinFile {
 
     /// Takes away what makes the file a twin: it serves as an image from here on.
     func removeAnnotations() {
-        let names = [Self.state, Self.image, Self.checkpoints]
+        let names = [Self.state, Self.image, Self.checkpoints, Self.job]
         for name in names + ["user.twinfs.cut", "user.twinfs.generation"] {
             try? descriptor.removeAttribute(name)
         }

@@ -2,8 +2,8 @@ import MirrorSystem
 import Synchronization
 import SystemPackage
 
-/// What the kernel's file handles stand for. A handle is an index, so that it can mean the same to a
-/// restarted worker.
+/// What the kernel's file handles stand for. Every handle has a record in kept memory, so that it means the
+/// same to a successor; the low bits of its number are its place in the table.
 ///
 /// `with` takes no lock and no reference: the kernel names a handle only after OPEN was answered and
 /// before it sends RELEASE, and waits with RELEASE for every request that uses the handle.
@@ -11,54 +11,77 @@ import SystemPackage
 /// `@unchecked Sendable`: a slot is written under `free`'s lock before the handle is told, and cleared
 /// after its last use.
 final class HandleTable<Value: AnyObject & Sendable>: @unchecked Sendable {
-    /// Address space for 8 MiB of slots; pages are only used where handles are. An open past it fails
-    /// with ENFILE, but the limit of descriptors comes long before.
-    private static var capacity: Int { 1 << 20 }
+    let records: HandleRecords
+    /// Pages are only used where handles are.
+    private let memory: PageMemory
+    /// Protects the choice of slots. No call out under it.
+    private let free: Mutex<FreeSlots>
 
-    fileprivate struct Free {
-        var indices: [Int] = []
-        var next = 0
+    init(_ records: HandleRecords) {
+        self.records = records
+        memory = PageMemory(count: records.capacity * MemoryLayout<UInt>.size)
+        let used = Set(records.all.map { HandleRecords.place($0.number) })
+        free = Mutex(
+            FreeSlots(capacity: records.capacity, high: records.usedCount, used: used))
     }
-
-    private let memory = PageMemory(count: HandleTable.capacity * MemoryLayout<UInt>.size)
-    /// Protects the choice of slots. Nothing is called under it.
-    private let free = Mutex(Free())
 
     @inline(__always)
     private var slots: UnsafeMutablePointer<Unmanaged<Value>?> {
         memory.bytes.baseAddress!.assumingMemoryBound(to: Unmanaged<Value>?.self)
     }
 
+    /// A handle for `value`, with its record. `entry` is told the number before the record is valid.
+    ///
     /// - Throws: `.tooManyOpenFilesInSystem` where every slot is taken.
-    func insert(_ value: Value) throws(Errno) -> UInt64 {
-        let index = free.withLock { free -> Int? in
-            guard let index = free.take(below: Self.capacity) else { return nil }
-            slots[index] = Unmanaged.passRetained(value)
-            return index
-        }
-        guard let index else { throw .tooManyOpenFilesInSystem }
-        return UInt64(index)
+    func insert(
+        _ value: Value, node: UInt64, flags: Int32 = 0, backing: Int32 = 0, _ entry: JournalEntry?
+    ) throws(Errno) -> UInt64 {
+        guard let place = free.withLock({ $0.take() }) else { throw .tooManyOpenFilesInSystem }
+        let handle = records.newNumber(at: place)
+        entry?.note(handle: handle)
+        free.withLock { _ in slots[place] = Unmanaged.passRetained(value) }
+        records.write(
+            HandleRecords.Entry(number: handle, node: node, flags: flags, backing: backing))
+        return handle
     }
 
-    /// Runs `body` with what the handle stands for. Traps on a handle that was never given out.
+    /// Gives a predecessor's handle its meaning again.
+    func restore(_ handle: UInt64, _ value: Value) {
+        free.withLock { _ in
+            slots[HandleRecords.place(handle)] = Unmanaged.passRetained(value)
+        }
+    }
+
+    /// Whether the handle stands for something: a predecessor's may have been lost.
+    @inline(__always)
+    func holds(_ handle: UInt64) -> Bool { slots[HandleRecords.place(handle)] != nil }
+
+    /// Runs `body` with what the handle stands for. Traps where it does not hold.
     @inline(__always)
     func with<Result, Failure: Error>(
         _ handle: UInt64, _ body: (Value) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        precondition(handle < UInt64(Self.capacity))
-        let result = slots[Int(handle)]!._withUnsafeGuaranteedRef { value in
+        let result = slots[HandleRecords.place(handle)]!._withUnsafeGuaranteedRef { value in
             Swift.Result { () throws(Failure) in try body(value) }
         }
         return try result.get()
     }
 
-    /// Takes the handle back.
-    func remove(_ handle: UInt64) -> Value {
+    /// - Throws: `.staleNFSFileHandle` where the file of a predecessor's handle was not found again.
+    func value(_ handle: UInt64) throws(Errno) -> Value {
+        guard holds(handle) else { throw .staleNFSFileHandle }
+        return with(handle) { $0 }
+    }
+
+    /// Takes the handle back; nil where it is not open, or lost.
+    func remove(_ handle: UInt64) -> Value? {
         free.withLock { free in
-            let index = Int(handle)
-            let value = slots[index]!.takeRetainedValue()
-            slots[index] = nil
-            free.indices.append(index)
+            guard records.isValid(handle) else { return nil }
+            records.clear(handle)
+            let place = HandleRecords.place(handle)
+            let value = slots[place]?.takeRetainedValue()
+            slots[place] = nil
+            free.give(place)
             return value
         }
     }
@@ -66,16 +89,7 @@ final class HandleTable<Value: AnyObject & Sendable>: @unchecked Sendable {
     /// Everything that is open now.
     var all: [Value] {
         free.withLock { free in
-            (0..<free.next).compactMap { slots[$0]?.takeUnretainedValue() }
+            (0..<free.high).compactMap { slots[$0]?.takeUnretainedValue() }
         }
-    }
-}
-
-extension HandleTable.Free {
-    fileprivate mutating func take(below capacity: Int) -> Int? {
-        if let index = indices.popLast() { return index }
-        guard next < capacity else { return nil }
-        defer { next += 1 }
-        return next
     }
 }

@@ -9,7 +9,7 @@ final class EventView: Sendable {
 
     fileprivate struct State {
         /// Offset in the file of the first byte that is kept.
-        var base = 0
+        var base: Int
         var bytes: [UInt8] = []
         /// Sequence number of the newest event in `bytes`.
         var newest: UInt64 = 0
@@ -17,10 +17,15 @@ final class EventView: Sendable {
 
     private let log: EventLog
     /// Nothing is called under it.
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
-    init(_ log: EventLog) {
+    /// Offset of the first byte that this worker knows; what was before it is a predecessor's.
+    let start: Int
+
+    init(_ log: EventLog, start: Int) {
         self.log = log
+        self.start = start
+        state = Mutex(State(base: start))
         refresh()
     }
 

@@ -15,6 +15,8 @@ enum MirrorNumber {
 final class MirrorNode: Sendable {
     let id: UInt64
     let file: MirrorFile
+    /// Within `.mirror`: names with slashes between them; empty for its root.
+    let path: [UInt8]
     /// What the file contains; fixed from the look-up on (R9), so that its size and its bytes agree.
     /// Empty for directories, for `control` and for `events`.
     let content: [UInt8]
@@ -22,10 +24,14 @@ final class MirrorNode: Sendable {
     let events: EventView?
     private let made: FileAttributes
 
-    init(_ id: UInt64, _ file: MirrorFile, _ engine: Engine, _ identity: MountIdentity) {
+    init(
+        _ id: UInt64, _ file: MirrorFile, _ path: [UInt8], _ engine: Engine,
+        _ identity: MountIdentity, eventsFrom start: Int = 0
+    ) {
         self.id = id
+        self.path = path
         self.file = file
-        events = file == .events ? EventView(engine.events) : nil
+        events = file == .events ? EventView(engine.events, start: start) : nil
         let isWhole = !file.isDirectory && file != .control && file != .events
         content = isWhole ? engine.content(of: file) : []
         made = file.attributes(identity, controlGroup: engine.configuration.controlGroup)

@@ -9,16 +9,28 @@ import SystemPackage
 /// and `control`, whose content belongs to the handle, keep theirs while the kernel knows it.
 final class MirrorTable: Sendable {
     fileprivate struct State {
-        var nodes: [UInt64: (node: MirrorNode, lookups: UInt64)] = [:]
+        var nodes: [UInt64: (node: MirrorNode, lookups: UInt64, slot: Int?)] = [:]
         var lasting: [MirrorFile: UInt64] = [:]
-        var next = MirrorNumber.first
+        var free: FreeSlots
+        /// Their records; as name they have the path within `.mirror`.
+        let kept: NodeRecords
     }
 
     private let engine: Engine
     /// Leaf lock: nothing is called under it.
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
-    init(_ engine: Engine) { self.engine = engine }
+    /// The newest number that was given out, kept, so that no successor gives it again.
+    private let last: KeptWord
+
+    init(_ engine: Engine, _ kept: NodeRecords, _ last: KeptWord) {
+        self.engine = engine
+        let used = Set(kept.all.map(\.slot))
+        let free = FreeSlots(capacity: kept.capacity, high: kept.usedCount, used: used)
+        state = Mutex(State(free: free, kept: kept))
+        self.last = last
+        if last.value == 0 { last.set(MirrorNumber.first) }
+    }
 
     static let name = Array(".mirror".utf8)
 
@@ -48,19 +60,40 @@ final class MirrorTable: Sendable {
     func lookUp(
         _ name: [UInt8], in parent: UInt64?, _ identity: MountIdentity
     ) throws(Errno) -> MirrorNode {
-        guard let parent else { return remember(.root, identity) }
-        guard let file = engine.lookUp(name, in: try node(parent).file) else {
+        guard let parent else { return remember(.root, [], identity) }
+        let directory = try node(parent)
+        guard let file = engine.lookUp(name, in: directory.file) else {
             throw .noSuchFileOrDirectory
         }
-        return remember(file, identity)
+        let slash = directory.path.isEmpty ? [] : [UInt8(ascii: "/")]
+        return remember(file, directory.path + slash + name, identity)
     }
 
-    private func remember(_ file: MirrorFile, _ identity: MountIdentity) -> MirrorNode {
+    private func remember(
+        _ file: MirrorFile, _ path: [UInt8], _ identity: MountIdentity
+    ) -> MirrorNode {
         let known = state.withLock { $0.countKnown(file) }
         if let known { return known }
-        let id = state.withLock { $0.takeNumber() }
-        let node = MirrorNode(id, file, engine, identity)
+        let node = MirrorNode(last.next(), file, path, engine, identity)
         return state.withLock { $0.insert(node) }
+    }
+
+    /// Makes a predecessor's nodes anew, with the content of now. One whose job is gone stays unknown.
+    ///
+    /// - Parameter read: how far `events` was read, by node: it goes on there with what happens from now on.
+    func restore(_ identity: MountIdentity, read: [UInt64: Int]) {
+        for (slot, entry) in state.withLock({ $0.kept.all }) {
+            var file: MirrorFile? = .root
+            for name in entry.name.split(separator: UInt8(ascii: "/")) {
+                file = file.flatMap { engine.lookUp(Array(name), in: $0) }
+            }
+            let node = file.map {
+                MirrorNode(
+                    entry.number, $0, entry.name, engine, identity,
+                    eventsFrom: read[entry.number] ?? 0)
+            }
+            state.withLock { $0.restore(node, entry.lookups, slot) }
+        }
     }
 
     func forget(_ id: UInt64, _ count: UInt64) {
@@ -72,28 +105,43 @@ extension MirrorTable.State {
     fileprivate mutating func countKnown(_ file: MirrorFile) -> MirrorNode? {
         guard let id = lasting[file] else { return nil }
         nodes[id]?.lookups += 1
+        if let known = nodes[id], let slot = known.slot { kept.setLookups(known.lookups, at: slot) }
         return nodes[id]?.node
-    }
-
-    fileprivate mutating func takeNumber() -> UInt64 {
-        defer { next += 1 }
-        return next
     }
 
     /// The node, or the one that somebody else made for the same lasting file meanwhile.
     fileprivate mutating func insert(_ node: MirrorNode) -> MirrorNode {
         if let known = countKnown(node.file) { return known }
-        nodes[node.id] = (node, 1)
+        let slot = node.path.count <= NodeRecords.longestName ? free.take() : nil
+        nodes[node.id] = (node, 1, slot)
+        let entry = NodeRecords.Entry(
+            number: node.id, identity: FileIdentity(device: 0, inode: 0), lookups: 1, parent: 0,
+            name: node.path)
+        if let slot { kept.write(entry, at: slot) }
         if node.file.isDirectory || node.file == .control { lasting[node.file] = node.id }
         return node
+    }
+
+    fileprivate mutating func restore(_ node: MirrorNode?, _ lookups: UInt64, _ slot: Int) {
+        guard let node else {
+            kept.clear(slot)
+            return free.give(slot)
+        }
+        nodes[node.id] = (node, lookups, slot)
+        if node.file.isDirectory || node.file == .control { lasting[node.file] = node.id }
     }
 
     fileprivate mutating func forget(_ id: UInt64, _ count: UInt64) -> MirrorNode? {
         guard let known = nodes[id] else { return nil }
         let left = known.lookups - min(count, known.lookups)
         nodes[id]?.lookups = left
+        if let slot = known.slot { kept.setLookups(left, at: slot) }
         guard left == 0 else { return nil }
         nodes[id] = nil
+        if let slot = known.slot {
+            kept.clear(slot)
+            free.give(slot)
+        }
         if lasting[known.node.file] == id { lasting[known.node.file] = nil }
         return known.node
     }

@@ -8,30 +8,18 @@ final class OpenMirrorFile: Sendable {
     /// Of a directory: its entries when it was opened.
     let entries: [(name: [UInt8], file: MirrorFile)]
     /// End of what was read through the handle, for `poll(2)` on `events`.
-    private let seen = Atomic<Int>(0)
-    /// What the last command came to, as far as it was not read yet. Nothing is called under it.
-    private let answer = Mutex<[UInt8]>([])
+    private let seen: Atomic<Int>
+    /// Protects the record of what the last command came to. Nothing is called under it.
+    let answering = Mutex<Void>(())
 
     init(_ node: MirrorNode, entries: [(name: [UInt8], file: MirrorFile)] = []) {
         self.node = node
+        seen = Atomic(node.events?.start ?? 0)
         self.entries = entries
     }
 
-    /// Keeps the line that a command came to, instead of an earlier one.
-    func keep(_ line: String) { answer.withLock { $0 = Array(line.utf8) + [0x0a] } }
-
-    /// Takes up to `count` bytes of the last command's line, wherever the handle's offset is: it stands
-    /// behind the command that was written.
-    func takeAnswer(_ count: Int) -> [UInt8] {
-        answer.withLock { answer in
-            defer { answer.removeFirst(min(count, answer.count)) }
-            return Array(answer.prefix(count))
-        }
-    }
-
-    /// Up to `count` bytes at `offset`; nil where they were forgotten.
+    /// Up to `count` bytes at `offset`; nil where they were forgotten. Not of `control`.
     func bytes(at offset: Int, _ count: Int) -> [UInt8]? {
-        if node.file == .control { return takeAnswer(count) }
         guard let events = node.events else {
             return Array(node.content.dropFirst(offset).prefix(count))
         }

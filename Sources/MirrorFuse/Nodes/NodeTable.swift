@@ -3,39 +3,71 @@ import MirrorSystem
 import Synchronization
 import SystemPackage
 
-/// Every node that the kernel knows. The records hold what a restarted worker needs to find the files
-/// again: number, identity, parent and name.
+/// Every node that the kernel knows. Each has a record in kept memory with what a successor needs to find
+/// the file again: number, identity, parent, name and look-ups.
 ///
 /// Numbers count up from the root's 1 and are never used twice. Names that are hard links of one file
 /// share a node; the record has the name that was seen last.
 final class NodeTable: Sendable {
     struct Record {
-        let node: Node
+        /// Nil where a predecessor's node was not found again.
+        let node: Node?
         var parent: UInt64
         /// Bytes, in no encoding; empty for the root and for a name that is gone.
         var name: [UInt8]
         /// Look-ups that the kernel has not taken back by FORGET.
         var lookups: UInt64
+        /// Place of its kept record; nil for the root, and where every place is taken: such a node does not
+        /// outlive this process.
+        let slot: Int?
     }
 
     fileprivate struct State {
         var records: [UInt64: Record] = [:]
         var numbers: [FileIdentity: UInt64] = [:]
-        var next: UInt64 = UInt64(FUSE_ROOT_ID) + 1
+        var free: FreeSlots
+        let kept: NodeRecords
+        let last: KeptWord
     }
 
     /// Leaf lock: no system call and no call out under it.
     private let state: Mutex<State>
     let root: Node
 
-    init(root: FileDescriptor, attributes: FileAttributes) {
+    /// - Parameter last: the newest number that was given out, kept; 0 before the first.
+    init(
+        root: FileDescriptor, attributes: FileAttributes, kept: NodeRecords, last: KeptWord
+    ) {
         let id = UInt64(FUSE_ROOT_ID)
         let node = Node(id: id, descriptor: root, attributes: attributes)
         self.root = node
-        var first = State()
-        first.records[id] = Record(node: node, parent: id, name: [], lookups: 1)
+        let used = Set(kept.all.map(\.slot))
+        var first = State(
+            free: FreeSlots(capacity: kept.capacity, high: kept.usedCount, used: used),
+            kept: kept, last: last)
+        first.records[id] = Record(node: node, parent: id, name: [], lookups: 1, slot: nil)
         first.numbers[node.identity] = id
+        if last.value == 0 { last.set(id) }
         state = Mutex(first)
+    }
+
+    /// A predecessor's node; nil as `node` where the file was not found again: the kernel then gets ESTALE, and
+    /// looks it up anew.
+    func restore(_ entry: NodeRecords.Entry, at slot: Int, _ node: Node?) {
+        state.withLock { state in
+            state.records[entry.number] = Record(
+                node: node, parent: entry.parent, name: entry.name, lookups: entry.lookups,
+                slot: slot)
+            if node != nil { state.numbers[entry.identity] = entry.number }
+        }
+    }
+
+    /// Keeps that flushes of this file fail until its last handle is closed; 0 that they do not.
+    func setFlushFailure(_ error: Int32, of id: UInt64) {
+        state.withLock { state in
+            guard let slot = state.records[id]?.slot else { return }
+            state.kept.setFlushFailure(error, at: slot)
+        }
     }
 
     /// - Throws: `.staleNFSFileHandle` where the number is not known.
@@ -86,6 +118,7 @@ final class NodeTable: Sendable {
             guard let id = state.numbers[identity] else { return }
             state.records[id]?.parent = parent
             state.records[id]?.name = name
+            if let slot = state.records[id]?.slot { state.kept.setName(parent, name, at: slot) }
         }
     }
 }
@@ -94,26 +127,42 @@ extension NodeTable.State {
     fileprivate mutating func remember(
         _ identity: FileIdentity, _ parent: UInt64, _ name: [UInt8], _ make: (UInt64) -> Node
     ) -> (Node, isNew: Bool) {
-        if let id = numbers[identity], var record = records[id] {
+        if let id = numbers[identity], var record = records[id], let node = record.node {
             record.lookups += 1
-            if id != UInt64(FUSE_ROOT_ID) { (record.parent, record.name) = (parent, name) }
+            if let slot = record.slot { kept.setLookups(record.lookups, at: slot) }
+            if id != UInt64(FUSE_ROOT_ID) { rename(&record, parent, name) }
             records[id] = record
-            return (record.node, false)
+            return (node, false)
         }
-        let node = make(next)
-        next += 1
-        records[node.id] = NodeTable.Record(node: node, parent: parent, name: name, lookups: 1)
+        let node = make(last.next())
+        let slot = free.take()
+        records[node.id] = NodeTable.Record(
+            node: node, parent: parent, name: name, lookups: 1, slot: slot)
         numbers[identity] = node.id
+        let entry = NodeRecords.Entry(
+            number: node.id, identity: identity, lookups: 1, parent: parent, name: name)
+        if let slot { kept.write(entry, at: slot) }
         return (node, true)
+    }
+
+    private func rename(_ record: inout NodeTable.Record, _ parent: UInt64, _ name: [UInt8]) {
+        if record.parent == parent, record.name == name { return }
+        (record.parent, record.name) = (parent, name)
+        if let slot = record.slot { kept.setName(parent, name, at: slot) }
     }
 
     fileprivate mutating func forget(_ id: UInt64, _ count: UInt64) -> Node? {
         guard id != UInt64(FUSE_ROOT_ID), var record = records[id] else { return nil }
         record.lookups -= min(count, record.lookups)
+        if let slot = record.slot { kept.setLookups(record.lookups, at: slot) }
         records[id] = record
         guard record.lookups == 0 else { return nil }
         records[id] = nil
-        numbers[record.node.identity] = nil
+        if let slot = record.slot {
+            kept.clear(slot)
+            free.give(slot)
+        }
+        if let node = record.node, numbers[node.identity] == id { numbers[node.identity] = nil }
         return record.node
     }
 

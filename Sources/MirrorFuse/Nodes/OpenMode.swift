@@ -20,6 +20,16 @@ struct OpenMode {
 
     var isIdle: Bool { opens == 0 }
 
+    /// Under which name the keeper holds the file for a successor, from the first open to the last RELEASE.
+    private(set) var keptName: String?
+
+    /// Names what the first open has the keeper hold; nil where another open did it already.
+    mutating func keeps(as name: String) -> Bool {
+        if keptName != nil { return false }
+        keptName = name
+        return true
+    }
+
     /// What to answer OPEN with.
     struct Answer {
         let flags: UInt32
@@ -34,12 +44,22 @@ struct OpenMode {
         return Answer(flags: flags(writes), backing: backing ?? 0)
     }
 
-    /// Counts it out. The backing id to close, where it was the last.
-    mutating func leave(writes: Bool) -> Int32? {
+    /// Counts an open of a predecessor, as it was answered. Whether the passthrough begins with it.
+    mutating func rejoin(writes: Bool, backing known: Int32, keptName: String?) -> Bool {
+        let begins = known != 0 && backing == nil
+        if begins { backing = known }
+        opens += 1
+        if writes { writers += 1 }
+        if let keptName { self.keptName = keptName }
+        return begins
+    }
+
+    /// Counts it out. What to give back where it was the last.
+    mutating func leave(writes: Bool) -> (backing: Int32?, keptName: String?) {
         opens -= 1
         if writes { writers -= 1 }
-        if opens > 0 { return nil }
-        return backing.take()
+        if opens > 0 { return (nil, nil) }
+        return (backing.take(), keptName.take())
     }
 
     private func flags(_ writes: Bool) -> UInt32 {

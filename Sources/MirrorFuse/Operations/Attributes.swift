@@ -52,7 +52,7 @@ extension Session {
     /// The handle that the size is changed through; for truncate(2) and O_TRUNC, which come without one,
     /// a temporary one that counts as an open for writing.
     private func fileForSize(_ node: Node, _ handle: UInt64?) throws(Errno) -> OpenFile {
-        if let handle { return files.with(handle) { $0 } }
+        if let handle { return try files.value(handle) }
         return try openBacking(of: node, .writing)
     }
 

@@ -15,6 +15,7 @@ extension Session {
     ) {
         let input = request.load(fromByteOffset: 40, as: fuse_read_in.self)
         let reply = DataReply(device: device, unique: header.unique)
+        guard files.holds(input.fh) else { return reply.fail(.staleNFSFileHandle) }
         let buffer = UnsafeMutableRawBufferPointer(rebasing: thread.answer[..<Int(input.size)])
         do throws(Errno) {
             let count = try files.with(input.fh) { (file) throws(Errno) in
@@ -34,6 +35,9 @@ extension Session {
         let input = request.load(fromByteOffset: 40, as: fuse_write_in.self)
         let payload = UnsafeRawBufferPointer(
             rebasing: request[RequestThread.headerSize...].prefix(Int(input.size)))
+        guard files.holds(input.fh) else {
+            return DataReply(device: device, unique: header.unique).fail(.staleNFSFileHandle)
+        }
         files.with(input.fh) { file in
             let reply = DataReply(device: device, unique: header.unique)
             if input.write_flags & CFUSE_WRITE_KILL_SUIDGID != 0 { clearSetID(of: file.node) }

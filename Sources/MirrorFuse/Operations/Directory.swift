@@ -15,7 +15,7 @@ extension Session {
         do throws(Errno) {
             let descriptor = try nodes.node(node).descriptor.reopenedAsDirectory()
             let directory = OpenDirectory(descriptor: descriptor, node: node)
-            let handle = try directories.insert(directory)
+            let handle = try directories.insert(directory, node: node, reply.entry)
             let delivered = reply.structure(
                 cfuse_open_out(fh: handle, open_flags: 0, backing_id: 0))
             if !delivered { _ = directories.remove(handle) }
@@ -38,9 +38,7 @@ extension Session {
     ) {
         if MirrorNumber.owns(node) { return reply.done() }
         do throws(Errno) {
-            try directories.with(handle) { (directory) throws(Errno) in
-                try directory.descriptor.synchronize(dataOnly: dataOnly)
-            }
+            try directories.value(handle).descriptor.synchronize(dataOnly: dataOnly)
             reply.done()
         } catch {
             reply.fail(error)
@@ -53,15 +51,13 @@ extension Session {
     ) {
         let room = UnsafeMutableRawBufferPointer(
             rebasing: RequestThread.current.answer.prefix(size))
-        var list = EntryList(reply.request, room, withAttributes: withAttributes)
-        if MirrorNumber.owns(node) {
-            listMirror(handle, offset, &list)
-            reply.bytes(list.filled)
-            return
-        }
+        var list = EntryList(
+            reply.request, room, withAttributes: withAttributes, journal: reply.entry)
         do throws(Errno) {
-            try directories.with(handle) { (directory) throws(Errno) in
-                try fill(&list, from: directory, offset)
+            if MirrorNumber.owns(node) {
+                try listMirror(handle, offset, &list)
+            } else {
+                try fill(&list, from: try directories.value(handle), offset)
             }
             reply.bytes(list.filled)
         } catch {
@@ -91,10 +87,15 @@ extension Session {
     private func add(
         _ entry: DirectoryEntry, to list: inout EntryList, _ parent: UInt64
     ) -> Bool {
+        // Every look-up that is handed out must be in the journal.
+        if list.withAttributes, list.journal?.canNote == false { return false }
         let held = list.withAttributes ? hold(entry, parent) : nil
         guard let held else { return list.add(entry) }
         let node = nodes.remember(held.descriptor, held.attributes, parent, entry.name)
-        if list.add(entry, node.id, shown(held.attributes), valid: Self.valid) { return true }
+        if list.add(entry, node.id, shown(held.attributes), valid: Self.valid) {
+            list.journal?.note(node: node.id)
+            return true
+        }
         nodes.forget(node.id, 1)
         return false
     }

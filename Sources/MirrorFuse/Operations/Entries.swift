@@ -51,7 +51,9 @@ extension Session {
         do throws(Errno) {
             if hides(entry.parent, entry.name) { throw Errno.notPermitted }
             let directory = try nodes.node(entry.parent).descriptor
-            try asCaller(of: reply) { () throws(Errno) in try body(directory) }
+            try makeOnce(reply.entry, entry) { () throws(Errno) in
+                try asCaller(of: reply) { () throws(Errno) in try body(directory) }
+            }
             let made = try holdEntry(entry.parent, entry.name)
             if made.attributes.isRegular {
                 engine.created(

@@ -4,12 +4,18 @@ import MirrorSystem
 /// The answer to READDIR or READDIRPLUS while it is filled.
 struct EntryList {
     let withAttributes: Bool
+    /// Where look-ups that are handed out are noted.
+    let journal: JournalEntry?
     private let request: fuse_req_t
     private let room: UnsafeMutableRawBufferPointer
     private var used = 0
 
-    init(_ request: fuse_req_t, _ room: UnsafeMutableRawBufferPointer, withAttributes: Bool) {
+    init(
+        _ request: fuse_req_t, _ room: UnsafeMutableRawBufferPointer, withAttributes: Bool,
+        journal: JournalEntry?
+    ) {
         self.request = request
+        self.journal = journal
         self.room = room
         self.withAttributes = withAttributes
     }

@@ -13,7 +13,17 @@ extension Session {
     ) {
         if MirrorNumber.owns(node) || Serving.isMark(name) { return reply.fail(.notPermitted) }
         do throws(Errno) {
-            try nodes.node(node).descriptor.setExtendedAttribute(name, value, flags: flags)
+            let descriptor = try nodes.node(node).descriptor
+            let before =
+                flags & Self.createOnly == 0
+                ? nil
+                : reply.entry.predecessor {
+                    attributeBefore(descriptor, name)
+                }
+            // A predecessor has created it where it was not there before.
+            let isOurs = before != nil && before?.subject == nil
+            try descriptor.setExtendedAttribute(
+                name, value, flags: isOurs ? flags & ~Self.createOnly : flags)
             reply.done()
         } catch {
             reply.fail(error)
@@ -25,11 +35,29 @@ extension Session {
     ) {
         if MirrorNumber.owns(node) || Serving.isMark(name) { return reply.fail(.notPermitted) }
         do throws(Errno) {
-            try nodes.node(node).descriptor.removeExtendedAttribute(name)
+            let descriptor = try nodes.node(node).descriptor
+            let before = reply.entry.predecessor { attributeBefore(descriptor, name) }
+            do throws(Errno) {
+                try descriptor.removeExtendedAttribute(name)
+            } catch {
+                guard before?.subject != nil, error == .noData else { throw error }
+            }
             reply.done()
         } catch {
             reply.fail(error)
         }
+    }
+
+    /// XATTR_CREATE.
+    private static var createOnly: Int32 { 1 }
+
+    /// Whether the attribute is there: any identity stands for yes.
+    private func attributeBefore(
+        _ file: FileDescriptor, _ name: UnsafePointer<CChar>
+    ) -> JournalEntry.Before {
+        let nothing = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        let isThere = (try? file.extendedAttribute(name, into: nothing)) != nil
+        return .init(subject: isThere ? FileIdentity(device: 0, inode: 0) : nil)
     }
 
     func getExtendedAttribute(

@@ -8,10 +8,12 @@ import SystemPackage
 extension Session {
     func flush(_ reply: consuming Reply, _ node: UInt64, _ handle: UInt64, dataOnly: Bool) {
         if MirrorNumber.owns(node) { return reply.done() }
-        let file = files.with(handle) { $0 }
+        guard let file = try? files.value(handle) else { return reply.fail(.staleNFSFileHandle) }
         do throws(Errno) {
             try file.image.flush(dataOnly: dataOnly, through: file.descriptor)
         } catch {
+            // Before the answer: the filesystem tells a successor nothing of it.
+            nodes.setFlushFailure(error.rawValue, of: file.node.id)
             return reply.fail(error)
         }
         guard file.image.flushesTwins else { return reply.done() }
@@ -24,8 +26,8 @@ extension Session {
         _ count: UInt64
     ) {
         if MirrorNumber.owns(node) { return reply.fail(.notPermitted) }
+        guard let file = try? files.value(handle) else { return reply.fail(.staleNFSFileHandle) }
         let waiting = WaitingReply(reply)
-        let file = files.with(handle) { $0 }
         file.image.perform {
             file.image.allocate(
                 AllocationMode(rawValue: mode), at: offset, count: count, through: file.descriptor)
@@ -41,11 +43,9 @@ extension Session {
     ) {
         if MirrorNumber.owns(node) { return reply.fail(.invalidArgument) }
         do throws(Errno) {
-            let found = try files.with(handle) { (file) throws(Errno) in
-                let found = try file.descriptor.seekRaw(offset, whence)
-                return try file.image.owned(found, from: offset)
-            }
-            reply.position(found)
+            let file = try files.value(handle)
+            let found = try file.descriptor.seekRaw(offset, whence)
+            reply.position(try file.image.owned(found, from: offset))
         } catch {
             reply.fail(error)
         }

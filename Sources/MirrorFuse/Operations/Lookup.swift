@@ -56,6 +56,7 @@ extension Session {
     ) {
         let node = nodes.remember(descriptor, attributes, parent, [UInt8](cString: name))
         node.hasSetID.store(attributes.hasSetID, ordering: .relaxed)
+        reply.entry?.note(node: node.id)
         if !reply.entry(node.id, shown(attributes), valid: Self.valid) { nodes.forget(node.id, 1) }
     }
 

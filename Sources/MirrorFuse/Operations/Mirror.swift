@@ -1,6 +1,7 @@
 import CFuse
 import MirrorEngine
 import MirrorSystem
+import Synchronization
 import SystemPackage
 
 // The operations on `.mirror`. None of them waits for an image, a target or a lock that is held over
@@ -13,6 +14,7 @@ extension Session {
         do throws(Errno) {
             let node = try mirror.lookUp([UInt8](cString: name), in: directory, identity)
             let attributes = node.attributes
+            reply.entry?.note(node: node.id)
             if !reply.entry(node.id, attributes, valid: 0) { mirror.forget(node.id, 1) }
         } catch {
             reply.fail(error)
@@ -35,7 +37,8 @@ extension Session {
         do throws(Errno) {
             let node = try mirror.node(id)
             if flags.writes, node.file != .control { throw Errno.permissionDenied }
-            answerOpen(reply, try mirrorFiles.insert(OpenMirrorFile(node)))
+            answerOpen(
+                reply, try mirrorFiles.insert(OpenMirrorFile(node), node: id, reply.entry))
         } catch {
             reply.fail(error)
         }
@@ -45,7 +48,7 @@ extension Session {
         do throws(Errno) {
             let node = try mirror.node(id)
             let directory = OpenMirrorFile(node, entries: engine.entries(of: node.file))
-            answerOpen(reply, try mirrorFiles.insert(directory))
+            answerOpen(reply, try mirrorFiles.insert(directory, node: id, reply.entry))
         } catch {
             reply.fail(error)
         }
@@ -57,11 +60,13 @@ extension Session {
         if !reply.structure(answer) { _ = mirrorFiles.remove(handle) }
     }
 
-    func releaseMirror(_ handle: UInt64) { pollers.remove(mirrorFiles.remove(handle)) }
+    func releaseMirror(_ handle: UInt64) {
+        if let file = mirrorFiles.remove(handle) { pollers.remove(file) }
+    }
 
     /// Offsets count the entries, after `.` and `..`.
-    func listMirror(_ handle: UInt64, _ offset: Int64, _ list: inout EntryList) {
-        let directory = mirrorFiles.with(handle) { $0 }
+    func listMirror(_ handle: UInt64, _ offset: Int64, _ list: inout EntryList) throws(Errno) {
+        let directory = try mirrorFiles.value(handle)
         let dots = [(Array(".".utf8), MirrorFile.root), (Array("..".utf8), MirrorFile.root)]
         let all = dots + directory.entries.map { ($0.name, $0.file) }
         for (index, entry) in all.enumerated().dropFirst(Int(offset)) {
@@ -71,32 +76,79 @@ extension Session {
     }
 
     func readMirror(_ reply: consuming Reply, _ handle: UInt64, _ size: Int, _ offset: UInt64) {
-        let file = mirrorFiles.with(handle) { $0 }
+        guard let file = try? mirrorFiles.value(handle) else {
+            return reply.fail(.staleNFSFileHandle)
+        }
+        if file.node.file == .control {
+            return reply.bytes(takeAnswer(of: handle, file, size, reply.entry))
+        }
         guard let bytes = file.bytes(at: Int(clamping: offset), size) else {
             return reply.fail(.staleNFSFileHandle)
         }
+        if file.node.file == .events {
+            mirrorFiles.records.setRead(Int(clamping: offset) + bytes.count, of: handle)
+        }
         reply.bytes(bytes)
+    }
+
+    /// Takes up to `count` bytes of the last command's line, wherever the handle's offset is: it stands behind
+    /// the command that was written. Kept, so that the next worker can give it; what a predecessor
+    /// took for an answer that did not arrive is taken again.
+    private func takeAnswer(
+        of handle: UInt64, _ file: OpenMirrorFile, _ count: Int, _ entry: JournalEntry?
+    ) -> [UInt8] {
+        let records = mirrorFiles.records
+        return file.answering.withLock { _ in
+            let answer = records.answer(of: handle)
+            let start = entry?.readStart ?? answer.read
+            entry?.note(readStart: start)
+            let bytes = Array(answer.text.dropFirst(start).prefix(count))
+            records.setRead(start + bytes.count, of: handle)
+            return bytes
+        }
     }
 
     /// One write is one command; it is answered when the command has taken effect. What it came to in
     /// words is read from the same handle.
     func writeMirror(_ reply: consuming Reply, _ handle: UInt64, _ data: UnsafeRawBufferPointer) {
-        let file = mirrorFiles.with(handle) { $0 }
-        guard file.node.file == .control else { return reply.fail(.badFileDescriptor) }
-        let count = data.count
-        let line = data.last == UInt8(ascii: "\n") ? data.dropLast() : data[...]
-        let waiting = WaitingReply(reply)
-        engine.execute(Array(line)) { result in
-            file.keep(result.text)
-            if let error = result.errno { return waiting.take().fail(error) }
-            waiting.take().written(count)
+        guard let file = try? mirrorFiles.value(handle), file.node.file == .control else {
+            return reply.fail(.badFileDescriptor)
         }
+        let (count, entry) = (data.count, reply.entry)
+        let waiting = WaitingReply(reply)
+        if let entry, entry.isRepeat, let result = entry.result {
+            return answer(waiting, handle, file, count, result.errno, result.text)
+        }
+        let line = data.last == UInt8(ascii: "\n") ? data.dropLast() : data[...]
+        let finish: Engine.CommandReply = { result in
+            let errno = result.errno?.rawValue ?? 0
+            entry?.note(errno: errno, Array(result.text.utf8))
+            self.answer(waiting, handle, file, count, errno, Array(result.text.utf8))
+        }
+        // Any identity stands for yes.
+        let before = entry.predecessor {
+            .init(subject: engine.stands(Array(line)) ? FileIdentity(device: 0, inode: 0) : nil)
+        }
+        let isOurs = before != nil && before?.subject == nil
+        if isOurs { return engine.executeAgain(Array(line), reply: finish) }
+        engine.execute(Array(line), reply: finish)
+    }
+
+    private func answer(
+        _ waiting: WaitingReply, _ handle: UInt64, _ file: OpenMirrorFile, _ count: Int,
+        _ errno: Int32, _ text: [UInt8]
+    ) {
+        let line = text + [UInt8(ascii: "\n")]
+        file.answering.withLock { _ in mirrorFiles.records.setAnswer(line, of: handle) }
+        if errno != 0 { return waiting.take().fail(Errno(rawValue: errno)) }
+        waiting.take().written(count)
     }
 
     /// `events` is ready when it has something that the handle has not read; everything else always is.
     func poll(_ reply: consuming Reply, _ node: UInt64, _ handle: UInt64, _ poller: PollHandle) {
         guard MirrorNumber.owns(node) else { return reply.events(Readiness.all) }
-        let file = mirrorFiles.with(handle) { $0 }
+        guard let file = try? mirrorFiles.value(handle) else { return reply.events(Readiness.all) }
+        mirrorFiles.records.setPoller(RequestThread.current.pollerNumber, of: handle)
         // Before the look, so that an event between the two wakes.
         pollers.wait(poller, for: file)
         reply.events(file.isReadable ? Readiness.all : Readiness.writing)

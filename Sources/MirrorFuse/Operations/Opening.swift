@@ -10,8 +10,8 @@ extension Session {
         if MirrorNumber.owns(id) { return openMirror(reply, id, flags) }
         do throws(Errno) {
             let file = try openBacking(of: try nodes.node(id), flags)
-            let handle = try insert(file)
             let answer = join(file)
+            let handle = try insert(file, answer, reply.entry)
             let delivered = reply.structure(
                 cfuse_open_out(
                     fh: handle, open_flags: answer.flags, backing_id: answer.backing))
@@ -31,8 +31,9 @@ extension Session {
             let (node, file) = try createFile(reply, parent, name, mode, flags)
             do throws(Errno) {
                 let attributes = shown(try node.attributes())
-                let handle = try files.insert(file)
                 let answer = join(file)
+                let handle = try insert(file, answer, reply.entry)
+                reply.entry?.note(node: node.id)
                 engine.created(node.identity, at: nodes.path(of: node.id))
                 var message = cfuse_create_out()
                 var raw = attributes.raw
@@ -44,7 +45,6 @@ extension Session {
                     nodes.forget(node.id, 1)
                 }
             } catch {
-                drop(file)
                 nodes.forget(node.id, 1)
                 throw error
             }
@@ -76,10 +76,16 @@ extension Session {
         return OpenFile(node: node, flags: flags, descriptor: descriptor, image: image)
     }
 
-    private func insert(_ file: OpenFile) throws(Errno) -> UInt64 {
+    /// Of a file that was joined; on a failure it leaves and is dropped.
+    private func insert(
+        _ file: OpenFile, _ answer: OpenMode.Answer, _ entry: JournalEntry?
+    ) throws(Errno) -> UInt64 {
         do throws(Errno) {
-            return try files.insert(file)
+            return try files.insert(
+                file, node: file.node.id, flags: file.flags.rawValue, backing: answer.backing,
+                entry)
         } catch {
+            leave(file)
             drop(file)
             throw error
         }
@@ -90,9 +96,7 @@ extension Session {
         _ flags: OpenFlags
     ) throws(Errno) -> (Node, OpenFile) {
         let directory = try nodes.node(parent).descriptor
-        let descriptor = try asCaller(of: reply) { () throws(Errno) in
-            try directory.createFile(name, flags, mode: mode)
-        }
+        let descriptor = try createOnce(reply, Entry(parent, name), directory, flags, mode)
         var node: Node?
         do throws(Errno) {
             let holder = try descriptor.reopenedAsNode()
@@ -106,8 +110,25 @@ extension Session {
         }
     }
 
-    private func close(_ handle: UInt64) {
-        let file = files.remove(handle)
+    /// The file of a request whose predecessor has created it is opened as the daemon: its mode may forbid
+    /// the caller what creating it allowed.
+    private func createOnce(
+        _ reply: borrowing Reply, _ entry: Entry, _ directory: FileDescriptor,
+        _ flags: OpenFlags, _ mode: UInt32
+    ) throws(Errno) -> FileDescriptor {
+        let before = reply.entry.predecessor { .init(subject: identity(of: entry)) }
+        if before != nil, before?.subject == nil, let node = try? directory.openNode(entry.name) {
+            defer { try? node.close() }
+            return try node.reopened(flags.backing)
+        }
+        return try asCaller(of: reply) { () throws(Errno) in
+            try directory.createFile(entry.name, flags, mode: mode)
+        }
+    }
+
+    /// A RELEASE that was done already, or whose file was not found again, finds nobody.
+    func close(_ handle: UInt64) {
+        guard let file = files.remove(handle) else { return }
         leave(file)
         drop(file)
     }

@@ -17,13 +17,26 @@ extension Session {
             return (mode.join(writes: writes, offered: offered), first)
         }
         if let offered, !taken || writes { withdraw(offered, file.image) }
+        keep(file.node)
         return answer
     }
 
     /// Counts an open out.
     func leave(_ file: OpenFile) {
         let unused = file.node.opening.withLock { $0.leave(writes: file.flags.writes) }
-        if let unused { withdraw(unused, file.image) }
+        if let backing = unused.backing { withdraw(backing, file.image) }
+        if let name = unused.keptName {
+            nodes.setFlushFailure(0, of: file.node.id)
+            keeper.drop(name)
+        }
+    }
+
+    /// With the first open the keeper gets the file, so that a successor finds it when it has another name by
+    /// then, or none. The name is never used twice: what the last RELEASE drops is not the next open's.
+    func keep(_ node: Node) {
+        let name = KeptOpen.name(of: node.id, kept.files.newSerial())
+        let isFirst = node.opening.withLock { $0.keeps(as: name) }
+        if isFirst { keeper.keep(node.descriptor, as: name) }
     }
 
     /// A backing id for the case that this open is the node's first. Made before the lock is taken (R6),
@@ -50,5 +63,16 @@ extension Session {
     private func withdraw(_ id: Int32, _ image: Image) {
         _ = cfuse_backing_close(device, UInt32(id))
         image.unpin()
+    }
+}
+
+/// Names under which a keeper holds open files: `open-<node>.<serial>`.
+enum KeptOpen {
+    static func name(of node: UInt64, _ serial: UInt64) -> String { "open-\(node).\(serial)" }
+
+    /// The node of such a name; nil for every other name.
+    static func node(of name: String) -> UInt64? {
+        guard name.hasPrefix("open-") else { return nil }
+        return UInt64(name.dropFirst(5).prefix { $0 != "." })
     }
 }

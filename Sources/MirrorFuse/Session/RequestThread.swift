@@ -19,6 +19,11 @@ final class RequestThread: @unchecked Sendable {
     /// Whether the thread can take on a caller's umask without touching other threads'.
     let ownsMask: Bool
 
+    /// The journal's slot of the request that is being decoded, until its reply takes it.
+    var entry: JournalEntry?
+
+    func takeEntry() -> JournalEntry? { entry.take() }
+
     init() {
         let page = PageMemory.pageSize
         memory = PageMemory(count: 4 * page + 2 * Session.payload)
@@ -28,10 +33,24 @@ final class RequestThread: @unchecked Sendable {
         answer = UnsafeMutableRawBufferPointer(
             rebasing: bytes[(3 * page + Session.payload)..<(3 * page + 2 * Session.payload)])
         ownsMask = ThreadIdentity.ownMask()
+        touch()
+    }
+
+    /// Has the pages of `request` there before a request is received. A thread of a process that is being killed
+    /// may still receive one; the kernel cannot then find a page for it that was never used, and answers
+    /// the caller with EIO.
+    private func touch() {
+        for offset in stride(from: 0, to: request.count, by: PageMemory.pageSize) {
+            request[offset] = 0
+        }
+        request[request.count - 1] = 0
     }
 
     /// Where the head of an answer goes that carries `answer`.
     var answerHeader: UnsafeMutableRawPointer { answer.baseAddress! - Self.answerHeaderSize }
+
+    /// The number in a POLL request that the kernel is to be woken by.
+    var pollerNumber: UInt64 { request.load(fromByteOffset: 48, as: UInt64.self) }
 
     /// The calling thread's; callbacks from libfuse find it with this.
     static var current: RequestThread {

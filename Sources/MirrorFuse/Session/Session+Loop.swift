@@ -11,13 +11,13 @@ extension Session {
     /// Room for the deepest callback with its temporary buffers.
     private static let stackSize = 512 << 10
 
-    /// Starts the first thread, which answers INIT, then the others.
+    /// Starts the first thread, which takes over or answers INIT, then the others.
     func start() throws(MountError) {
         guard startThread() else {
             throw MountError(message: "cannot start a thread", cause: "")
         }
         usable.wait()
-        if initRequest.isEmpty {
+        if !isInitialized {
             throw MountError(message: "the mount ended before it began", cause: "")
         }
         for _ in 1..<ThreadCount.warm { _ = startThread() }
@@ -35,7 +35,10 @@ extension Session {
         let thread = RequestThread()
         cfuse_set_thread_state(Unmanaged.passUnretained(thread).toOpaque())
         let number = threads.entered()
-        withExtendedLifetime(thread) { serve(thread) }
+        withExtendedLifetime(thread) {
+            if !usable.isOpen { takeOver() }
+            serve(thread)
+        }
         threads.left(number)
         usable.open()
         if threads.remove() { ended.open() }
@@ -78,17 +81,45 @@ extension Session {
         if header.opcode == FUSE_READ.rawValue, !MirrorNumber.owns(header.nodeid) {
             return read(request, header, thread)
         }
-        handOver(request, header)
+        handOver(request, header, thread)
     }
 
-    /// Lets libfuse decode the request and call back (`Callbacks.swift`).
-    private func handOver(_ request: UnsafeRawBufferPointer, _ header: fuse_in_header) {
-        let isInit = header.opcode == FUSE_INIT.rawValue
-        if isInit { record(initRequest: request) }
-        var buffer = fuse_buf()
-        buffer.size = request.count
-        buffer.mem = UnsafeMutableRawPointer(mutating: request.baseAddress)
-        fuse_session_process_buf(libfuse, &buffer)
-        if isInit { usable.open() }
+    /// Everything else is libfuse's to decode. What must not simply be done twice gets a slot in the
+    /// journal first; a predecessor's slot says how far it came.
+    private func handOver(
+        _ request: UnsafeRawBufferPointer, _ header: fuse_in_header, _ thread: RequestThread
+    ) {
+        if !isInitialized { return begin(request, header) }
+        let isRepeat = header.unique & RequestJournal.resent != 0
+        if !isRepeat, kept.isInherited { sawFreshRequest(header) }
+        if Repeats.isJournalled(header) {
+            thread.entry = kept.journal.begin(
+                unique: header.unique, opcode: header.opcode, node: header.nodeid)
+            if let entry = thread.entry, entry.isRepeat { undo(entry) }
+        }
+        process(request)
+        // One that libfuse has refused by itself has not been taken.
+        thread.takeEntry()?.free()
+    }
+
+    /// The first request: INIT, also one that a predecessor received and did not answer; else a predecessor has
+    /// answered it and died before it could say so.
+    private func begin(_ request: UnsafeRawBufferPointer, _ header: fuse_in_header) {
+        if header.opcode != FUSE_INIT.rawValue {
+            replayInit()
+            kept.initAnswered.set(1)
+            usable.open()
+            return dispatch(RequestThread.current, request.count)
+        }
+        record(initRequest: request)
+        process(request)
+        isInitialized = true
+        if !offer.resend {
+            log.warning(
+                "this kernel does not send requests again: one that is under way when the daemon's worker dies is never answered"
+            )
+        }
+        kept.initAnswered.set(1)
+        usable.open()
     }
 }

@@ -12,10 +12,10 @@ import SystemPackage
 final class Session: @unchecked Sendable {
     let engine: Engine
     let nodes: NodeTable
-    let files = HandleTable<OpenFile>()
-    let directories = HandleTable<OpenDirectory>()
+    let files: HandleTable<OpenFile>
+    let directories: HandleTable<OpenDirectory>
     let mirror: MirrorTable
-    let mirrorFiles = HandleTable<OpenMirrorFile>()
+    let mirrorFiles: HandleTable<OpenMirrorFile>
     let pollers = Pollers()
     let identity = MountIdentity()
     let log = Logger(label: "twinfs.fuse")
@@ -24,7 +24,10 @@ final class Session: @unchecked Sendable {
     var libfuse: OpaquePointer!
     /// The one descriptor of `/dev/fuse`, shared by all threads.
     let device: Int32
-    var initRequest: [UInt8] = []
+    /// Whether libfuse has seen INIT.
+    var isInitialized = false
+    /// While INIT is replayed: its answer is nobody's.
+    var swallowsAnswer = false
     /// What the kernel offered in INIT beyond what libfuse 3.14 knows.
     var offer = KernelOffer()
 
@@ -36,8 +39,11 @@ final class Session: @unchecked Sendable {
     /// Opened when the last request thread has ended.
     let ended = Latch()
 
-    /// Holds what a successor needs.
+    /// Holds what a successor needs; the records among it are in `kept`.
     let keeper: any Keeper
+    let kept: SessionMemory
+    /// Set once a request came that is not a predecessor's: all of those were received before it.
+    let sawFresh = Atomic<Bool>(false)
 
     init(
         engine: Engine, source: FileDescriptor, device: FileDescriptor, keeper: any Keeper
@@ -45,9 +51,14 @@ final class Session: @unchecked Sendable {
         self.engine = engine
         self.device = device.rawValue
         self.keeper = keeper
-        mirror = MirrorTable(engine)
+        kept = try SessionMemory(keeper)
+        files = HandleTable(kept.files)
+        directories = HandleTable(kept.directories)
+        mirrorFiles = HandleTable(kept.mirrorFiles)
         let root = try source.openNode(".")
-        nodes = NodeTable(root: root, attributes: try root.attributes())
+        nodes = NodeTable(
+            root: root, attributes: try root.attributes(), kept: kept.nodes, last: kept.lastNode)
+        mirror = MirrorTable(engine, kept.mirrorNodes, kept.lastMirrorNode)
         let pollers = pollers
         engine.events.subscribe { pollers.wake() }
     }

@@ -16,10 +16,11 @@ public struct ChildProcess: Sendable {
     ///
     /// - Parameters:
     ///   - output: where its descriptors 1 and 2 go; nil leaves them.
+    ///   - errors: where its descriptor 2 goes; nil leaves it.
     ///   - inOwnGroup: whether it leads a process group of its own (`killGroup`).
     public init(
         _ program: String, _ arguments: [[UInt8]], inherited: FileDescriptor? = nil,
-        output: FileDescriptor? = nil, inOwnGroup: Bool = false
+        output: FileDescriptor? = nil, errors: FileDescriptor? = nil, inOwnGroup: Bool = false
     ) throws(Errno) {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -31,6 +32,9 @@ public struct ChildProcess: Sendable {
         if let output = output?.rawValue {
             posix_spawn_file_actions_adddup2(&actions, output, 1)
             posix_spawn_file_actions_adddup2(&actions, output, 2)
+        }
+        if let errors = errors?.rawValue {
+            posix_spawn_file_actions_adddup2(&actions, errors, 2)
         }
         id = try spawn(program, arguments, &actions, inOwnGroup: inOwnGroup)
     }

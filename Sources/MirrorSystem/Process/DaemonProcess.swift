@@ -16,6 +16,20 @@ public enum DaemonProcess {
         close(null)
     }
 
+    /// Keeps no directory in use. Corresponds to `chdir(2)`.
+    public static func leaveDirectory() { _ = chdir("/") }
+
+    /// Goes on as another program, or the same one anew, under the same process id; returns only where
+    /// that fails. Descriptors that close on exec are closed. Corresponds to `execv(3)`.
+    public static func become(_ program: String, _ arguments: [[UInt8]]) {
+        var words: [UnsafeMutablePointer<CChar>?] = arguments.map { argument in
+            strdup(argument.map { CChar(bitPattern: $0) } + [0])
+        }
+        words.append(nil)
+        execv(program, words)
+        for word in words { free(word) }
+    }
+
     /// Raises the limit of open descriptors to the hard one. Corresponds to `setrlimit(2)`.
     public static func raiseDescriptorLimit() throws(Errno) {
         let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)

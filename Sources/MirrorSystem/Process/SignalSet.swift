@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+public import SystemPackage
 
 /// Signals that are waited for instead of handled.
 public struct SignalSet: Sendable {
@@ -41,5 +42,17 @@ public struct SignalSet: Sendable {
         var time = timespec(
             tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000)
         return Signal(rawValue: sigtimedwait(&set, nil, &time))
+    }
+
+    /// A descriptor that is readable while one of them is pending; they must be blocked. Corresponds to
+    /// `signalfd(2)`.
+    public func descriptor() throws(Errno) -> FileDescriptor {
+        var set = raw
+        return FileDescriptor(rawValue: try retrying { clinux_signal_descriptor(&set) })
+    }
+
+    /// The next signal that `descriptor` tells of; nil where there is none.
+    public static func next(from descriptor: FileDescriptor) -> Signal? {
+        Signal(rawValue: clinux_next_signal(descriptor.rawValue))
     }
 }

@@ -53,15 +53,15 @@ struct DaemonLog: LogHandler {
 }
 
 extension DaemonLog.Sink {
-    /// In the foreground standard error; else `file`, or the journal where one listens, or syslog.
+    /// `file`; else the journal where one listens, standard error in the foreground, or syslog.
     static func choose(foreground: Bool, file: FilePath?) throws -> Self {
         if let file {
             do throws(Errno) {
                 return .lines(try .openBacking(file, .writeOnly, [.create, .append]))
             } catch { throw Failure(.badOption, "log=\(file): \(error)") }
         }
-        if foreground { return .lines(.standardError) }
         if isJournal(.standardError) { return .journal }
+        if foreground { return .lines(.standardError) }
         SystemLog.open()
         return .systemLog
     }
@@ -76,5 +76,29 @@ extension DaemonLog.Sink {
 
     var usesStandardError: Bool {
         if case .journal = self { true } else { false }
+    }
+
+    /// The file that the log goes to, for the processes after this one: its path is looked up once.
+    var file: FileDescriptor? {
+        if case .lines(let file) = self, file != .standardError { file } else { nil }
+    }
+}
+
+extension DaemonLog {
+    /// Begins the log of a process of the mount.
+    ///
+    /// - Parameter kept: the file that another process of the mount has opened for it.
+    static func begin(_ mount: ServedMount, kept: FileDescriptor?) throws -> Logger {
+        let file = mount.request.log.map { FilePath(bytes: $0) }
+        return begin(
+            try kept.map { .lines($0) } ?? .choose(foreground: mount.foreground, file: file), mount)
+    }
+
+    static func begin(_ sink: Sink, _ mount: ServedMount) -> Logger {
+        var handler = DaemonLog(sink)
+        handler.logLevel = mount.request.isDebugging ? .debug : .info
+        let chosen = handler
+        LoggingSystem.bootstrap { _ in chosen }
+        return Logger(label: "twinfs")
     }
 }

@@ -47,20 +47,49 @@ struct MountCommand: ParsableCommand {
     var readyDescriptor: Int32?
 
     func run() throws {
-        guard let readyDescriptor else { return foreground ? try serve() : try startDaemon() }
-        let ready = ReadyPipe(end: FileDescriptor(rawValue: readyDescriptor))
-        do { try serve(ready) } catch let failure as Failure {
+        try resumeFromStore()
+        guard let readyDescriptor else { return foreground ? try keep(nil) : try startDaemon() }
+        let end = FileDescriptor(rawValue: readyDescriptor)
+        try? end.closeOnExec()
+        let ready = ReadyPipe(end: end)
+        do { try keep(ready) } catch let failure as Failure {
             ready.say(failure)
             throw failure
         }
     }
 
-    /// Serves the mount in this process until it is unmounted.
-    private func serve(_ ready: ReadyPipe? = nil) throws {
+    /// Mounts, and keeps the mount in this process until it is unmounted.
+    private func keep(_ ready: ReadyPipe?) throws {
         // Before the first thread: every one must leave these signals to the one that waits for them.
         Serving.signals.block()
         let plan = try MountPlan(source: source, mountpoint: mountpoint, options: options)
-        try Serving(plan, ready: ready).run()
+        let mount = ServedMount(plan, options: options, foreground: ready == nil)
+        let sink = try DaemonLog.Sink.choose(
+            foreground: ready == nil, file: plan.request.log.map { FilePath(bytes: $0) })
+        let log = DaemonLog.begin(sink, mount)
+        if ready != nil { try DaemonProcess.detach(keepsErrors: sink.usesStandardError) }
+        let keeper = try KeeperProcess(mount, log, ready)
+        try keeper.mount(plan.directory, log: sink.file)
+        try keeper.run()
+    }
+
+    /// Goes on with the mount whose descriptors the service manager has kept, if that is why it has started
+    /// this program. No path is looked at: nobody serves the mount now.
+    private func resumeFromStore() throws {
+        let stored = ServiceManager.stored()
+        guard let device = stored["fuse"], stored["source"] != nil,
+            let memory = stored[KeeperMemory.name], !Polling.isBroken(device)
+        else {
+            // Left from a mount that is gone.
+            for file in stored.values { try? file.close() }
+            var manager = ServiceManager()
+            for name in stored.keys { manager?.say("FDSTOREREMOVE=1\nFDNAME=\(name)") }
+            return
+        }
+        for file in stored.values { try? file.keepOnExec() }
+        let words = ["twinfs", "mount-keeper", "--stored"].map { Array($0.utf8) }
+        DaemonProcess.become(OwnProgram.path, words + KeeperMemory.words(in: memory))
+        throw Failure(.daemonDied, "cannot go on with the mount that the service manager has kept")
     }
 
     /// Checks everything here, where the user sees it, then starts this program anew as the daemon.

@@ -31,7 +31,7 @@ struct MountPlan {
         directory = try SourceCheck.openAndLock(self.source)
     }
 
-    private static func request(_ options: [RawArgument]) throws -> MountRequest {
+    static func request(_ options: [RawArgument]) throws -> MountRequest {
         do throws(CommandError) { return try MountRequest(parsing: options.map(\.bytes)) } catch {
             throw Failure(error.code == .notSupported ? .notSupported : .badOption, error.message)
         }

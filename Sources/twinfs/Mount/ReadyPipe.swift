@@ -43,12 +43,18 @@ struct ReadyPipe {
 
 /// The program that runs.
 enum OwnProgram {
-    /// By its own name, which `ps` then shows; through /proc where the file was replaced meanwhile.
+    /// The very file that runs, also when another one has its name now.
+    static let link = "/proc/self/exe"
+
+    /// By its own name, which `ps` then shows, and whatever file has that name now; through /proc where
+    /// none has.
     static var path: String {
-        let link = FilePath("/proc/self/exe")
-        guard let path = link.linkDestination(), (try? path.status()) != nil else {
-            return link.string
+        guard var path = FilePath(link).linkDestination()?.string else { return link }
+        // What the kernel adds to the name of a file that was replaced.
+        let deleted = " (deleted)"
+        if path.hasSuffix(deleted), (try? FilePath(path).status()) == nil {
+            path.removeLast(deleted.count)
         }
-        return path.string
+        return (try? FilePath(path).status()) == nil ? link : path
     }
 }

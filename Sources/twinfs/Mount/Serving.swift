@@ -7,74 +7,78 @@ import MirrorNBD
 import MirrorSystem
 import SystemPackage
 
-/// The life of a mount in the process that serves it.
+/// The life of a worker: the process that serves a mount which another one keeps.
 struct Serving {
     /// Those that ask the daemon to end, and one that must not end it.
     static let signals = SignalSet([.terminate, .interrupt, .hangUp])
 
-    private let plan: MountPlan
-    private let ready: ReadyPipe?
-    private let log: Logger
+    let mount: ServedMount
+    let keeper: ProcessKeeper
+    let log: Logger
 
-    /// - Parameter ready: nil in the foreground.
-    init(_ plan: MountPlan, ready: ReadyPipe?) throws {
-        self.plan = plan
-        self.ready = ready
-        let sink = try DaemonLog.Sink.choose(
-            foreground: ready == nil, file: plan.request.log.map { FilePath(bytes: $0) })
-        var handler = DaemonLog(sink)
-        handler.logLevel = plan.request.isDebugging ? .debug : .info
-        let chosen = handler
-        LoggingSystem.bootstrap { _ in chosen }
-        log = Logger(label: "twinfs")
-        if ready != nil { try DaemonProcess.detach(keepsErrors: sink.usesStandardError) }
+    init(_ mount: ServedMount, _ keeper: ProcessKeeper) throws {
+        (self.mount, self.keeper) = (mount, keeper)
+        log = try DaemonLog.begin(mount, kept: keeper.inherited("log"))
     }
 
-    /// Mounts, serves until the mount is gone, and leaves everything saved.
+    /// Serves until the mount is gone, and leaves everything saved; or until it is asked to make room for
+    /// a successor.
     func run() throws {
         protectProcess()
-        let keeper = LocalKeeper()
-        let engine = Engine(
-            configuration: configuration, source: plan.directory, log: log, keeper: keeper,
-            opener: NBDStore.open)
-        let server = try mount(engine, keeper)
-        Self.obeySignals(server, log)
-        engine.mounted()
-        log.info("serving \(plan.source) at \(plan.mountpoint)")
-        ready?.sayReady()
-        server.wait()
-        engine.shutDown()
-        log.info("unmounted \(plan.mountpoint)")
-    }
-
-    private func mount(_ engine: Engine, _ keeper: LocalKeeper) throws -> MountServer {
-        var options = MountOptions()
-        options.allowOther = plan.request.allowOther
-        options.readOnly = plan.request.isReadOnly
-        options.kernelOptions = plan.request.kernelFlags
-        do throws(MountError) {
-            let device = try Mounting.mount(
-                at: plan.mountpoint, source: plan.source, options: options)
-            let server = try MountServer(
-                engine: engine, source: plan.directory, device: device, keeper: keeper,
-                mountpoint: plan.mountpoint)
-            try server.serve()
-            return server
-        } catch {
-            throw Failure(.mountFailed, "\(NameText.shown(plan.mountpoint.bytes)): \(error)")
+        guard let source = keeper.inherited("source"), let device = keeper.inherited("fuse") else {
+            throw Failure(.daemonDied, "the keeper has not given the mount's descriptors")
         }
+        let engine = Engine(
+            configuration: configuration, source: source, log: log, keeper: keeper,
+            opener: NBDStore.open)
+        let server = try serve(engine, source, device)
+        listen(engine)
+        Ending(mount, server, engine, keeper, log).obeySignals()
+        restartOnCommand(engine, server)
+        tellOfPredecessor(engine)
+        engine.mounted()
+        log.info("serving \(mount.source) at \(mount.mountpoint)")
+        keeper.say(.ready)
+        end(engine, server.wait())
     }
 
     private var configuration: MountConfiguration {
-        var configuration = MountConfiguration(source: plan.source, mountpoint: plan.mountpoint)
-        configuration.target = plan.target
-        configuration.include = plan.request.include
-        configuration.exclude = plan.request.exclude
-        configuration.auto = plan.request.auto
-        configuration.controlGroup = plan.controlGroup
-        configuration.stateDirectory = plan.stateDirectory
-        configuration.defaults = plan.request.parameters
+        var configuration = mount.configuration
+        // For tests that show what the write-intent log is good for.
+        guard Environment["TWINFS_UNSAFE_NO_INTENT"] == "1" else { return configuration }
+        log.error(
+            "TWINFS_UNSAFE_NO_INTENT is set: after a power cut source and twin differ, and nobody will know"
+        )
+        configuration.ignoresIntents = true
         return configuration
+    }
+
+    private func serve(
+        _ engine: Engine, _ source: FileDescriptor, _ device: FileDescriptor
+    ) throws -> MountServer {
+        do throws(MountError) {
+            let server = try MountServer(
+                engine: engine, source: source, device: device, keeper: keeper,
+                mountpoint: mount.mountpoint)
+            try server.serve()
+            return server
+        } catch {
+            throw Failure(.mountFailed, "\(NameText.shown(mount.mountpoint.bytes)): \(error)")
+        }
+    }
+
+    private func end(_ engine: Engine, _ end: MountServer.End) {
+        switch end {
+        case .unmounted:
+            engine.shutDown()
+            log.info("unmounted \(mount.mountpoint)")
+            keeper.say(.goodbye(.unmounted))
+        case .drained:
+            // The successor finds everything else as after a death.
+            engine.finishSaving()
+            log.info("making room for a successor")
+            keeper.say(.goodbye(.restart))
+        }
     }
 
     /// The daemon is in the way of guests' writes: the kernel must not wait for it, nor kill it first.
@@ -94,35 +98,41 @@ struct Serving {
 }
 
 extension Serving {
-    /// Waits for signals on a thread of its own, for as long as the process lives.
-    private static func obeySignals(_ server: MountServer, _ log: Logger) {
-        DispatchQueue(label: "twinfs.signals").async {
-            while true {
-                let signal = signals.wait()
-                if signal == .hangUp { continue }
-                log.notice("asked to end (\(signal))")
-                end(server, log)
+    /// Answers `restart` in `.mirror/control`; the command has its reply before the requests are drained.
+    private func restartOnCommand(_ engine: Engine, _ server: MountServer) {
+        let log = log
+        engine.setRestart {
+            DispatchQueue(label: "twinfs.restart").async {
+                log.notice("asked to restart")
+                server.drain()
             }
         }
     }
 
-    /// Unmounts as soon as nobody uses the mount; until then a guest keeps its disk.
-    private static func end(_ server: MountServer, _ log: Logger) {
-        var said = ""
-        while true {
-            let use = use(of: server)
-            if use.isEmpty, (try? server.unmount()) != nil { return }
-            let reason = use.isEmpty ? "a process has a file or its directory in the mount" : use
-            if reason != said { log.warning("still serving: \(reason); ends when that is over") }
-            said = reason
-            SteadyClock.sleep(milliseconds: 500)
+    /// Says in the events, and for a while in the status, that this worker follows one that has died.
+    private func tellOfPredecessor(_ engine: Engine) {
+        let life = keeper.life
+        guard life.predecessors > 0 else { return }
+        engine.workerRestarted(reason: life.lastEnd)
+        guard life.deathsInARow > 1 else { return }
+        engine.warn(
+            of: "restarts",
+            "the worker has died \(life.deathsInARow) times soon after its start; the last one"
+                + " \(life.lastEnd); see its log, and report this")
+        let queue = DispatchQueue(label: "twinfs.restarts")
+        queue.asyncAfter(deadline: .now() + .milliseconds(Backoff.soon)) {
+            engine.warn(of: "restarts", nil)
         }
     }
 
-    /// The open images in words; empty where none is.
-    private static func use(of server: MountServer) -> String {
-        server.openImages
-            .map { "\(NameText.shown($0.path.bytes)) is open \($0.handles) times" }
-            .joined(separator: ", ")
+    /// Answers the keeper, and starts another one when it dies.
+    private func listen(_ engine: Engine) {
+        let (keeper, mount, log) = (keeper, mount, log)
+        DispatchQueue(label: "twinfs.keeper").async {
+            keeper.listen(status: { engine.summary }) {
+                let loss = KeeperLoss(mount, log) { engine.warn(of: "keeper", $0) }
+                return loss.replace { engine.keeperRestarted() }
+            }
+        }
     }
 }

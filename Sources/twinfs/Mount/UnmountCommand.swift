@@ -12,11 +12,18 @@ struct UnmountCommand: ParsableCommand {
             Example: sudo twinfs unmount /srv/images
 
             While processes hold files in the mount it stays, they are named, and the exit code is \
-            \(ExitReason.stillOpen.rawValue).
+            \(ExitReason.stillOpen.rawValue). With --wait it waits until they are gone; with --timeout for so \
+            many seconds, and then ends with \(ExitReason.timedOut.rawValue).
             """)
 
     @Argument(help: "Where the mount lies.")
     var mountpoint: RawArgument
+
+    @Flag(help: "Wait until no process uses the mount.")
+    var wait = false
+
+    @Option(help: "Seconds to wait at most.")
+    var timeout: Double?
 
     func run() throws {
         let table = try Mounted.table()
@@ -25,7 +32,27 @@ struct UnmountCommand: ParsableCommand {
             throw Failure(
                 .notMounted, "\(NameText.shown(mountpoint.bytes)): is no mountpoint of twinfs")
         }
-        try Self.unmount(mount, source: FilePath(bytes: entry.source))
+        let source = FilePath(bytes: entry.source)
+        if wait || timeout != nil { return try waitUntilUnused(mount, source) }
+        try Self.unmount(mount, source: source)
+    }
+
+    /// Unmounts as soon as nobody uses the mount, and says once who does.
+    private func waitUntilUnused(_ mount: Mounted, _ source: FilePath) throws {
+        let end = timeout.map { SteadyClock.milliseconds + Int(min(max(0, $0), 1e9) * 1000) }
+        var said = ""
+        while true {
+            do { return try Self.unmount(mount, source: source) } catch let failure as Failure
+                where failure.reason == .stillOpen
+            {
+                if failure.message != said { Console.complain(failure.message) }
+                said = failure.message
+                if let end, SteadyClock.milliseconds >= end {
+                    throw Failure(.timedOut, "\(mount.shown): is still in use")
+                }
+            }
+            SteadyClock.sleep(milliseconds: 200)
+        }
     }
 
     /// Detaches the mount and waits for its daemon's end.
@@ -42,13 +69,9 @@ struct UnmountCommand: ParsableCommand {
 
     private static func busy(_ mount: Mounted) -> String {
         // Where the mount lies over its source, the daemon's own descriptors look the same.
-        let daemon = try? mount.report().workerPID
-        let holders = FileHolder.holders(below: mount.mountpoint)
-            .filter { daemon != Int($0.process) }
-        let lines = holders.sorted { $0.process < $1.process }.map { holder in
-            "\n  \(NameText.shown(holder.name)) (process \(holder.process)): "
-                + NameText.shown(holder.path.bytes)
-        }
+        let report = try? mount.report()
+        let daemon = [report?.keeperPID, report?.workerPID].compactMap { $0.map { Int32($0) } }
+        let lines = MountHolders.text(below: mount.mountpoint, except: daemon).map { "\n  " + $0 }
         if lines.isEmpty {
             return "\(mount.shown): is in use, by a process that cannot be seen from here"
         }

@@ -67,6 +67,11 @@ struct CommandTests {
         #expect(images.count == 2 && parameters.seed == .reflink)
     }
 
+    @Test("restart stands alone")
+    func restart() throws {
+        #expect(try parse("restart") == .restart)
+    }
+
     @Test("checkpoint takes an image and a name")
     func checkpoint() throws {
         #expect(try parse("checkpoint vm1.img monday") == .checkpoint(vm, "monday", delete: false))
@@ -106,6 +111,7 @@ struct CommandTests {
             ("complete a switch=maybe", .badValue), ("complete a b", .badSyntax),
             ("complete a speed=1", .unknownKey), ("verify a repair=1", .badValue),
             ("verify a b", .badSyntax), ("verify a delete=on", .unknownKey),
+            ("restart vm1.img", .badSyntax), ("restart now=on", .unknownKey),
             ("checkpoint", .badSyntax), ("checkpoint a", .badSyntax),
             ("checkpoint a b c", .badSyntax), ("checkpoint a .b", .badValue),
             ("checkpoint a ./b", .badValue), ("checkpoint a b/c", .badValue),

@@ -14,7 +14,8 @@ struct ParameterRow {
     /// The row of a key. A key without one does not compile.
     static func row(_ key: ParameterKey) -> ParameterRow {
         switch key {
-        case .sync, .target, .seed, .checkpoint, .existing, .targetIsZero, .unmap: what(key)
+        case .sync, .target, .seed, .checkpoint, .existing, .targetIsZero, .unmap, .intent:
+            what(key)
         case .granularity, .bufferSize, .speed, .minSpeed, .pace, .copyMode, .fsync: flow(key)
         case .onSourceError, .onTargetError, .maxRetries, .writeTimeout: errors(key)
         case .maxPause, .cut, .cutWait, .preCut, .postCut, .cutTimeout: cut(key)
@@ -163,6 +164,7 @@ extension JobParameters {
         case .preCut: Self.shown(preCut)
         case .postCut: Self.shown(postCut)
         case .cutTimeout: "\(cutTimeout)"
+        case .intent: intent ? "on" : "off"
         }
     }
 

@@ -8,10 +8,12 @@ struct ModelScript {
     private var random: SeededGenerator
     private var claims: [Range<Int>] = []
     private var forwards: [ByteRange] = []
+    private var changes: [(range: ByteRange, slot: Int)] = []
+    private let slots = SlotNumbers()
     private let anchors: [Int]
 
-    init(_ granularity: Granularity, _ seed: UInt64) {
-        pair = Pair(granularity)
+    init(_ granularity: Granularity, _ seed: UInt64, in memory: VictimMemory? = nil) {
+        pair = Pair(granularity, in: memory)
         random = SeededGenerator(seed: seed)
         let shard = pair.table.granulesPerShard
         let region = shard * DirtyRegion.shards
@@ -30,16 +32,33 @@ struct ModelScript {
         case 73..<80: try endClaim { pair, claim in try pair.release(claim) }
         case 80..<90: try endClaim { pair, claim in try pair.giveBack(claim) }
         case 90..<93: try pair.markLength()
-        case 93..<96: try pair.takeLength()
+        case 93..<95: try pair.takeLength()
+        case 95: try pair.settleLength()
         case 96..<98: try markShard()
         default: if claims.isEmpty, forwards.isEmpty { try pair.forgetAll(from: randomGranule()) }
         }
     }
 
+    /// Changes of the source beside the rest, as a kept table has them.
+    mutating func stepOfChanges() throws {
+        if changes.count < 4, Bool.random(using: &random) {
+            let range = randomBytes()
+            let slot = try #require(slots.take(near: range.lowerBound))
+            try pair.beginChange(range, slot: slot)
+            changes.append((range, slot))
+        } else if let index = changes.indices.randomElement(using: &random) {
+            let change = changes.remove(at: index)
+            try pair.endChange(change.range, slot: change.slot)
+            slots.giveBack(change.slot)
+        }
+    }
+
     mutating func drain() throws {
+        for change in changes { try pair.endChange(change.range, slot: change.slot) }
         while !claims.isEmpty { try endClaim { pair, claim in try pair.release(claim) } }
         while !forwards.isEmpty { try endForward() }
         try pair.takeLength()
+        try pair.settleLength()
         while let extent = try pair.take(givesPagesBack: true) { try pair.release(extent) }
         #expect(pair.table.isInSync)
     }

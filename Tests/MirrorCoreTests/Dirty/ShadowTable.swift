@@ -9,6 +9,9 @@ struct ShadowTable {
     private(set) var claims: [Range<Int>] = []
     private(set) var forwards: [ByteRange] = []
     var isLengthDirty = false
+    var isLengthTaken = false
+    /// Changes of the source that have begun and not ended.
+    var changes: [ByteRange] = []
 
     /// Granules in a shard of 128 MiB, computed on its own.
     var granulesPerShard: Int { 134_217_728 / granularity.bytes }
@@ -87,6 +90,16 @@ struct ShadowTable {
         dirty.formUnion(claim)
     }
 
+    /// What a successor takes for dirty.
+    var afterDeath: ShadowTable {
+        var after = ShadowTable(granularity: granularity)
+        after.dirty = dirty
+        for claim in claims { after.dirty.formUnion(claim) }
+        for change in changes { after.mark(change) }
+        after.isLengthDirty = isLengthDirty || isLengthTaken || !changes.isEmpty
+        return after
+    }
+
     mutating func forgetAll(from start: Int) { dirty = dirty.filter { $0 < start } }
 
     var extents: [ByteRange] {
@@ -109,9 +122,13 @@ struct Pair {
     let gauge = WriteGauge()
     let table: DirtyTable
     private(set) var shadow: ShadowTable
+    /// Where the table lies; after every operation it is also recovered from there.
+    private let memory: VictimMemory?
 
-    init(_ granularity: Granularity) {
-        table = DirtyTable(granularity: granularity, gauge: gauge)
+    init(_ granularity: Granularity, in memory: VictimMemory? = nil) {
+        self.memory = memory
+        table = DirtyTable(granularity: granularity, gauge: gauge, memory: memory?.shared)
+        table.settle()
         shadow = ShadowTable(granularity: granularity)
     }
 
@@ -189,7 +206,26 @@ struct Pair {
     mutating func takeLength() throws {
         table.takeLength()
         shadow.isLengthDirty = false
+        shadow.isLengthTaken = true
         try compare("take length")
+    }
+
+    mutating func settleLength() throws {
+        table.settleLength()
+        shadow.isLengthTaken = false
+        try compare("settle length")
+    }
+
+    mutating func beginChange(_ range: ByteRange, slot: Int?) throws {
+        table.beginChange(range, slot: slot)
+        shadow.changes.append(range)
+        try compare("begin change \(range)")
+    }
+
+    mutating func endChange(_ range: ByteRange, slot: Int?) throws {
+        table.endChange(slot: slot)
+        shadow.changes.remove(at: try #require(shadow.changes.firstIndex(of: range)))
+        try compare("end change \(range)")
     }
 
     private func compare(_ operation: String) throws {
@@ -210,6 +246,22 @@ struct Pair {
             shadow.dirty.isEmpty && claimed == 0 && forwarded == 0 && !shadow.isLengthDirty
         try #require(table.isClean == isClean, comment)
         try #require(table.isInSync == isClean, comment)
+        try compareRecovered(comment)
+    }
+
+    /// What a successor would find if the process ended here.
+    private func compareRecovered(_ comment: Comment) throws {
+        guard let memory else { return }
+        let copy = try #require(
+            DirtyTable(recovering: memory.copied, gauge: WriteGauge()), comment)
+        let expected = shadow.afterDeath
+        try #require(copy.granularity == table.granularity)
+        try #require(copy.dirtyExtents(limit: .max) == expected.extents, comment)
+        let dirtyBytes = expected.dirty.count * table.granularity.bytes
+        try #require(copy.dirtyBytes == dirtyBytes, comment)
+        try #require(copy.isLengthDirty == expected.isLengthDirty, comment)
+        try #require(copy.claimedBytes == 0 && copy.forwardedBytes == 0, comment)
+        try #require(copy.canTake == !expected.dirty.isEmpty, comment)
     }
 
     /// The lists under the locks are the shadow's, and no granule is in both (R3).

@@ -24,19 +24,13 @@ extension DirtyTable {
     @inline(__always)
     public func endChange(slot: Int?) { kept?.endChange(slot) }
 
-    /// The end of the farthest change so far, as far as the memory tells; at most a twin has bytes up to there.
-    public var reach: UInt64 { kept?.reach ?? 0 }
-
-    /// The twin may have bytes up to `end`.
-    public func reached(_ end: UInt64) { kept?.reached(end) }
-
     /// The table of a predecessor: what it had marked, claimed, or under way is dirty.
     ///
-    /// Nil where the memory does not hold a table, or one that may miss marks: everything is dirty then (R10).
+    /// Nil where the memory does not hold a table of this owner, or one that may miss marks: everything is dirty then (R10).
     /// The memory is a table's still, and this can be done again if the process ends meanwhile: what was
     /// under way is marked before it is forgotten.
-    public convenience init?(recovering memory: TableMemory, gauge: WriteGauge) {
-        guard let kept = KeptMarks(reading: memory),
+    public convenience init?(recovering memory: TableMemory, gauge: WriteGauge, owner: UInt64 = 0) {
+        guard let kept = KeptMarks(reading: memory, owner: owner),
             let changes = kept.changes.ranges(reach: kept.reach),
             let claims = kept.claims.ranges(reach: 0)
         else { return nil }

@@ -96,18 +96,20 @@ final class KeptMarks: Sendable {
 
 extension KeptMarks {
     /// Makes a table of zeroed memory. Not to be believed before `settle`.
-    convenience init(formatting memory: TableMemory, _ granularity: Granularity) {
+    convenience init(
+        formatting memory: TableMemory, _ granularity: Granularity, owner: UInt64
+    ) {
         self.init(memory, granularity)
-        let words = Self.identity(granularity)
+        let words = Self.identity(granularity, owner)
         for index in words.indices.reversed() { header.store(words[index], index) }
     }
 
     /// What a predecessor has left; nil where it is something else, or may miss marks (R10).
-    convenience init?(reading memory: TableMemory) {
+    convenience init?(reading memory: TableMemory, owner: UInt64) {
         guard memory.count >= Layout.pages else { return nil }
         let start = memory.words(at: 0, count: 64)
         guard let granularity = Granularity(bytes: Int(truncatingIfNeeded: start.load(1))),
-            Self.identity(granularity).enumerated().allSatisfy({ start.load($0) == $1 }),
+            Self.identity(granularity, owner).enumerated().allSatisfy({ start.load($0) == $1 }),
             memory.count >= TableMemory.size(granularity: granularity),
             start.load(Layout.settledWord) == Layout.settled,
             start.load(Layout.unnotedWord) == 0
@@ -115,17 +117,16 @@ extension KeptMarks {
         self.init(memory, granularity)
     }
 
-    /// What stands first in the header: 32 bytes, the last 8 of which follow from the others.
-    private static func identity(_ granularity: Granularity) -> [UInt64] {
-        let words = [Layout.magic, UInt64(granularity.bytes), Layout.version]
+    /// What stands first in the header: five words, the last of which follows from the others.
+    private static func identity(_ granularity: Granularity, _ owner: UInt64) -> [UInt64] {
+        let words = [Layout.magic, UInt64(granularity.bytes), Layout.version, owner]
         return words + [~words.reduce(0) { ($0 &* 0x9e37_79b9_7f4a_7c15) ^ $1 }]
     }
 
     func settle() { header.store(Layout.settled, Layout.settledWord) }
 
-    /// The end of the farthest change so far.
+    /// The end of the farthest change so far: what began after a cut may be cut off with the rest.
     var reach: UInt64 { header.load(Layout.reachWord) }
-    func reached(_ end: UInt64) { header.raise(to: end, Layout.reachWord) }
 }
 
 // What is under way.
@@ -133,7 +134,7 @@ extension KeptMarks {
 extension KeptMarks {
     /// Where no slot is free the whole table is not to be believed for as long.
     func beginChange(_ range: ByteRange, isCut: Bool, _ slot: Int?) {
-        reached(range.upperBound)
+        if !range.isEmpty { header.raise(to: range.upperBound, Layout.reachWord) }
         guard let slot else { return header.add(1, Layout.unnotedWord) }
         changes.begin(range, isCut: isCut, in: slot)
     }

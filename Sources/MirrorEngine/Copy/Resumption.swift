@@ -1,0 +1,52 @@
+import MirrorCore
+import MirrorSystem
+import SystemPackage
+
+/// What an earlier life of a job has left for it to go on from.
+struct Resumption: Sendable {
+    enum Life: Sendable {
+        /// A worker died or was replaced: its memory is there, and nobody else has served the image.
+        case worker
+        /// The mount is new: only the state directory is there.
+        case mount
+    }
+
+    /// How a job came back: the words of `resumed` in the status, each worse than the one before.
+    enum Proof: String, Comparable, Sendable {
+        case worker, clean, intent, compare
+
+        private var rank: Int { Self.order.firstIndex(of: self)! }
+        private static let order: [Proof] = [.worker, .clean, .intent, .compare]
+        static func < (left: Proof, right: Proof) -> Bool { left.rank < right.rank }
+    }
+
+    let life: Life
+    let record: JobRecord
+    let members: [Member]
+
+    struct Member: Sendable {
+        /// The file that serves the image, before anybody could write it.
+        let source: FileStatus
+        /// What the last mount had saved when it ended; nil where it did not end in order.
+        let marks: JobMarks?
+        let opening: TwinReturn
+    }
+
+    /// The generation that the twins get.
+    var nextGeneration: Int {
+        life == .worker ? record.generation : max(record.generation, record.next ?? 0) + 1
+    }
+}
+
+/// A twin that was found and opened again.
+struct ReturnedTwin: Sendable {
+    let parts: Twin.Parts
+    /// Of a file, as it was found.
+    let status: FileStatus?
+    /// Whether it says, or nothing else can be, that this life of the job wrote it last.
+    let isOwn: Bool
+    /// Its attribute says that the cut was done.
+    let isCut: Bool
+    /// What its last writer had not flushed is durable now.
+    let isFlushed: Bool
+}

@@ -1,0 +1,68 @@
+import Logging
+import MirrorCore
+import MirrorSystem
+import Synchronization
+
+// What the program tells of the processes that keep and serve the mount.
+
+/// Warnings of the program, and what it does for `restart`.
+struct ProcessNotices: ~Copyable, Sendable {
+    /// By what they are about; leaf.
+    let warnings = Mutex<[String: String]>([:])
+    /// Leaf.
+    let restart = Mutex<(@Sendable () -> Void)?>(nil)
+}
+
+extension Engine {
+    /// Puts a line about `subject` into the status, instead of an earlier one; nil takes it out.
+    public func warn(of subject: String, _ warning: String?) {
+        notices.warnings.withLock { $0[subject] = warning }
+    }
+
+    var processWarnings: [String] {
+        notices.warnings.withLock { $0.sorted { $0.key < $1.key }.map(\.value) }
+    }
+
+    /// What the command `restart` does after it was answered: ends this worker such that another one
+    /// takes the mount over.
+    public func setRestart(_ action: @escaping @Sendable () -> Void) {
+        notices.restart.withLock { $0 = action }
+    }
+
+    func restart(_ reply: CommandReply) throws(CommandError) {
+        guard keeper.process != nil, let action = notices.restart.withLock({ $0 }) else {
+            throw CommandError(
+                .notSupported,
+                "restart: no keeper holds the mount, which would end with this worker")
+        }
+        reply(CommandResult(ok: "restarting generation \(keeper.predecessors + 1)"))
+        action()
+    }
+
+    /// Tells that this worker has taken the mount over.
+    ///
+    /// - Parameter reason: how its predecessor has ended.
+    public func workerRestarted(reason: String) {
+        events.append(
+            word: "TWINFS_WORKER_RESTARTED", reason: reason, generation: keeper.predecessors + 1)
+        log.notice("generation \(keeper.predecessors + 1) serves: the one before \(reason)")
+    }
+
+    /// Tells that this worker has a new keeper.
+    public func keeperRestarted() {
+        events.append(
+            word: "TWINFS_KEEPER_RESTARTED", reason: "the keeper has died",
+            generation: keeper.predecessors + 1)
+        log.notice("another keeper was started")
+    }
+
+    /// The mount in a line, for a service manager.
+    public var summary: String {
+        let all = jobs.all.map { $0.report() }
+        let live = all.filter { !["completed", "cancelled", "failed"].contains($0.phase) }
+        let ready = live.filter(\.ready).count
+        let failing = live.filter { $0.error != nil }.count
+        return "serving \(shown(configuration.mountpoint)): \(live.count) jobs, \(ready) ready"
+            + (failing == 0 ? "" : ", \(failing) with an error")
+    }
+}

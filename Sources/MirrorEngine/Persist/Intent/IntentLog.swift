@@ -1,0 +1,180 @@
+import Dispatch
+import MirrorCore
+import MirrorSystem
+import Synchronization
+import SystemPackage
+
+/// Which extents of an image may differ from its twin after a power cut: one bit for each 4 MiB, on disk.
+///
+/// An extent whose bit is clear on disk has equal, durable bytes in source and twin. So before the first
+/// write to such an extent reaches the source its bit is durable (`admits`, `request`), and it is cleared
+/// again only after both were made durable (`IntentLog+Clear.swift`).
+///
+/// | look for | in |
+/// |---|---|
+/// | the blocks on disk | `IntentFormat.swift` (MirrorCore), `IntentFile.swift` |
+/// | the bits in memory | `IntentBits.swift` |
+/// | how many requests become durable together | `IntentLog+Commit.swift` |
+/// | clearing | `IntentLog+Clear.swift` |
+/// | whether a log is believed after a crash | `Trust.swift` |
+///
+/// A log whose disk fails or hangs is *void*: it admits everything, and never anything is concluded from it
+/// again. Bits are changed on `queue` only.
+final class IntentLog: Sendable {
+    let id: String
+    let store: any IntentStore
+    let bits = IntentBits()
+    let queue: DispatchQueue
+    /// Longest that writes wait for the disk.
+    let patience: Duration
+    /// What to do when the log becomes void: make that known elsewhere, durably, and call back.
+    let voided: Mutex<(@Sendable (Errno, _ done: @escaping @Sendable () -> Void) -> Void)?>
+    /// Called after bits were set, on `queue`.
+    let grown = Mutex<(@Sendable () -> Void)?>(nil)
+
+    /// Everything is admitted: the log is void, or is not to be kept.
+    let admitsAll = Atomic<Bool>(false)
+    /// Why it is void; 0 where it is not.
+    let failure = Atomic<Int32>(0)
+    /// Durable bits that are set.
+    let setCount = Atomic<Int>(0)
+    /// Commits so far, for tests and the status.
+    let commits = Atomic<Int>(0)
+    /// Blocks of bits in the file. On `queue`.
+    let blockCount: Atomic<Int>
+    /// Nothing is called under it.
+    let waiting = Mutex(Waiting())
+    /// What source and twin were like when they were looked at last.
+    let stamps = Mutex<(source: FileStamp, twin: FileStamp?)?>(nil)
+    /// The heartbeat of the process that had the log before; nil where there is none to believe.
+    let found: Heartbeat?
+
+    init(
+        _ id: String, _ store: any IntentStore, blocks: Int, found: Heartbeat? = nil,
+        patience: Duration = .seconds(2)
+    ) {
+        (self.id, self.store, self.found, self.patience) = (id, store, found, patience)
+        blockCount = Atomic(blocks)
+        voided = Mutex(nil)
+        queue = DispatchQueue(label: "twinfs.intent.\(id)", qos: .userInitiated)
+    }
+
+    deinit { store.close() }
+
+    /// A new log at its full length, durable when this returns.
+    ///
+    /// - Parameters:
+    ///   - id: `<job uuid>-<member index>`.
+    ///   - size: of the image.
+    ///   - isFull: whether all extents begin as set; else source and twin are equal and durable.
+    static func create(
+        _ id: String, in directory: StateDirectory, size: UInt64, isFull: Bool
+    ) throws(Errno) -> IntentLog {
+        let blocks = IntentFormat.blocks(for: size)
+        let content = firstContent(id, blocks: blocks, isFull: isFull)
+        let file = try IntentFile.create(id, in: directory, content: content)
+        return IntentLog(created: id, file, blocks: blocks, isFull: isFull)
+    }
+
+    /// The log of an earlier mount or worker; what it says is durable when this returns.
+    ///
+    /// - Returns: nil where it is missing or no log of this id: compare everything.
+    static func open(_ id: String, in directory: StateDirectory, size: UInt64) -> IntentLog? {
+        guard let file = try? IntentFile(id, directory) else { return nil }
+        return IntentLog(opened: id, file, size: size)
+    }
+
+    convenience init(created id: String, _ store: any IntentStore, blocks: Int, isFull: Bool) {
+        self.init(id, store, blocks: blocks)
+        if isFull { fill() }
+    }
+
+    /// Sets all bits, as they stand on disk already.
+    func fill() {
+        let blocks = blockCount.load(ordering: .relaxed)
+        for word in 0..<blocks * IntentFormat.wordsPerBlock { bits.set(.durable, .max, word) }
+        setCount.store(blocks * IntentFormat.extentsPerBlock, ordering: .relaxed)
+    }
+
+    static func firstContent(_ id: String, blocks: Int, isFull: Bool) -> [UInt8] {
+        let words = [UInt64](
+            repeating: isFull ? .max : 0, count: IntentFormat.wordsPerBlock)
+        var content = IntentFormat.head(id) + [UInt8](repeating: 0, count: IntentFormat.blockSize)
+        for number in 0..<blocks { content += IntentFormat.block(number, words, of: id) }
+        return content
+    }
+
+    /// What an earlier process has left.
+    struct Found: Sendable {
+        let intended: [ByteRange]
+        /// Nil where there is none to believe.
+        let beat: Heartbeat?
+    }
+
+    var past: Found { Found(intended: intended, beat: found) }
+
+    /// Every extent that may differ, as bytes, in order and as long as they are. All that lies past the end
+    /// of the file is one of them.
+    var intended: [ByteRange] {
+        var ranges: [ByteRange] = []
+        func add(_ range: ByteRange) {
+            if let last = ranges.last, last.upperBound == range.lowerBound {
+                ranges[ranges.count - 1] = ByteRange(last.lowerBound, range.upperBound)
+            } else {
+                ranges.append(range)
+            }
+        }
+        let shift = UInt64(IntentFormat.extentShift)
+        bits.forEachWord { word in
+            var rest = bits.load(.durable, word)
+            while rest != 0 {
+                let first = UInt64(word * 64 + rest.trailingZeroBitCount)
+                add(ByteRange(first << shift, (first + 1) << shift))
+                rest &= rest - 1
+            }
+        }
+        return ranges
+    }
+
+    /// Whether a write of `range` may go on: its bits are durable. Notes that it is written.
+    ///
+    /// The caller has entered the gate. A clearer clears the bit and then looks at the gauge: of the two, at
+    /// least one sees the other, as in `Gate`.
+    @inline(__always)
+    func admits(_ range: ByteRange) -> Bool {
+        if range.isEmpty { return true }
+        let last = Int((range.upperBound - 1) >> UInt64(IntentFormat.extentShift))
+        var extent = Int(range.lowerBound >> UInt64(IntentFormat.extentShift))
+        repeat {
+            if !bits.use(extent) { return admitsAll.load(ordering: .acquiring) }
+            extent += 1
+        } while extent <= last
+        return true
+    }
+
+    /// Notes that `range` is about to be written; its bits may be clear.
+    func touch(_ range: ByteRange) {
+        for (word, mask) in Self.words(of: range) { bits.set(.touched, mask, word) }
+    }
+
+    /// The same without noting anything.
+    func durable(_ range: ByteRange) -> Bool {
+        Self.words(of: range).allSatisfy { bits.load(.durable, $0.word) & $0.mask == $0.mask }
+    }
+
+    var isVoid: Bool { failure.load(ordering: .acquiring) != 0 }
+
+    /// The words and bits of the extents that a range touches.
+    static func words(of range: ByteRange) -> some Sequence<(word: Int, mask: UInt64)> {
+        let range = range.clamped(below: DirtyTable.limit)
+        let shift = UInt64(IntentFormat.extentShift)
+        let first = Int(range.lowerBound >> shift)
+        let end = range.isEmpty ? first : Int((range.upperBound - 1) >> shift) + 1
+        return (first / 64..<max(first / 64, (end + 63) / 64)).lazy.map { word in
+            let low = max(first - word * 64, 0)
+            let count = min(end - word * 64, 64) - low
+            let ones = count == 64 ? UInt64.max : (1 << UInt64(count)) - 1
+            return (word, ones << UInt64(low))
+        }
+    }
+}

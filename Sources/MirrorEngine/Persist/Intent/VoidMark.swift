@@ -1,0 +1,34 @@
+import MirrorSystem
+import SystemPackage
+
+/// What a source and a twin say of the logs that could not be kept: their ids, between blanks.
+enum VoidMark {
+    static let attribute = "user.twinfs.intent"
+
+    /// Durable when this returns.
+    static func add(_ id: String, to file: FileDescriptor) throws(Errno) {
+        let there = ids(of: file)
+        if there.contains(id) { return }
+        try file.setAttribute(attribute, (there + [id]).joined(separator: " "))
+        try file.synchronize()
+    }
+
+    /// The log of this id is new, and says the truth.
+    static func remove(_ id: String, from file: FileDescriptor) throws(Errno) {
+        let there = ids(of: file)
+        guard there.contains(id) else { return }
+        let left = there.filter { $0 != id }
+        if left.isEmpty {
+            try file.removeAttribute(attribute)
+        } else {
+            try file.setAttribute(attribute, left.joined(separator: " "))
+        }
+        try file.synchronize()
+    }
+
+    static func isOn(_ file: FileDescriptor, _ id: String) -> Bool { ids(of: file).contains(id) }
+
+    private static func ids(of file: FileDescriptor) -> [String] {
+        (file.attribute(attribute) ?? "").split(separator: " ").map(String.init)
+    }
+}

@@ -1,0 +1,180 @@
+import MirrorCore
+import MirrorSystem
+import SystemPackage
+
+/// Opens the twin of a job that comes back: in place, under the name that it has, with nothing cut off. What
+/// is not the job's twin is not touched. Blocks for as long as the target likes; on the clerk.
+struct TwinReturn: Sendable {
+    let twin: Twin
+    let kept: JobRecord.Member
+    let uuid: String
+    /// Those that the twin may say.
+    let generations: [Int]
+    let wasReady: Bool
+    /// Whether a file that has the final name gives way at the first publication.
+    let replaces: Bool
+    /// Bytes of the image.
+    let size: UInt64
+    let opener: TwinStoreOpener?
+    let faults: FaultPlan?
+    /// Opens and locks the image's own file, where that is the twin.
+    let home: @Sendable () throws(CommandError) -> FileDescriptor
+
+    enum Failure: Error {
+        /// The twin is not there, for now.
+        case absent(String)
+        /// Something else is in its place.
+        case refused(String)
+    }
+
+    private var place: TargetPlace { twin.place }
+
+    func open() throws(Failure) -> ReturnedTwin {
+        do throws(Errno) { try faults?.pass(.open) } catch {
+            throw .absent("the twin \(place.name) cannot be opened: \(error)")
+        }
+        switch kept.kind {
+        case "file": return try openFile()
+        case "home": return try openHome()
+        default: return try openStore()
+        }
+    }
+
+    private func openStore() throws(Failure) -> ReturnedTwin {
+        let store: any TwinStore
+        do throws(CommandError) { store = try Twin.open(place, size, opener) } catch {
+            throw .absent(error.message)
+        }
+        if let capacity = kept.capacity, store.capacity != capacity {
+            store.close()
+            throw .refused(
+                "target \(place.name): is another device than the one that the job was mirroring to; it had"
+                    + " \(capacity) bytes")
+        }
+        return returned(store, nil, nil, isOwn: true)
+    }
+
+    private func openHome() throws(Failure) -> ReturnedTwin {
+        do throws(CommandError) {
+            let file = try home()
+            let names = TwinFile(home: file, place.path)
+            let status = try? file.status()
+            return returned(FileStore(file), names, status, isOwn: isOwn(file, status))
+        } catch {
+            throw .absent(error.message)
+        }
+    }
+
+    /// Flushes what the last writer may not have flushed.
+    private func returned(
+        _ store: any TwinStore, _ file: TwinFile?, _ status: FileStatus?, isOwn: Bool
+    ) -> ReturnedTwin {
+        let isCut = file?.descriptor.attribute(TwinFile.state) == Twin.State.consistent.rawValue
+        var isFlushed = true
+        do throws(Errno) {
+            try faults?.pass(.flush)
+            try store.flush()
+        } catch {
+            isFlushed = false
+        }
+        return ReturnedTwin(
+            parts: twin.parts(store, file), status: status, isOwn: isOwn, isCut: isCut,
+            isFlushed: isFlushed)
+    }
+}
+
+// A file: what stands under one of its two names, and says that it is this job's, or is it by its number.
+
+extension TwinReturn {
+    private func openFile() throws(Failure) -> ReturnedTwin {
+        let (final, working) = (place.path, FilePath(shown: kept.working))
+        let names = final == working ? [final] : wasReady ? [final, working] : [working, final]
+        var foreign: String?
+        for name in names {
+            guard let file = try openExisting(name) else { continue }
+            if let other = refusal(of: file, name) {
+                foreign = foreign ?? other
+                try? file.close()
+                continue
+            }
+            return try adopt(file, name, working)
+        }
+        if let foreign { throw .refused(foreign) }
+        throw .absent("the twin \(shown(names[0])) is not there; bring it back, mount its disk")
+    }
+
+    private func openExisting(_ path: FilePath) throws(Failure) -> FileDescriptor? {
+        do throws(Errno) {
+            let status: FileStatus
+            do throws(Errno) { status = try path.status(followingLinks: false) } catch {
+                if error == .noSuchFileOrDirectory { return nil }
+                throw error
+            }
+            guard status.kind == .regular else { return nil }
+            return try FileDescriptor.openBacking(path, .readWrite, .noFollow)
+        } catch {
+            throw .absent("the twin \(shown(path)) cannot be opened: \(error)")
+        }
+    }
+
+    /// Why this file is not the job's twin; nil where it is.
+    private func refusal(of file: FileDescriptor, _ path: FilePath) -> String? {
+        let text = file.attribute(TwinFile.job)
+        if let text, JobStamp(text)?.uuid == uuid { return nil }
+        let isSame = (try? file.status().identity.inode) == kept.twin
+        if text == nil, isSame { return nil }
+        let reason =
+            text == nil
+            ? "is another file than the one that this job was writing"
+            : "is the twin of another job"
+        return
+            "target \(shown(path)): \(reason), and is left alone; cancel this job, and start it anew with"
+            + " another target, or with existing=reuse to overwrite that file"
+    }
+
+    private func adopt(
+        _ file: FileDescriptor, _ path: FilePath, _ working: FilePath
+    ) throws(Failure) -> ReturnedTwin {
+        var opened = [file]
+        do {
+            try file.lockExclusively()
+            try place.served?.refuse(path, file)
+            let directory = try FileDescriptor.openBacking(
+                path.removingLastComponent(), .readOnly, .directory)
+            opened.append(directory)
+            let replaced = path == working ? try holdReplaced() : nil
+            let names = TwinFile(
+                returning: file, in: directory, place.path, working, replaced: replaced)
+            let status = try file.status()
+            return returned(FileStore(file), names, status, isOwn: isOwn(file, status))
+        } catch let error as CommandError {
+            for descriptor in opened { try? descriptor.close() }
+            throw .refused(error.message)
+        } catch {
+            for descriptor in opened { try? descriptor.close() }
+            throw .absent("the twin \(shown(path)) cannot be used: \(error)")
+        }
+    }
+
+    /// The old file that gives way to a twin that has not been ready yet.
+    private func holdReplaced() throws -> FileDescriptor? {
+        guard replaces, !wasReady, (try? place.path.status(followingLinks: false)) != nil else {
+            return nil
+        }
+        let file = try FileDescriptor.openBacking(place.path, .readWrite, .noFollow)
+        do { try file.lockExclusively() } catch {
+            try? file.close()
+            throw error
+        }
+        return file
+    }
+
+    /// Whether nobody but this life of the job has written it, as far as the file can tell.
+    private func isOwn(_ file: FileDescriptor, _ status: FileStatus?) -> Bool {
+        guard status?.identity.inode == kept.twin else { return false }
+        guard let stamp = file.attribute(TwinFile.job).flatMap({ JobStamp($0) }) else {
+            return (try? FileMarks(of: file))?.areKept == false
+        }
+        return stamp.uuid == uuid && generations.contains(stamp.generation)
+    }
+}

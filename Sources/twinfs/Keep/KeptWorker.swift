@@ -1,0 +1,64 @@
+import MirrorSystem
+import SystemPackage
+
+/// A worker, as its keeper sees it.
+final class KeptWorker {
+    let socket: PacketSocket
+    let process: ProcessHandle
+    let started = SteadyClock.milliseconds
+    /// Whether it runs the program that is now at the path of the keeper's own.
+    let isFromPath: Bool
+    var isReady = false
+    var goodbye: KeeperMessage.Goodbye?
+    var failure: (code: Int32, text: String)?
+    private(set) var isClosed = false
+    private var outgoing: [(message: KeeperMessage, passed: FileDescriptor?)] = []
+
+    init(_ socket: PacketSocket, _ process: ProcessHandle, isFromPath: Bool) {
+        (self.socket, self.process, self.isFromPath) = (socket, process, isFromPath)
+    }
+
+    var hasOutgoing: Bool { !outgoing.isEmpty }
+
+    /// Sends as soon as the socket has room. `passed` must stay open until then: the keeper sends what it
+    /// holds to a worker that cannot drop anything before it has received everything.
+    func send(_ message: KeeperMessage, passing passed: FileDescriptor? = nil) {
+        outgoing.append((message, passed))
+        flush()
+    }
+
+    func flush() {
+        var sent = 0
+        for (message, passed) in outgoing {
+            do throws(Errno) {
+                try socket.send(message.bytes, passing: passed, waits: false)
+            } catch .resourceTemporarilyUnavailable {
+                break
+            } catch {
+                // It is dying; its handle tells when.
+            }
+            sent += 1
+        }
+        outgoing.removeFirst(sent)
+    }
+
+    /// The next message that waits in the socket, with its descriptor; nil where there is none.
+    func nextMessage() -> (KeeperMessage?, FileDescriptor?)? {
+        if isClosed { return nil }
+        do throws(Errno) {
+            guard let (bytes, passed) = try socket.receive(waits: false) else {
+                isClosed = true
+                return nil
+            }
+            return (KeeperMessage(bytes), passed)
+        } catch {
+            if error != .resourceTemporarilyUnavailable { isClosed = true }
+            return nil
+        }
+    }
+
+    func close() {
+        socket.close()
+        process.close()
+    }
+}
