@@ -46,7 +46,8 @@ def measure(lab, conditions, arguments):
     try:
         for medium in arguments.media:
             conditions.look()
-            matrix.fill(rows.needed(arguments.rows), medium)
+            with lab.part():
+                matrix.fill(rows.needed(arguments.rows), medium)
     except Failure as failure:
         say(f"FAILED: {failure}")
     found += rows.findings(matrix, arguments.rows, arguments.media)
@@ -57,7 +58,8 @@ def one_job(lab, about, medium, job):
     """The findings of one job; one that fails does not cost the others their figures."""
     say(f"row {', '.join(map(str, sorted(about)))} on {medium}")
     try:
-        return job(lab, medium)
+        with lab.part():
+            return job(lab, medium)
     except Unavailable as reason:
         return [rows.Finding(row, medium, "", note=str(reason)) for row in about]
     except Failure as failure:
@@ -91,7 +93,8 @@ def main():
             write_raw(arguments.raw, matrix, found)
         if arguments.picture:
             say("the life of a job")
-            picture.draw(life.live(lab), arguments.picture)
+            with lab.part():
+                picture.draw(life.live(lab), arguments.picture)
     return 1 if any(one.value is None and not one.note for one in found) else 0
 
 

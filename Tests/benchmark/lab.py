@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 # Seconds; only what hangs reaches them.
 LIMIT = 120
@@ -36,6 +36,16 @@ class Lab:
 
     def __exit__(self, *failure):
         return self.stack.__exit__(*failure)
+
+    @contextmanager
+    def part(self):
+        """What is made within is gone after it, as with a lab of its own. The files stay."""
+        outer, self.stack = self.stack, ExitStack()
+        try:
+            with self.stack:
+                yield
+        finally:
+            self.stack = outer
 
     def folder(self, medium, name):
         """A new folder on the medium."""

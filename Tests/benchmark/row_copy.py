@@ -50,11 +50,10 @@ def thin(full, path, size):
 
 
 def take_turns(mount, image, twin, rounds, warm_up):
-    """Seconds by tool. What is still to be written to a disk is not left to the next one."""
+    """Seconds by tool. What a copy left to be written to the disk goes with it."""
     times = {tool: [] for tool in ("twinfs", *TOOLS)}
     for _ in range(rounds + warm_up):
         for tool, figures in times.items():
-            run("sync", "-f", mount.source)
             if tool == "twinfs":
                 figures.append(mirror(mount, image, twin))
             else:
