@@ -17,7 +17,7 @@ def processor_times():
 
 
 class Conditions:
-    """Looks at the machine before the first measurement and between rows; `lines` after the last."""
+    """Looks at the machine before the first measurement and between rows; `lines` at the end."""
 
     def __init__(self, lab):
         self.lab = lab
