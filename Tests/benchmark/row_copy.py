@@ -66,10 +66,7 @@ def take_turns(mount, image, twin, rounds, warm_up):
 
 def mirror(mount, image, twin):
     """Up to ready, the command's own start included. The cut, which also flushes, is not."""
-    begin = monotonic()
-    mount.mirror(image, target=twin, sync="top")
-    mount.wait_ready(image)
-    seconds = monotonic() - begin
+    seconds = mount.seconds_to_ready(image, target=twin, sync="top")
     mount.drop(image)
     return seconds
 

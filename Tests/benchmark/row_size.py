@@ -53,7 +53,7 @@ def many_images(lab, count=1000):
     remove(source)
     spread = Spread(times[lab.settings.warm_up:])
     return [
-        Finding(14, "memory", f"idle mount, {count:,} images, all of them looked up", used, 32, False,
+        Finding(14, "memory", f"idle mount, {count:,} images, each looked up", used, 32, False,
                 "MiB"),
         Finding(15, "tmpfs", f"mount of {count:,} images until the first is read", spread.median,
                 0.2, False, "s", min(spread.figures), max(spread.figures)),

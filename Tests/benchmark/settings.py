@@ -20,7 +20,7 @@ class Settings:
     image: int = 256 * MIB
     disk_image: int = GIB
     # What bulk copies are measured with.
-    bulk: int = GIB
+    bulk: int = 2 * GIB
     # For a bulk at a target of limited bandwidth, in bytes and in bytes a second.
     slow_image: int = 192 * MIB
     slow_rate: int = 96 * MIB

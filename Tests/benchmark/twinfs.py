@@ -2,6 +2,7 @@
 
 import json
 import os
+from time import time
 
 from lab import LIMIT, Failure, run, unmount, until
 
@@ -59,6 +60,13 @@ class Mount:
     def wait_ready(self, image):
         run("twinfs", "wait", "--for", "ready", "--timeout", str(LIMIT), self.path(image))
 
+    def seconds_to_ready(self, image, **parameters):
+        """A job from the command's start to the event that tells of ready."""
+        begin = time()
+        self.mirror(image, **parameters)
+        self.wait_ready(image)
+        return self.last("BLOCK_JOB_READY", image) - begin
+
     def wait_completed(self, image):
         run("twinfs", "wait", "--for", "completed", "--timeout", str(LIMIT), self.path(image))
 
@@ -89,7 +97,7 @@ class Mount:
 
     def last(self, name, image):
         """When the image's job last sent the event."""
-        times = [time for time, event, data in self.events()
+        times = [moment for moment, event, data in self.events()
                  if event == name and image in (data.get("device"), data.get("id"))]
         if not times:
             raise Failure(f"no event {name} of {image}")
