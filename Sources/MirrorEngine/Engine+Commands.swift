@@ -62,7 +62,9 @@ extension Engine {
         let job = try job(id)
         job.queue.async {
             do throws(CommandError) {
-                reply(CommandResult(ok: "\(NameText.shown(job.id)): \(try body(job))"))
+                let words = try body(job)
+                // What was answered holds after a restart too.
+                job.keep { reply(CommandResult(ok: "\(NameText.shown(job.id)): \(words)")) }
             } catch {
                 reply(CommandResult(error))
             }
@@ -130,6 +132,7 @@ extension Engine {
     ) throws(CommandError) -> Job {
         let parts = try JobParts(paths, parameters, self)
         try parts.stamp(self)
+        for old in jobs.takeReplaced(by: paths[0].bytes) { records.remove(old.uuid) {} }
         let job = jobs.add(paths[0].bytes) { Job(parts, id: $0, services: services) }
         job.makeIntents()
         return job

@@ -16,11 +16,18 @@ extension Engine {
         dropIntents(except: all)
         for record in all {
             if let report = record.ended {
-                jobs.add(.init(uuid: record.uuid, id: record.name, report: report))
+                addEnded(record, report)
             } else {
                 comeBack(record)
             }
         }
+    }
+
+    private func addEnded(_ record: JobRecord, _ report: JobReport) {
+        jobs.add(
+            .init(
+                uuid: record.uuid, id: record.name, report: report,
+                isOfEarlierMount: keeper.predecessors == 0))
     }
 
     /// Memory of jobs that had no record yet: whoever asked for them was not answered.
@@ -99,7 +106,7 @@ extension Engine {
         }
         var ended = record
         ended.ended = report
-        jobs.add(.init(uuid: record.uuid, id: record.name, report: report))
+        addEnded(record, report)
         MemberTables.drop(record.uuid, record.members.count, keeper)
         // Nobody marks what is written from here on.
         records.removeProofs(record.uuid)

@@ -14,11 +14,22 @@ final class JobRegistry: Sendable {
         let uuid: String
         let id: [UInt8]
         let report: JobReport
+        /// Whether it ended before this mount began.
+        let isOfEarlierMount: Bool
     }
 
     var ended: [EndedJob] { earlier.withLock { $0 } }
     func add(_ job: EndedJob) { earlier.withLock { $0.append(job) } }
     func remove(_ job: EndedJob) { earlier.withLock { $0.removeAll { $0.uuid == job.uuid } } }
+
+    /// Takes out what earlier mounts have left under this id: a new job of that name replaces it.
+    func takeReplaced(by id: [UInt8]) -> [EndedJob] {
+        earlier.withLock { earlier in
+            let isReplaced: (EndedJob) -> Bool = { $0.isOfEarlierMount && $0.id == id }
+            defer { earlier.removeAll(where: isReplaced) }
+            return earlier.filter(isReplaced)
+        }
+    }
 
     /// The one that `name` means.
     func ended(_ name: [UInt8]) -> EndedJob? { ended.last { $0.id == name } }

@@ -29,7 +29,7 @@ final class Twin: @unchecked Sendable {
     /// Called once everything is closed.
     private let released: @Sendable () -> Void
     /// Which calls a test lets fail; nil outside of tests.
-    private let faults: FaultPlan?
+    let faults: FaultPlan?
 
     /// An open target.
     struct Parts: Sendable {
@@ -45,9 +45,9 @@ final class Twin: @unchecked Sendable {
         }
     }
 
-    private var store: any TwinStore { parts!.store }
+    var store: any TwinStore { parts!.store }
     var file: TwinFile? { parts?.file }
-    private var ragged: RaggedBlocks { parts!.ragged }
+    var ragged: RaggedBlocks { parts!.ragged }
 
     /// Makes or opens the target, locks it, and sets its size. Leaves things as they were where it fails.
     ///
@@ -228,119 +228,4 @@ final class Twin: @unchecked Sendable {
 
     /// What zero runs have to fill to become holes, and what they are looked for in: `ZeroScan`'s block.
     var zeroBlock: Int { min(store.blockSize, ZeroScan.block) }
-}
-
-// Bytes.
-
-extension Twin {
-    /// Fills `buffer` with what the twin has there; past its end that is zero.
-    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno) {
-        try faults?.pass(.read)
-        let count = try store.read(into: buffer, at: offset)
-        UnsafeMutableRawBufferPointer(rebasing: buffer[count...])
-            .initializeMemory(as: UInt8.self, repeating: 0)
-    }
-
-    func write(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
-        try faults?.pass(.write)
-        try store.write(data, at: offset)
-        ragged.forget(ByteRange(at: offset, count: UInt64(data.count)))
-    }
-
-    /// Makes a range read as zero: a hole where `unmap` asks for it and the target can, else written.
-    ///
-    /// - Parameter claimed: where the image ended inside a copy, the end of what the copy has claimed. The
-    ///   bytes between are past the image's end, and needed to give the file's last block back as a whole.
-    func zero(_ range: ByteRange, claimed: UInt64? = nil) throws(Errno) {
-        try faults?.pass(.zero)
-        try store.zero(range, unmap: unmap)
-        if unmap, let claimed, store.giveBackTail(of: range, claimed) {
-            return ragged.forget(ByteRange(range.lowerBound, claimed))
-        }
-        let edges = ragged.edges(of: range)
-        if edges.isEmpty { return ragged.forget(range) }
-        for edge in edges where try isZero(ragged.range(edge)) { ragged.found(edge) }
-    }
-
-    /// Blocks that became zero in pieces: marked whole by the job once their claims have ended, they become
-    /// holes. Each is told once.
-    func takeRaggedBlocks() -> [ByteRange] { ragged.take() }
-
-    private func isZero(_ range: ByteRange) throws(Errno) -> Bool {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: Int(range.count), alignment: 4096)
-        defer { buffer.deallocate() }
-        let count = try store.read(into: buffer, at: range.lowerBound)
-        return ZeroScan.isZero(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-    }
-
-    /// Makes what the twin has of a range past the image's end read as zero, without making it longer.
-    func clear(_ range: ByteRange) throws(Errno) {
-        let there = range.clamped(below: try store.size())
-        if there.isEmpty { return }
-        try faults?.pass(.zero)
-        try store.zero(there, unmap: unmap)
-    }
-
-    /// Bytes that the twin has now; a device's are fixed.
-    func size() throws(Errno) -> UInt64 {
-        try faults?.pass(.read)
-        return try store.size()
-    }
-
-    /// Gives the twin the image's size. A device only has to be large enough.
-    func setSize(_ size: UInt64) throws(Errno) {
-        try faults?.pass(.setSize)
-        try store.setSize(size)
-    }
-
-    /// Everything written so far is on stable storage when this returns.
-    func flush() throws(Errno) {
-        try faults?.pass(.flush)
-        try store.flush()
-    }
-
-    /// Makes the twin equal the image as it is now, by a clone: for the instant at which tracking starts,
-    /// while no write is under way. Fails only where the job's start would have been refused already, or
-    /// the disk has changed since.
-    func clone(from source: FileDescriptor) throws(Errno) {
-        try faults?.pass(.write)
-        guard let file else { throw .notSupported }
-        try file.descriptor.clone(source)
-        try file.descriptor.setSize(try source.status().size)
-    }
-}
-
-extension Twin {
-    /// Free bytes of the twin's filesystem; nil where it needs none of them any more, or nobody can tell.
-    func room() -> Int? {
-        guard let file, let status = try? file.descriptor.status(), status.allocated < status.size
-        else { return nil }
-        return (try? file.descriptor.availableSpace()).map { Int(clamping: $0) }
-    }
-}
-
-// Names and attributes; nothing is done where the target has none.
-
-extension Twin {
-    /// Gives the twin its name: from here on a file of that name was in sync at least once. The data was
-    /// flushed before; the directory is flushed here.
-    func publish() throws(Errno) {
-        try faults?.pass(.publish)
-        try file?.publish()
-    }
-
-    /// Writes the list of what a delta holds beside it, as a whole or not at all.
-    func saveExtents(_ list: [UInt8]) throws(Errno) { try file?.saveExtents(list) }
-
-    /// Says in the twin's attributes what it is worth. Filesystems without attributes keep no state.
-    func annotate(_ state: State, _ more: [(name: String, value: String)] = []) {
-        file?.annotate(state, more)
-    }
-
-    /// Says durably which job writes the twin, so that a later one that comes back knows its own.
-    func stamp(_ stamp: JobStamp) throws(Errno) { try file?.stamp(stamp) }
-
-    /// The file serves as an image from here on: it is nobody's twin.
-    func removeAnnotations() { file?.removeAnnotations() }
 }
