@@ -12,6 +12,8 @@ server=$!
 at_end() {
     kill -CONT "$server" || true
     eventually 20 umount "$SCRATCH/hung" || true
+    # It ends by itself, a moment after its mount.
+    eventually 20 process_gone "$server" || true
 }
 eventually 20 mountpoint -q "$SCRATCH/hung" || fail "bindfs"
 for name in left cancelled other; do random_file "$SCRATCH/source/$name.img" 24M; done

@@ -31,11 +31,12 @@ struct Serving {
         let engine = Engine(
             configuration: configuration, source: source, log: log, keeper: keeper,
             opener: NBDStore.open)
+        // Before anybody can look: the new generation and what it tells belong together.
+        tellOfPredecessor(engine)
         let server = try serve(engine, source, device)
         listen(engine)
         Ending(mount, server, engine, keeper, log).obeySignals()
         restartOnCommand(engine, server)
-        tellOfPredecessor(engine)
         engine.mounted()
         log.info("serving \(mount.source) at \(mount.mountpoint)")
         keeper.say(.ready)
