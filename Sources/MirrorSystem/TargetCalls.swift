@@ -47,6 +47,13 @@ extension FileDescriptor {
         return size
     }
 
+    /// The number of the disk that a block device belongs to: a disk that is connected later in the same boot has
+    /// another one. Nil where the kernel does not count them. Corresponds to `ioctl(2)` with BLKGETDISKSEQ.
+    public var diskSequence: UInt64? {
+        var number: UInt64 = 0
+        return clinux_disk_sequence(rawValue, &number) < 0 ? nil : number
+    }
+
     /// Corresponds to `fsetxattr(2)`.
     public func setAttribute(_ name: String, _ value: String) throws(Errno) {
         _ = try retrying { fsetxattr(rawValue, name, value, value.utf8.count, 0) }

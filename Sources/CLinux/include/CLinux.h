@@ -38,6 +38,11 @@ static inline int clinux_renameat2(int from, const char *old, int to, const char
 // Size of a block device in bytes (BLKGETSIZE64).
 static inline int clinux_block_size(int fd, uint64_t *bytes) { return ioctl(fd, BLKGETSIZE64, bytes); }
 
+// Which disk of this boot a block device is (BLKGETDISKSEQ, Linux 5.15).
+static inline int clinux_disk_sequence(int fd, uint64_t *number) {
+    return ioctl(fd, _IOR(0x12, 128, uint64_t), number);
+}
+
 // fcntl(F_OFD_SETLK) over the whole file. `type` is F_RDLCK, F_WRLCK or F_UNLCK.
 static inline int clinux_ofd_lock(int fd, short type) {
     struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0};

@@ -145,6 +145,16 @@ extension Job {
                 + " more; look at its status in a moment")
     }
 
+    /// After a restart the twins are opened when they are there; until then nobody may touch them.
+    func refuseWhileAway(_ verb: String) throws(CommandError) {
+        guard machine.isResuming else { return }
+        throw CommandError(
+            .badState,
+            "\(verb): job \(NameText.shown(id)): has come back after a restart, and waits for"
+                + " \(members[0].twin.place.name); look at its status, and try again when that is there"
+        )
+    }
+
     func refuseWhenOver(_ verb: String) throws(CommandError) {
         guard machine.isOver else { return }
         throw CommandError(

@@ -67,7 +67,7 @@ extension Job {
         }
         isFlushing = true
         beginGuestFlushes()
-        let covered = members.map { $0.takeUnflushed() }
+        for member in members { member.beginFlush() }
         bytesSinceFlush = 0
         // A switch-over leaves no twin behind that could be worth something.
         let isEnd = settles && machine.phase == .completing && machine.ending == .soft
@@ -79,7 +79,7 @@ extension Job {
             let chosen = choose?() ?? []
             let failure = flushTwins(cut)
             queue.async { [self] in
-                flushed(settles, isEnd: isEnd, covered, failure)
+                flushed(settles, isEnd: isEnd, failure)
                 if failure == nil { clear(chosen) }
             }
         }
@@ -127,23 +127,19 @@ extension Job {
     /// written beside the flush: the kernel reports a lost page once, to whoever flushes next. Whoever
     /// wrote and has not noted it in `unflushed` by now sees the count of failures moved.
     private func flushed(
-        _ settles: Bool, isEnd: Bool, _ covered: [DirtyTable],
-        _ failure: (member: Member, error: Errno)?
+        _ settles: Bool, isEnd: Bool, _ failure: (member: Member, error: Errno)?
     ) {
         isFlushing = false
         defer { startGuestFlush() }
         if failure == nil {
+            for member in members { member.flushed() }
             guestFlushes.end()
             succeeded(.flush)
         }
         if let failure {
             flushFailures.add(1, ordering: .sequentiallyConsistent)
-            for (member, covered) in zip(members, covered) {
-                member.markAgain(covered)
-                // A mark under way may stand where `takeUnflushed` does not look yet.
-                while member.unflushed.hasOwnMarks { PlainThread.sleep(.microseconds(10)) }
-                member.markAgain(member.takeUnflushed())
-            }
+            for member in members { member.flushFailed() }
+            keep()
             mustFlushAgain = false
             counts.cutTime = nil
             fail(.target, failure.error, failure.member, in: .flush)

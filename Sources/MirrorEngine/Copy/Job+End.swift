@@ -12,7 +12,15 @@ extension Job {
             counts.targetState = isDelta ? "partial" : "consistent"
             counts.error = nil
         }
+        dropTables()
         detach(members[...])
+    }
+
+    /// Before a change is missed: a worker that dies from here on must not leave tables that could be believed,
+    /// as long as the record does not say that the job is over.
+    private func dropTables() {
+        guard suspension == nil, let keeper = services.keptBy else { return }
+        MemberTables.drop(uuid, members.count, keeper)
     }
 
     private func detach(_ rest: ArraySlice<Member>) {
@@ -42,8 +50,14 @@ extension Job {
         idleLanes = []
         let isWorthless = machine.phase != .completed && !isDelta
         let isSuspended = suspension != nil
+        let end = endStamp
         clerk.async { [self] in
             if isWorthless { for member in members { member.twin.annotate(.inconsistent) } }
+            if let end {
+                for member in members {
+                    member.twin.file?.stampEnd(end, isDurable: !isWorthless)
+                }
+            }
             if isSuspended { saveMarks() }
             for member in members {
                 if isSuspended { member.intents?.suspend() } else { member.intents?.remove() }
@@ -56,9 +70,17 @@ extension Job {
                 for member in members {
                     member.table.forgetAll(from: 0)
                     member.unflushed.forgetAll(from: 0)
+                    member.flushing.forgetAll(from: 0)
                 }
             }
         }
+    }
+
+    /// What the twins say from here on: the record may not be durable when the end is told, and a job whose end was
+    /// told must not write them again. Nil where the job goes on with the next mount, or its twins are images now.
+    private var endStamp: String? {
+        let serves = machine.phase == .completed && machine.ending == .switchOver
+        return suspension != nil || serves ? nil : JobStamp.end(uuid, machine.phase)
     }
 
     /// Tells the end: what a person does next with image and twin finds them free.

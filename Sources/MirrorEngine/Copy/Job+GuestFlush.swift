@@ -92,6 +92,7 @@ extension Job {
     private var keepsTwinsDurable: Bool {
         parameters.fsync == .both && copyMode == .writeBlocking && !isFallenBack
             && machine.wasReady && !machine.isOver && !machine.isPaused && !machine.isBackingOff
+            && !machine.isResuming
     }
 
     /// After whatever else wanted to flush has had its turn.

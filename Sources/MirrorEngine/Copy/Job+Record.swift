@@ -58,6 +58,8 @@ extension Job {
     private func kept(_ member: Member) -> JobRecord.Member {
         var kept = member.kept
         (kept.image, kept.length) = (shown(member.image.path), member.knownLength)
+        if member.firstPass == .everything { kept.firstPass = FirstPass.everything.rawValue }
+        kept.lostFlush = member.hasLostFlush ? true : nil
         return kept
     }
 
@@ -81,12 +83,21 @@ private final class Once: Sendable {
 extension JobRecord.Member {
     /// What a member that begins has to keep. Asks the target; not on a job's queue.
     init(_ twin: Twin, _ opened: OpenedImage) {
-        let file = twin.descriptor.flatMap { try? $0.status() }
+        let (descriptor, path) = (twin.descriptor, twin.place.path)
+        let file = descriptor.flatMap { try? $0.status() }
         (image, length) = (shown(opened.path), opened.status.size)
         let identity = opened.status.identity
         (inode, device) = (identity.inode, identity.device)
-        (target, working) = (shown(twin.place.path), shown(twin.workingPath))
-        firstPass = twin.firstPass.rawValue
+        var names = (path, twin.workingPath)
+        if case .device = twin.place.kind {
+            let name = DeviceName.lasting(path)
+            names = (name, name)
+            disk = descriptor.map { DiskNumber(of: $0) }
+        } else {
+            disk = nil
+        }
+        (target, working) = (shown(names.0), shown(names.1))
+        (firstPass, lostFlush) = (twin.firstPass.rawValue, nil)
         switch twin.place.kind {
         case .file:
             (kind, self.twin, capacity) = (twin.isHome ? "home" : "file", file?.identity.inode, nil)

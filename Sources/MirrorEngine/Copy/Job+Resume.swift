@@ -66,25 +66,33 @@ extension Job {
         case twins([ReturnedTwin])
         case absent(String)
         case refused(String)
+        case ended(JobMachine.Phase)
     }
 
     /// On the clerk: all twins, or none.
     private func open(_ past: Resumption, _ stamp: JobStamp?) -> Opened {
         var twins: [ReturnedTwin] = []
         do throws(TwinReturn.Failure) {
-            for member in past.members { twins.append(try member.opening.open()) }
+            for (member, opening) in zip(members, past.members) {
+                let twin = try opening.opening.open()
+                twins.append(twin)
+                // The next attempt's flush would say nothing of it.
+                if !twin.isFlushed { member.lostFlush() }
+            }
         } catch {
             for twin in twins { twin.parts.close() }
             switch error {
             case .absent(let words): return .absent(words)
             case .refused(let words): return .refused(words)
+            case .ended(let phase): return .ended(phase)
             }
         }
         if isCut(twins, past) { return .twins(twins) }
-        for twin in twins {
+        for (member, twin) in zip(members, twins) {
             twin.parts.file?.annotate(.inconsistent, [])
             guard let stamp else { continue }
             do throws(Errno) { try twin.parts.file?.stamp(stamp) } catch {
+                member.lostFlush()
                 for twin in twins { twin.parts.close() }
                 return .absent("the twin \(members[0].twin.place.name) cannot be written: \(error)")
             }
@@ -105,6 +113,11 @@ extension Job {
         switch result {
         case .refused(let words): refuse(words)
         case .absent(let words): tryAgain(words)
+        case .ended(.completed): finishCut()
+        case .ended(let phase):
+            refuse(
+                "was \(phase.rawValue) before the restart, which could not be kept in the state directory; the twin"
+                    + " is left alone")
         case .twins(let twins):
             for (member, twin) in zip(members, twins) { member.twin.reopen(twin.parts) }
             if isCut(twins, past) { return finishCut() }
@@ -130,6 +143,7 @@ extension Job {
     /// The cut was durable before the restart.
     private func finishCut() {
         counts.cutTime = members[0].twin.cutTime
+        counts.error = nil
         perform(machine.handle(.cutFound))
     }
 }
@@ -179,18 +193,24 @@ extension Job {
         if all.record.verify == JobRecord.found { return compare(member) }
         // Nothing was copied yet: the first pass is marked as at the beginning.
         let isNew = all.record.phase == JobMachine.Phase.created.rawValue
+        let hasLostFlush = member.hasLostFlush
         switch all.life {
-        case .worker where member.isTableWhole && twin.isOwn && twin.isFlushed: return .worker
+        case .worker where member.isTableWhole && twin.isOwn && twin.isFlushed:
+            member.markUnflushed()
+            return .worker
         case .worker: break
-        case .mount where isNew && twin.isOwn && member.copiesAll: return .clean
+        case .mount where isNew && twin.isOwn && member.copiesAll:
+            // The record may be older than what was copied since: a hole of the image need not be one of the twin.
+            if member.firstPass == .data || hasLostFlush { member.firstPass = .everything }
+            return .clean
         case .mount:
-            if let marks = past.marks, twin.isOwn, twin.isFlushed, fits(marks, past, twin) {
+            if let marks = past.marks, twin.isOwn, !hasLostFlush, fits(marks, past, twin) {
                 for range in marks.ranges { member.table.markUncounted(range) }
                 for range in marks.writtenRanges { member.written?.markUncounted(range) }
                 return .clean
             }
             // Marks that do not fit say that somebody else was there.
-            if past.marks == nil, twin.isOwn, twin.isFlushed, markIntended(member, past, twin) {
+            if past.marks == nil, twin.isOwn, !hasLostFlush, markIntended(member, past, twin) {
                 return .intent
             }
         }
@@ -215,9 +235,9 @@ extension Member {
     /// Whether its first pass leaves nothing out that could differ.
     fileprivate var copiesAll: Bool { checkpoint == nil && firstPass != .nothing }
 
-    /// It is not known what differs: all of it is read on both sides.
+    /// It is not known what differs: all of it is read on both sides, or written where reading proves nothing.
     fileprivate func compareAll() {
-        firstPass = .compare
+        firstPass = hasLostFlush ? .everything : .compare
         let end = max(knownLength, (try? imageSize()) ?? 0)
         table.markUncounted(ByteRange(0, end))
         _ = table.markLength()

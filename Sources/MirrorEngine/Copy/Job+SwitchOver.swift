@@ -9,6 +9,7 @@ import SystemPackage
 extension Job {
     /// A guest can go on only on what this machine can open.
     func refuseSwitchOver() throws(CommandError) {
+        try refuseWhileAway("complete")
         for member in members where member.twin.descriptor == nil {
             throw CommandError(
                 .notSupported,

@@ -27,6 +27,7 @@ extension Job {
 
     private func refuseVerify() throws(CommandError) {
         let name = NameText.shown(id)
+        try refuseWhileAway("verify")
         guard machine.phase == .ready, !machine.isPaused else {
             throw CommandError(
                 .badState,

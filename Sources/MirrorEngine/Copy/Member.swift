@@ -22,8 +22,13 @@ final class Member: @unchecked Sendable {
     let isTableWhole: Bool
     /// What is kept of the member for a restart; the path and the length of the image follow it.
     let kept: JobRecord.Member
-    /// What was written to the target since its last good flush; dirty again if the next one fails.
+    /// What was written to the target since its last good flush; dirty again if the next one fails. `flushing` is
+    /// what the flush under way covers, or one that a dead worker had under way.
     let unflushed: DirtyTable
+    let flushing: DirtyTable
+    /// A flush of the twin has failed, and not everything was written and flushed since: the kernel tells a failure
+    /// once, and what the twin reads as may be in memory only.
+    let flushLost: Atomic<Bool>
     /// What a delta holds: its extent list. Nothing is ever taken from it.
     let written: DirtyTable?
 
@@ -56,29 +61,20 @@ final class Member: @unchecked Sendable {
         (table, written) = (tables.table, tables.written)
         isTableWhole = tables.isWhole
         (kept, firstPass) = (parts.kept, parts.twin.firstPass)
-        unflushed = DirtyTable(granularity: parameters.granularity, gauge: WriteGauge())
+        (unflushed, flushing) = (tables.unflushed, tables.flushing)
+        flushLost = Atomic(parts.kept.lostFlush ?? false)
     }
 
     /// A successor may believe the tables.
     func settle() {
         table.settle()
         written?.settle()
+        unflushed.settle()
+        flushing.settle()
     }
 
     /// Bytes that wait for the copier or are with it.
     var remaining: Int { table.dirtyBytes + table.claimedBytes }
-
-    /// Everything that was written to the target since the last call, for the flush that begins.
-    func takeUnflushed() -> DirtyTable {
-        let covered = DirtyTable(granularity: table.granularity, gauge: WriteGauge())
-        unflushed.drain(into: covered)
-        return covered
-    }
-
-    /// Everything that `written` holds is dirty again.
-    func markAgain(_ written: DirtyTable) {
-        for extent in written.dirtyExtents(limit: .max) { table.markUncounted(extent) }
-    }
 }
 
 // On the job's clerk.

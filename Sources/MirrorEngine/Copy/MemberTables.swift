@@ -7,7 +7,10 @@ struct MemberTables: Sendable {
     let table: DirtyTable
     /// Of a delta: what it holds.
     let written: DirtyTable?
-    /// Whether the table is a predecessor's and has all of its marks.
+    /// What was written to the twin since the last flush began, and what that flush is to make durable.
+    let unflushed: DirtyTable
+    let flushing: DirtyTable
+    /// Whether all are a predecessor's and have all of its marks.
     let isWhole: Bool
 
     /// - Parameter keeper: nil where nothing is to outlive the worker.
@@ -15,25 +18,23 @@ struct MemberTables: Sendable {
         _ uuid: String, _ index: Int, _ parameters: JobParameters, _ image: Image,
         _ keeper: (any Keeper)?, _ log: Logger
     ) {
-        let granularity = parameters.granularity
-        guard let keeper else {
-            table = DirtyTable(granularity: granularity, gauge: image.gate.gauge)
-            written =
-                parameters.isDelta
-                ? DirtyTable(granularity: granularity, gauge: WriteGauge()) : nil
-            isWhole = false
-            return
+        var isWhole = true
+        func make(_ name: String, _ gauge: WriteGauge) -> DirtyTable {
+            guard let keeper else {
+                isWhole = false
+                return DirtyTable(granularity: parameters.granularity, gauge: gauge)
+            }
+            let kept = DirtyTable.kept(
+                name, granularity: parameters.granularity, gauge: gauge, keeper: keeper, log: log)
+            isWhole = isWhole && kept.origin == .inherited
+            return kept.table
         }
-        let kept = DirtyTable.kept(
-            JobRecord.table(uuid, index), granularity: granularity, gauge: image.gate.gauge,
-            keeper: keeper, log: log)
-        let list =
-            parameters.isDelta
-            ? DirtyTable.kept(
-                JobRecord.written(uuid, index), granularity: granularity, gauge: WriteGauge(),
-                keeper: keeper, log: log) : nil
-        (table, written) = (kept.table, list?.table)
-        isWhole = kept.origin == .inherited && (list.map { $0.origin == .inherited } ?? true)
+        table = make(JobRecord.table(uuid, index), image.gate.gauge)
+        written =
+            parameters.isDelta ? make(JobRecord.written(uuid, index), WriteGauge()) : nil
+        unflushed = make(JobRecord.unflushed(uuid, index), WriteGauge())
+        flushing = make(JobRecord.flushing(uuid, index), WriteGauge())
+        self.isWhole = isWhole
     }
 
     /// The job is over: nobody needs them.
@@ -41,6 +42,8 @@ struct MemberTables: Sendable {
         for index in 0..<count {
             keeper.drop(JobRecord.table(uuid, index))
             keeper.drop(JobRecord.written(uuid, index))
+            keeper.drop(JobRecord.unflushed(uuid, index))
+            keeper.drop(JobRecord.flushing(uuid, index))
         }
     }
 }

@@ -32,9 +32,11 @@ struct Resumption: Sendable {
         let opening: TwinReturn
     }
 
-    /// The generation that the twins get.
+    /// The generation that the twins get. A worker that died while it was being raised may have got as far as
+    /// the twins.
     var nextGeneration: Int {
-        life == .worker ? record.generation : max(record.generation, record.next ?? 0) + 1
+        life == .worker
+            ? record.next ?? record.generation : max(record.generation, record.next ?? 0) + 1
     }
 }
 

@@ -8,6 +8,9 @@ enum DeviceName {
     /// Kinds of names, best first: those that nobody can give to two disks.
     private static let kinds = ["dm-uuid-", "wwn-", "nvme-eui.", "nvme-uuid.", "lvm-pv-uuid-", ""]
 
+    /// Whether the name means the same disk after a boot, or after it was connected anew.
+    static func isLasting(_ name: FilePath) -> Bool { name.starts(with: directory) }
+
     /// A name of the device that lasts; the one given where there is none (loop devices, say).
     ///
     /// - Parameter device: a path without links, like `/dev/dm-3`.
@@ -24,5 +27,23 @@ enum DeviceName {
             if let found { return found }
         }
         return device
+    }
+}
+
+/// Which disk a device was, in this boot.
+struct DiskNumber: Codable, Sendable {
+    let boot: String
+    /// Nil where the kernel does not count disks.
+    let sequence: UInt64?
+
+    init(boot: String, sequence: UInt64?) { (self.boot, self.sequence) = (boot, sequence) }
+
+    init(of device: FileDescriptor) {
+        self.init(boot: Machine.boot, sequence: device.diskSequence)
+    }
+
+    /// Where the kernel does not count, two disks of one boot cannot be told apart.
+    func isSame(as other: DiskNumber) -> Bool {
+        !boot.isEmpty && boot == other.boot && sequence == other.sequence
     }
 }

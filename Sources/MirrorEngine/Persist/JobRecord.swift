@@ -52,8 +52,13 @@ struct JobRecord: Codable, Sendable {
         let twin: UInt64?
         /// Bytes of a device.
         let capacity: UInt64?
+        /// Which disk that was. Its name alone says so only where it lasts (`DeviceName`).
+        let disk: DiskNumber?
         /// What the first pass has to do: `data`, `everything`, `compare` or `nothing`.
-        let firstPass: String
+        var firstPass: String
+        /// A flush of the twin has failed, and not everything was written and flushed since: what it reads as may
+        /// be in memory only.
+        var lostFlush: Bool?
         /// Bytes of the image when the twin was given its size last.
         var length: UInt64
     }
@@ -136,6 +141,13 @@ extension JobRecord {
     static func table(_ uuid: String, _ index: Int) -> String { "table-\(uuid)-\(index)" }
     /// The list of what a delta holds.
     static func written(_ uuid: String, _ index: Int) -> String { "table-\(uuid)-\(index)-written" }
+    /// What was written to the twin since the last flush began, and what that flush is to make durable.
+    static func unflushed(_ uuid: String, _ index: Int) -> String {
+        "table-\(uuid)-\(index)-unflushed"
+    }
+    static func flushing(_ uuid: String, _ index: Int) -> String {
+        "table-\(uuid)-\(index)-flushing"
+    }
 }
 
 /// The value of `user.twinfs.job` on a twin: `UUID GENERATION`, of the job that writes it.
@@ -153,4 +165,9 @@ struct JobStamp: Equatable, Sendable {
     }
 
     var text: String { "\(uuid) \(generation)" }
+
+    /// What stands there once the job is over: nobody goes on with it, whatever its record says.
+    static func end(_ uuid: String, _ phase: JobMachine.Phase) -> String {
+        "\(uuid) \(phase.rawValue)"
+    }
 }

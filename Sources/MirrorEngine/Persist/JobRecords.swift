@@ -22,7 +22,13 @@ final class JobRecords: Sendable {
         var troubles: [String: String] = [:]
         /// Files that cannot be believed.
         var unreadable: [String] = []
+        /// The last one of each job that is not durable; tried again.
+        var unsaved: [String: JobRecord] = [:]
+        var isWaiting = false
     }
+
+    /// Between two attempts to save what could not be saved.
+    private static let pause = DispatchTimeInterval.seconds(2)
 
     init(directory: StateDirectory?, log: Logger) { (self.directory, self.log) = (directory, log) }
 
@@ -52,7 +58,26 @@ final class JobRecords: Sendable {
             failure = error
         }
         note(failure, record)
+        state.withLock { $0.unsaved[record.uuid] = failure == nil ? nil : record }
+        if failure != nil { tryAgainLater() }
         return failure == nil
+    }
+
+    /// Nothing else may change in the job that would have it saved again.
+    private func tryAgainLater() {
+        let isWaiting = state.withLock { state in
+            defer { state.isWaiting = true }
+            return state.isWaiting
+        }
+        if isWaiting { return }
+        saving.asyncAfter(deadline: .now() + Self.pause) { [weak self] in
+            guard let self else { return }
+            let unsaved = state.withLock { state in
+                state.isWaiting = false
+                return Array(state.unsaved.values)
+            }
+            for record in unsaved { _ = put(record) }
+        }
     }
 
     private func note(_ failure: Errno?, _ record: JobRecord) {
@@ -72,7 +97,7 @@ final class JobRecords: Sendable {
         saving.async { [self] in
             if let directory { try? directory.remove(JobRecord.name(uuid)) }
             clear(uuid)
-            state.withLock { $0.troubles[uuid] = nil }
+            state.withLock { ($0.troubles[uuid], $0.unsaved[uuid]) = (nil, nil) }
             done()
         }
     }

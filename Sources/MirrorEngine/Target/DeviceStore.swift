@@ -8,12 +8,12 @@ struct DeviceStore: TwinStore {
     var local: FileDescriptor? { descriptor }
     private let bytes: UInt64
 
-    /// Opens and locks it.
-    init(_ path: FilePath, bytes: UInt64) throws(Errno) {
+    /// Opens and locks it, and asks it for its size.
+    init(_ path: FilePath) throws(Errno) {
         // O_EXCL on a block device: refused while it is mounted or part of another device.
         descriptor = try FileDescriptor.openBacking(path, .readWrite, .exclusiveCreate)
-        self.bytes = bytes
         do throws(Errno) {
+            bytes = try descriptor.blockDeviceSize()
             try descriptor.lockExclusively()
         } catch {
             try? descriptor.close()

@@ -169,15 +169,18 @@ final class Twin: @unchecked Sendable {
     }
 
     private static func device(_ place: TargetPlace) throws(CommandError) -> any TwinStore {
-        guard case .device(let size) = place.kind else { preconditionFailure("not a device") }
+        guard case .device = place.kind else { preconditionFailure("not a device") }
         let store: DeviceStore
         do throws(Errno) {
-            store = try DeviceStore(place.path, bytes: size)
+            store = try DeviceStore(place.path)
         } catch {
             throw .target(place.path, error)
         }
         do throws(CommandError) {
-            if let device = store.local { try place.served?.refuse(place.path, device) }
+            if let device = store.local {
+                let path = (try? place.path.resolved()) ?? place.path
+                try place.served?.refuse(path, device)
+            }
             return store
         } catch {
             store.close()

@@ -158,6 +158,12 @@ extension TwinFile {
         try descriptor.synchronize()
     }
 
+    /// Says that its job is over. What was not flushed is not waited for.
+    func stampEnd(_ text: String, isDurable: Bool) {
+        guard (try? descriptor.setAttribute(Self.job, text)) != nil, isDurable else { return }
+        try? descriptor.synchronize()
+    }
+
     /// Says what the twin is worth. Filesystems without attributes keep no state.
     func annotate(_ state: Twin.State, _ more: [(name: String, value: String)]) {
         // The state last: it vouches for the others.

@@ -156,8 +156,16 @@ extension TwinRequest {
         return file
     }
 
-    /// Opens and locks a regular file; nil where there is none.
     private func openExisting(_ path: FilePath) throws -> FileDescriptor? {
+        try Self.openExisting(place, path)
+    }
+
+    /// Opens and locks a regular file that lies at the place, under another name if that is given; nil where there
+    /// is none.
+    static func openExisting(
+        _ place: TargetPlace, _ path: FilePath? = nil
+    ) throws -> FileDescriptor? {
+        let path = path ?? place.path
         guard let status = try? path.status(followingLinks: false) else { return nil }
         guard status.kind == .regular else {
             throw CommandError(
@@ -177,11 +185,17 @@ extension TwinRequest {
         return file
     }
 
-    /// A twin of another image is not overwritten; a file that never was a twin may be, as the user says so.
     private func refuseOther(_ file: FileDescriptor) throws(CommandError) {
+        try Self.refuseOther(file, place, unlessOf: [shown(imagePath)])
+    }
+
+    /// A twin of another image is not overwritten; a file that never was a twin may be, as the user says so.
+    static func refuseOther(
+        _ file: FileDescriptor, _ place: TargetPlace, unlessOf images: [String]
+    ) throws(CommandError) {
         let owner = file.attribute(TwinFile.image)
         if owner == nil, file.attribute(TwinFile.state) == nil { return }
-        guard owner != shown(imagePath) else { return }
+        if let owner, images.contains(owner) { return }
         throw CommandError(
             .exists,
             "target \(shown(place.path)): is already the twin of another image"

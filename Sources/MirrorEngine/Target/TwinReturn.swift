@@ -25,6 +25,8 @@ struct TwinReturn: Sendable {
         case absent(String)
         /// Something else is in its place.
         case refused(String)
+        /// The twin says that the job had come to its end.
+        case ended(JobMachine.Phase)
     }
 
     private var place: TargetPlace { twin.place }
@@ -51,18 +53,30 @@ struct TwinReturn: Sendable {
                 "target \(place.name): is another device than the one that the job was mirroring to; it had"
                     + " \(capacity) bytes")
         }
-        return returned(store, nil, nil, isOwn: true)
+        guard kept.kind == "device", let device = store.local else {
+            return returned(store, nil, nil, isOwn: true)
+        }
+        let isSame = kept.disk?.isSame(as: DiskNumber(of: device)) ?? false
+        guard isSame || DeviceName.isLasting(place.path) else {
+            store.close()
+            throw .refused(
+                "target \(place.name): may be another disk than the one that the job was mirroring to, as it has"
+                    + " no name in /dev/disk/by-id and was connected anew, or the machine was started anew; it"
+                    + " is left alone: look at what it is, and start the job anew")
+        }
+        return returned(store, nil, nil, isOwn: isSame)
     }
 
     private func openHome() throws(Failure) -> ReturnedTwin {
-        do throws(CommandError) {
-            let file = try home()
-            let names = TwinFile(home: file, place.path)
-            let status = try? file.status()
-            return returned(FileStore(file), names, status, isOwn: isOwn(file, status))
-        } catch {
-            throw .absent(error.message)
+        let file: FileDescriptor
+        do throws(CommandError) { file = try home() } catch { throw .absent(error.message) }
+        if let phase = end(file) {
+            try? file.close()
+            throw .ended(phase)
         }
+        let status = try? file.status()
+        return returned(
+            FileStore(file), TwinFile(home: file, place.path), status, isOwn: isOwn(file, status))
     }
 
     /// Flushes what the last writer may not have flushed.
@@ -92,6 +106,10 @@ extension TwinReturn {
         var foreign: String?
         for name in names {
             guard let file = try openExisting(name) else { continue }
+            if let phase = end(file) {
+                try? file.close()
+                throw .ended(phase)
+            }
             if let other = refusal(of: file, name) {
                 foreign = foreign ?? other
                 try? file.close()
@@ -101,6 +119,12 @@ extension TwinReturn {
         }
         if let foreign { throw .refused(foreign) }
         throw .absent("the twin \(shown(names[0])) is not there; bring it back, mount its disk")
+    }
+
+    /// How the job had ended; nil where it had not.
+    private func end(_ file: FileDescriptor) -> JobMachine.Phase? {
+        let text = file.attribute(TwinFile.job)
+        return [.completed, .cancelled, .failed].first { JobStamp.end(uuid, $0) == text }
     }
 
     private func openExisting(_ path: FilePath) throws(Failure) -> FileDescriptor? {
@@ -142,7 +166,7 @@ extension TwinReturn {
             let directory = try FileDescriptor.openBacking(
                 path.removingLastComponent(), .readOnly, .directory)
             opened.append(directory)
-            let replaced = path == working ? try holdReplaced() : nil
+            let replaced = path == working ? try holdReplaced(for: file) : nil
             let names = TwinFile(
                 returning: file, in: directory, place.path, working, replaced: replaced)
             let status = try file.status()
@@ -157,12 +181,16 @@ extension TwinReturn {
     }
 
     /// The old file that gives way to a twin that has not been ready yet.
-    private func holdReplaced() throws -> FileDescriptor? {
-        guard replaces, !wasReady, (try? place.path.status(followingLinks: false)) != nil else {
+    ///
+    /// Another one may have taken its name meanwhile: what holds at the start of a job holds here.
+    private func holdReplaced(for twin: FileDescriptor) throws -> FileDescriptor? {
+        guard replaces, !wasReady, let file = try TwinRequest.openExisting(place) else {
             return nil
         }
-        let file = try FileDescriptor.openBacking(place.path, .readWrite, .noFollow)
-        do { try file.lockExclusively() } catch {
+        do {
+            let images = [twin.attribute(TwinFile.image) ?? kept.image, kept.image]
+            try TwinRequest.refuseOther(file, place, unlessOf: images)
+        } catch {
             try? file.close()
             throw error
         }

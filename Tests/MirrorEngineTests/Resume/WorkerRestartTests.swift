@@ -33,6 +33,10 @@ import Testing
     @Test func `in bulk it goes on with what was left`() throws {
         starts("speed=4M") { $0.copiedBytes >= 2 << 20 }
         let before = try #require(bench.job("vm.img"))
+        // What was not flushed would be copied again.
+        let live = try #require(bench.engine.jobs.all.first)
+        live.queue.sync { live.flush(settles: false) }
+        #expect(bench.wait("vm.img") { _ in live.queue.sync { !live.isFlushing } })
         let engine = try bench.nextWorker(after: bench.engine)
         let job = try #require(engine.job("vm.img"))
         #expect(job.phase == "bulk" && job.speed == 4 << 20)
