@@ -39,6 +39,11 @@ public final class MountServer: Sendable {
         self.mountpoint = mountpoint
     }
 
+    /// Whether the kernel has begun to use a mount, by the memory `session` that its keeper holds.
+    public static func hasBegun(_ session: FileDescriptor) -> Bool {
+        SessionMemory.hasBegun(session)
+    }
+
     /// Starts the request threads, and returns once the kernel can be served: after INIT was answered, or
     /// after a predecessor's work was taken over.
     public func serve() throws(MountError) {

@@ -42,7 +42,7 @@ struct KeeperTests {
         return (try ProcessKeeper(its), mine)
     }
 
-    @Test("a worker finds what its predecessors have kept, also after it has dropped that")
+    @Test("a worker finds what its predecessors have kept until it is dropped, which closes it")
     func inherits() throws {
         let memory = try SharedMemory(count: 4096)
         memory.bytes[5] = 42
@@ -50,9 +50,39 @@ struct KeeperTests {
         defer { socket.close() }
         #expect(keeper.predecessors == 2 && keeper.inheritedNames == ["session"])
         #expect(keeper.inherited("other") == nil)
-        keeper.drop("session")
+        keeper.keep(memory.descriptor, as: "session")
         let again = try keeper.memory("session", count: 4096)
         #expect(again.isInherited && again.memory.bytes[5] == 42)
+        keeper.drop("session")
+        #expect(keeper.inherited("session") == nil && keeper.inheritedNames.isEmpty)
+    }
+
+    @Test("what was dropped is open nowhere in the worker")
+    func closesDropped() throws {
+        let (reader, writer) = try FileDescriptor.pipe()
+        defer { try? reader.close() }
+        let (keeper, socket) = try start(["open-1": writer])
+        try writer.close()
+        defer { socket.close() }
+        keeper.drop("open-1")
+        // The last writer is gone.
+        #expect(Polling.wait([(reader, false)], milliseconds: 0)[0].readable)
+    }
+
+    @Test("a worker's last messages arrive although it dies with one unread")
+    func lastMessages() throws {
+        let (mine, its) = try PacketSocket.pair()
+        defer { mine.close() }
+        try mine.send(KeeperMessage.ping.bytes)
+        try its.send(KeeperMessage.keep("open-3").bytes, passing: its.descriptor)
+        try its.send(KeeperMessage.goodbye(.restart).bytes)
+        its.close()
+        let first = try #require(try mine.receive(waits: false))
+        try first.passed?.close()
+        let second = try #require(try mine.receive(waits: false))
+        #expect(KeeperMessage(first.bytes) == .keep("open-3"))
+        #expect(KeeperMessage(second.bytes) == .goodbye(.restart))
+        #expect(try mine.receive(waits: false) == nil)
     }
 
     @Test("what a worker keeps waits for the keeper in order, also when the worker is gone")

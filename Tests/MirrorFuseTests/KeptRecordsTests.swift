@@ -35,6 +35,24 @@ struct KeptRecordsTests {
         #expect(second.nodes.all.first?.slot == 3)
     }
 
+    @Test("a thread that may have a request in hand is waited for until it has gone round")
+    func rounds() {
+        let (threads, one) = (ThreadCount(), RequestThread.Rounds())
+        let number = threads.entered(one)
+        #expect(threads.behind(threads.rounds).map(\.waits) == [false])
+        one.step()
+        let waiting = threads.rounds
+        #expect(threads.behind(waiting).map(\.waits) == [true])
+        one.step()
+        // It has a request, perhaps since before, and has not looked it up.
+        #expect(threads.behind(waiting).map(\.waits) == [false])
+        let working = threads.rounds
+        one.step()
+        #expect(threads.behind(waiting).isEmpty && threads.behind(working).isEmpty)
+        threads.left(number)
+        #expect(threads.behind([number: 3]).isEmpty)
+    }
+
     @Test("memory of another layout is refused")
     func layout() throws {
         let keeper = LocalKeeper()

@@ -76,6 +76,8 @@ refused "$S" twinfs "$S/source" "$S/mount" -o "target=$S"
 refused "$S/none" twinfs "$S/source" "$S/mount" -o "target=$S/none/deeper"
 refused 'nbd://host/x.*directory' twinfs "$S/source" "$S/mount" -o target=nbd://host/x
 refused 'fsync=both.*copy-mode=write-blocking' twinfs "$S/source" "$S/mount" -o fsync=both
+refused "log=$S/source/log.*cannot lie in its source" twinfs "$S/source" "$S/mount" -o "log=$S/source/log"
+refused "log=$S/mount/log.*cannot lie in its source" twinfs "$S/source" "$S/mount" -o "log=$S/mount/log"
 refused 'statedir=state' twinfs "$S/source" "$S/mount" -o statedir=state
 refused "$S/file" twinfs "$S/source" "$S/mount" -o "statedir=$S/file"
 refused "$S/file/deeper" twinfs "$S/source" "$S/mount" -o "statedir=$S/file/deeper"

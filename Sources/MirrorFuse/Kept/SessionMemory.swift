@@ -140,6 +140,13 @@ final class SessionMemory: Sendable {
         return Array(memory.bytes[Self.initPlace...].prefix(min(count, Self.initRoom)))
     }
 
+    /// Whether INIT has come to a session whose memory this is.
+    static func hasBegun(_ file: FileDescriptor) -> Bool {
+        var count: UInt64 = 0
+        let read = withUnsafeMutableBytes(of: &count) { try? file.readSome(into: $0, at: 3 * 8) }
+        return read == 8 && count != 0
+    }
+
     func keep(initRequest: UnsafeRawBufferPointer) {
         guard initRequest.count <= Self.initRoom else { return }
         word(3).set(0)

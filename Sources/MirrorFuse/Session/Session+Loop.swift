@@ -34,7 +34,7 @@ extension Session {
     private func run() {
         let thread = RequestThread()
         cfuse_set_thread_state(Unmanaged.passUnretained(thread).toOpaque())
-        let number = threads.entered()
+        let number = threads.entered(thread.rounds)
         withExtendedLifetime(thread) {
             if !usable.isOpen { takeOver() }
             serve(thread)
@@ -46,8 +46,10 @@ extension Session {
 
     private func serve(_ thread: RequestThread) {
         while !isDraining {
+            thread.rounds.step()
             threads.waits()
             let received = receive(into: thread.request)
+            thread.rounds.step()
             let isLast = threads.works()
             guard let count = received else { return }
             if isLast { startThread() }

@@ -41,8 +41,9 @@ extension Session {
         _ = cfuse_write(device, &message, 24)
     }
 
-    /// A request came that no predecessor received, so all of theirs are received by now. Soon they are known in
-    /// the journal, and what it has besides belongs to callers that were killed or answered.
+    /// A request came that no predecessor received, so all of theirs are received by now. They are known in the
+    /// journal once every thread has gone round its loop, and what it has besides belongs to callers that were
+    /// killed or answered.
     func sawFreshRequest(_ header: fuse_in_header) {
         let asksNothing: [UInt32] = [
             FUSE_FORGET.rawValue, FUSE_BATCH_FORGET.rawValue, FUSE_INTERRUPT.rawValue,
@@ -50,9 +51,23 @@ extension Session {
         if sawFresh.load(ordering: .relaxed) || asksNothing.contains(header.opcode) { return }
         if sawFresh.exchange(true, ordering: .relaxed) { return }
         _ = PlainThread.start(stackSize: 512 << 10) {
-            PlainThread.sleep(.seconds(2))
-            self.clearJournal()
+            if self.everyThreadGoesRound() { self.clearJournal() }
         }
+    }
+
+    /// Waits until no thread can have a request in hand that it has now and has not looked up yet; a call that
+    /// waits for a request is interrupted, since nobody can see from outside whether it has one. False
+    /// where the worker ends first.
+    private func everyThreadGoesRound() -> Bool {
+        let earlier = threads.rounds
+        ThreadSignal.prepare()
+        while !isDraining, !ended.isOpen {
+            let behind = threads.behind(earlier)
+            if behind.isEmpty { return true }
+            for (thread, waits) in behind where waits { ThreadSignal.interrupt(thread) }
+            PlainThread.sleep(.milliseconds(100))
+        }
+        return false
     }
 
     private func clearJournal() {

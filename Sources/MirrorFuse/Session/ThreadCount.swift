@@ -14,18 +14,30 @@ struct ThreadCount: ~Copyable, Sendable {
     private let idle = Atomic<Int>(0)
 
     /// The system's numbers of the threads that run now. Nothing is called under it.
-    private let live = Mutex<Set<Int32>>([])
+    private let live = Mutex<[Int32: RequestThread.Rounds]>([:])
 
-    var numbers: [Int32] { live.withLock { Array($0) } }
+    var numbers: [Int32] { live.withLock { Array($0.keys) } }
 
     /// The calling thread runs from now on; its number.
-    func entered() -> Int32 {
+    func entered(_ rounds: RequestThread.Rounds) -> Int32 {
         let number = ThreadSignal.currentThread
-        _ = live.withLock { $0.insert(number) }
+        live.withLock { $0[number] = rounds }
         return number
     }
 
-    func left(_ number: Int32) { _ = live.withLock { $0.remove(number) } }
+    func left(_ number: Int32) { _ = live.withLock { $0.removeValue(forKey: number) } }
+
+    /// How far each thread that runs has come.
+    var rounds: [Int32: UInt64] { live.withLock { $0.mapValues(\.count) } }
+
+    /// The threads that may still have the request in hand that they had, or were given, at `earlier`, and
+    /// whether each looks as if it waited for one.
+    func behind(_ earlier: [Int32: UInt64]) -> [(thread: Int32, waits: Bool)] {
+        rounds.compactMap { number, count in
+            guard let then = earlier[number], count < then + 1 + then % 2 else { return nil }
+            return (number, count % 2 == 1)
+        }
+    }
 
     /// Counts a thread that is about to start. False where there are enough.
     func add() -> Bool {

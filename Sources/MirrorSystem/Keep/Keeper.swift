@@ -11,7 +11,7 @@ public protocol Keeper: AnyObject, Sendable {
     /// successor will find it, even if this process dies at once.
     func keep(_ descriptor: FileDescriptor, as name: String)
 
-    /// Forgets what is held under `name`, if anything is.
+    /// Forgets what is held under `name`, if anything is, also what a predecessor had held.
     func drop(_ name: String)
 
     /// A duplicate of what a predecessor had held under `name`, the caller's to close; nil where there was nothing.
@@ -41,6 +41,16 @@ extension Keeper {
     }
 }
 
+/// In which order descriptors go to whoever holds them.
+public enum KeptName {
+    /// Without these the mount is lost, without the others a file or a job.
+    private static let first = ["fuse", "source", "session", "keeper"]
+
+    public static func inOrder(_ names: some Collection<String>) -> [String] {
+        first.filter(names.contains) + names.filter { !first.contains($0) }
+    }
+}
+
 /// Holds within the process: for tests, in which a successor is another object (`successor()`), and where there
 /// is nobody to outlive the process.
 public final class LocalKeeper: Keeper {
@@ -50,20 +60,20 @@ public final class LocalKeeper: Keeper {
 
     /// Leaf lock.
     private let held = Mutex(Held())
-    private let found: [String: FileDescriptor]
+    private let found: Mutex<[String: FileDescriptor]>
     public let predecessors: Int
     public var process: Int32? { nil }
 
     public convenience init() { self.init([:], predecessors: 0) }
 
     private init(_ files: [String: FileDescriptor], predecessors: Int) {
-        found = files
+        found = Mutex(files)
         self.predecessors = predecessors
         held.withLock { $0.files = files.compactMapValues { try? $0.duplicated() } }
     }
 
     deinit {
-        for file in found.values { try? file.close() }
+        for file in found.withLock({ $0 }).values { try? file.close() }
         for file in held.withLock({ $0.files }).values { try? file.close() }
     }
 
@@ -85,11 +95,12 @@ public final class LocalKeeper: Keeper {
 
     public func drop(_ name: String) {
         try? held.withLock { $0.files.removeValue(forKey: name) }?.close()
+        try? found.withLock { $0.removeValue(forKey: name) }?.close()
     }
 
     public func inherited(_ name: String) -> FileDescriptor? {
-        found[name].flatMap { try? $0.duplicated() }
+        found.withLock { $0[name].flatMap { try? $0.duplicated() } }
     }
 
-    public var inheritedNames: [String] { Array(found.keys) }
+    public var inheritedNames: [String] { found.withLock { Array($0.keys) } }
 }

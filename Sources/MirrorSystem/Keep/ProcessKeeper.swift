@@ -8,21 +8,24 @@ public import SystemPackage
 /// socket before it starts a successor: so `keep` is safe when it returns. Everything is held here too, so
 /// that it can be given to another keeper when the keeper itself dies.
 public final class ProcessKeeper: Keeper {
-    private struct State {
+    fileprivate struct State {
         var socket: PacketSocket
         var files: [String: FileDescriptor]
+        /// What the predecessors have left and nobody has dropped: a successor may ask for it at any time.
+        var found: [String: FileDescriptor]
         var keeper: Int32?
+        /// Names that the keeper could not be sent: tried again with the next message.
+        var owed: Set<String> = []
     }
 
-    /// Held over a send, which waits only while the keeper does not read: the order of `keep` and `drop`
-    /// of one name must be the keeper's too. Leaf.
+    /// Held over a send, which waits only while the keeper does not read, or the kernel refuses for a while:
+    /// the order of `keep` and `drop` of one name must be the keeper's too. Leaf.
     private let state: Mutex<State>
-    /// What the predecessors have left; never closed, the successor may ask for it at any time.
-    private let found: [String: FileDescriptor]
+    private let onTrouble = Mutex<(@Sendable (String?) -> Void)?>(nil)
     public let life: WorkerLife
 
     public var predecessors: Int { life.predecessors }
-    public var inheritedNames: [String] { Array(found.keys) }
+    public var inheritedNames: [String] { state.withLock { Array($0.found.keys) } }
     public var process: Int32? { state.withLock { $0.keeper } }
 
     /// Takes over what the keeper at the other end of `socket` holds.
@@ -37,41 +40,93 @@ public final class ProcessKeeper: Keeper {
             default: try? passed?.close()
             }
         }
-        (self.life, found) = (life, files)
-        state = Mutex(State(socket: socket, files: files, keeper: life.keeper))
+        self.life = life
+        state = Mutex(State(socket: socket, files: files, found: files, keeper: life.keeper))
     }
 
     public func keep(_ descriptor: FileDescriptor, as name: String) {
-        let old = state.withLock { state in
-            defer {
-                state.files[name] = try? descriptor.duplicated()
+        change { state in
+            let old = state.files[name]
+            state.files[name] = try? descriptor.duplicated()
+            if state.found[name] != old { try? old?.close() }
+            if state.files[name] != nil {
+                state.owed.insert(name)
+            } else {
                 try? state.socket.send(KeeperMessage.keep(name).bytes, passing: descriptor)
             }
-            return state.files[name]
         }
-        close(old, name)
     }
 
     public func drop(_ name: String) {
-        let old = state.withLock { state in
-            defer { try? state.socket.send(KeeperMessage.drop(name).bytes) }
-            return state.files.removeValue(forKey: name)
+        change { state in
+            let files = [
+                state.files.removeValue(forKey: name), state.found.removeValue(forKey: name),
+            ]
+            for file in Set(files.compactMap(\.self)) { try? file.close() }
+            state.owed.remove(name)
+            try? state.socket.send(KeeperMessage.drop(name).bytes)
         }
-        close(old, name)
-    }
-
-    private func close(_ file: FileDescriptor?, _ name: String) {
-        guard let file, found[name] != file else { return }
-        try? file.close()
     }
 
     public func inherited(_ name: String) -> FileDescriptor? {
-        found[name].flatMap { try? $0.duplicated() }
+        state.withLock { $0.found[name].flatMap { try? $0.duplicated() } }
     }
 
     /// Where it cannot be said, nobody needs to hear it.
     public func say(_ message: KeeperMessage) {
-        state.withLock { try? $0.socket.send(message.bytes) }
+        change { try? $0.socket.send(message.bytes) }
+    }
+
+    /// Where to say that the keeper does not get what it is to hold, and nil when it has it all. Called
+    /// under locks of whoever keeps.
+    public func tellOfTrouble(_ tell: @escaping @Sendable (String?) -> Void) {
+        onTrouble.withLock { $0 = tell }
+    }
+
+    /// Makes a change, and sends what the keeper is owed.
+    private func change(_ body: (inout State) -> Void) {
+        let (owed, left) = state.withLock { state in
+            let owed = state.owed
+            body(&state)
+            // Who has waited in vain once does not let every caller wait.
+            return (owed, state.settle(attempts: owed.isEmpty ? 200 : 1))
+        }
+        if let error = left.error {
+            tell(
+                "the keeper cannot be given \(left.count) open files (\(error)): they are lost if this"
+                    + " worker dies; more open files may have to be allowed (ulimit -n)")
+        } else if !owed.isEmpty {
+            tell(nil)
+        }
+    }
+
+    private func tell(_ text: String?) { onTrouble.withLock { $0 }?(text) }
+}
+
+extension ProcessKeeper.State {
+    /// Sends what is owed; how much is left, and why.
+    fileprivate mutating func settle(attempts: Int) -> (count: Int, error: Errno?) {
+        for name in KeptName.inOrder(owed) {
+            do throws(Errno) { try send(name, attempts) } catch { return (owed.count, error) }
+            owed.remove(name)
+        }
+        return (0, nil)
+    }
+
+    /// Tries again where the kernel has too many descriptors under way, which the keeper then takes, or no
+    /// memory. What fails because the keeper has died is no matter: the next one is given everything.
+    private func send(_ name: String, _ attempts: Int) throws(Errno) {
+        guard let file = files[name] else { return }
+        for attempt in 1... {
+            do throws(Errno) {
+                return try socket.send(KeeperMessage.keep(name).bytes, passing: file)
+            } catch .tooManyReferences, .noMemory, .noBufferSpace {
+                if attempt >= attempts { throw .tooManyReferences }
+            } catch {
+                return
+            }
+            SteadyClock.sleep(milliseconds: 5)
+        }
     }
 }
 
@@ -81,7 +136,10 @@ extension ProcessKeeper {
     /// - Parameters:
     ///   - status: what to answer a `ping` with, a line; the keeper takes an answer for a sign of life.
     ///   - lost: the keeper is dead: starts another one and returns this end of a socket to it.
-    public func listen(status: () -> String, lost: () -> PacketSocket) {
+    ///   - found: the other one has taken over.
+    public func listen(
+        status: () -> String, lost: () -> PacketSocket, found: () -> Void
+    ) {
         while true {
             let socket = state.withLock { $0.socket }
             guard let packet = try? socket.receive() else {
@@ -92,7 +150,9 @@ extension ProcessKeeper {
             try? packet.passed?.close()
             switch KeeperMessage(packet.bytes) {
             case .ping: say(.pong(status()))
-            case .welcome(let keeper): state.withLock { $0.keeper = keeper }
+            case .welcome(let keeper):
+                state.withLock { $0.keeper = keeper }
+                found()
             default: break
             }
         }
@@ -108,9 +168,8 @@ extension ProcessKeeper {
         state.withLock { state in
             state.socket.close()
             state.socket = socket
-            for (name, file) in state.files {
-                try? socket.send(KeeperMessage.keep(name).bytes, passing: file)
-            }
+            state.owed = Set(state.files.keys)
+            _ = state.settle(attempts: 200)
             let adopt = KeeperMessage.adopt(worker: id, predecessors: predecessors)
             try? socket.send(adopt.bytes, passing: handle.descriptor)
         }

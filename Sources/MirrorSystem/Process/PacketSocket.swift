@@ -45,7 +45,9 @@ public struct PacketSocket: Sendable {
                 Array(buffer[..<count]), passed == -1 ? nil : FileDescriptor(rawValue: passed)
             )
         } catch .connectionReset {
-            return nil
+            // Said once, and first, when the other end was closed with something unread; what it had sent
+            // still waits.
+            return try receive(waits: waits)
         }
     }
 

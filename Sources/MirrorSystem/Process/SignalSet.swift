@@ -7,6 +7,8 @@ public struct SignalSet: Sendable {
     public enum Signal: Int32, Sendable {
         case hangUp = 1
         case interrupt = 2
+        /// Can be sent, not waited for.
+        case kill = 9
         case terminate = 15
     }
 

@@ -2,44 +2,79 @@ import Logging
 import MirrorSystem
 import SystemPackage
 
-/// What a worker does when its keeper has died: it goes on serving, and starts a new keeper.
-struct KeeperLoss {
+/// What a worker does when its keeper has died: it goes on serving, and starts a new keeper. Used by one
+/// thread.
+final class KeeperLoss {
     private let mount: ServedMount
+    private let keeper: ProcessKeeper
     private let log: Logger
     /// Puts a line into the status, or takes it out.
     private let warn: (String?) -> Void
+    /// Keepers that were started here, until their end is taken.
+    private var children: [ChildProcess] = []
+    /// When the last of them was started, on `SteadyClock`.
+    private var started: Int?
+    /// Failures one after the other: not started, or dead soon after the start.
+    private var failures = 0
 
-    init(_ mount: ServedMount, _ log: Logger, warn: @escaping (String?) -> Void) {
-        (self.mount, self.log, self.warn) = (mount, log, warn)
+    init(
+        _ mount: ServedMount, _ keeper: ProcessKeeper, _ log: Logger,
+        warn: @escaping (String?) -> Void
+    ) {
+        (self.mount, self.keeper, self.log, self.warn) = (mount, keeper, log, warn)
     }
 
-    /// Tries until a keeper has started; the worker's end of a socket to it.
-    func replace(_ done: () -> Void) -> PacketSocket {
-        log.error("the keeper has died; starting another one")
-        var attempts = 0
+    /// Tries until a process has started that may become the keeper; the worker's end of a socket to it. Only
+    /// its welcome says that it is one (`hasTakenOver`).
+    func replace() -> PacketSocket {
+        if let started, SteadyClock.milliseconds - started < Backoff.soon {
+            failed()
+        } else {
+            failures = 0
+        }
         while true {
+            reap()
+            started = SteadyClock.milliseconds
             if let socket = try? start() {
-                warn(nil)
-                done()
+                // Not before the start: nobody knows what a line in the log has to wait for.
+                log.error("the keeper has died; starting another one")
                 return socket
             }
-            attempts += 1
-            warn(
-                "no keeper: the mount ends if this worker dies, and it cannot start a keeper; see its log"
-            )
-            log.error("cannot start a keeper", metadata: ["attempt": "\(attempts)"])
-            SteadyClock.sleep(milliseconds: Backoff.pause(after: attempts))
+            failed()
         }
     }
 
-    private func start() throws -> PacketSocket {
+    func hasTakenOver() { warn(nil) }
+
+    private func failed() {
+        failures += 1
+        warn(
+            "no keeper: the mount ends if this worker dies, and it cannot start a keeper; see its log"
+        )
+        log.error("cannot start a keeper", metadata: ["attempt": "\(failures)"])
+        SteadyClock.sleep(milliseconds: Backoff.pause(after: failures))
+    }
+
+    private func reap() {
+        children.removeAll { child in
+            do throws(Errno) { return try child.poll() != nil } catch { return true }
+        }
+    }
+
+    /// An upgrade that fails twice as keeper is given up for this worker's own program.
+    private func start() throws(Errno) -> PacketSocket {
         let (mine, its) = try PacketSocket.pair()
         defer { its.close() }
         let words = ["twinfs", "mount-keeper", "--adopt", "\(its.descriptor.rawValue)"]
+        // Its path may lead into the mount, which this keeper must not wait for.
+        let log = keeper.inherited("log")
+        defer { try? log?.close() }
         do throws(Errno) {
-            _ = try ChildProcess(
-                OwnProgram.path, words.map { Array($0.utf8) } + mount.words,
-                inherited: its.descriptor)
+            children.append(
+                try ChildProcess(
+                    failures < 2 ? OwnProgram.path : OwnProgram.link,
+                    words.map { Array($0.utf8) } + mount.words, inherited: its.descriptor,
+                    errors: log))
             return mine
         } catch {
             mine.close()

@@ -1,5 +1,6 @@
 import Logging
 import MirrorCore
+import MirrorFuse
 import MirrorSystem
 import SystemPackage
 
@@ -25,12 +26,14 @@ extension KeeperProcess {
                 isFromPath ? OwnProgram.path : OwnProgram.link,
                 words.map { Array($0.utf8) } + mount.words, inherited: its.descriptor,
                 errors: held["log"])
-            worker = KeptWorker(mine, try ProcessHandle(child.id), isFromPath: isFromPath)
+            worker = KeptWorker(
+                mine, try ProcessHandle(child.id), isFromPath: isFromPath,
+                patience: KeptWorker.patience(after: life.deathsInARow))
         } catch {
             mine.close()
             throw error
         }
-        memory.set(predecessors: life.predecessors)
+        memory.predecessors = life.predecessors
         handOver()
     }
 
@@ -55,7 +58,7 @@ extension KeeperProcess {
     }
 
     private func workerIsReady() {
-        worker?.isReady = true
+        worker?.becameReady()
         failedUpgrades = 0
         if !wasReady {
             wasReady = true
@@ -77,7 +80,10 @@ extension KeeperProcess {
             outcome = .success(())
             return
         }
-        if !wasReady { return giveUp(worker, end) }
+        // Once INIT has come somebody may use the mount, although nobody was told that it is ready.
+        if !wasReady, isGone || !(held["session"].map { MountServer.hasBegun($0) } ?? false) {
+            return giveUp(worker, end)
+        }
         if isGone, worker.failure != nil {
             log.error("the mount is gone, and its worker could not save its work")
             outcome = .failure(Failure(.failure, worker.failure?.text ?? ""))
@@ -91,8 +97,9 @@ extension KeeperProcess {
         life.predecessors += 1
         life.deathsInARow = 0
         life.lastEnd = "was asked to restart"
-        log.notice("keeper: the worker has made room for another one")
         nextStart = SteadyClock.milliseconds
+        startIfDue()
+        log.notice("keeper: the worker has made room for another one")
     }
 
     private func died(_ worker: KeptWorker, _ end: ChildProcess.End?) {
@@ -104,8 +111,8 @@ extension KeeperProcess {
         let livedLong =
             SteadyClock.milliseconds - worker.started >= Backoff.soon
             || (worker.isReady && end?.isKill == true)
-        let reason = worker.failure.map { "\(how): \($0.text)" } ?? how
-        workerFailed(reason, livedLong: livedLong)
+        let reason = worker.failure.map { "\(how): \($0.text)" } ?? worker.lateness ?? how
+        workerFailed(reason, livedLong: livedLong && worker.lateness == nil)
     }
 
     func workerFailed(_ reason: String, livedLong: Bool) {
@@ -115,15 +122,17 @@ extension KeeperProcess {
         let pause = Backoff.pause(after: life.deathsInARow)
         nextStart = SteadyClock.milliseconds + pause
         let when = pause == 0 ? "now" : "in \(pause) ms"
+        // Not before the start: nobody knows what a line in the log has to wait for.
+        if pause == 0 { startIfDue() }
         log.error("keeper: the worker \(reason); starting another one \(when)")
     }
 
-    /// The first worker never served: nobody can have used the mount.
+    /// The first worker never got to INIT: nobody can have used the mount.
     private func giveUp(_ worker: KeptWorker, _ end: ChildProcess.End?) {
         // With its device closed the mount answers with an error instead of waiting for a worker.
         release("fuse")
         try? Unmounting.unmount(mount.mountpoint)
-        let how = end.map(\.description) ?? "has died"
+        let how = worker.lateness ?? end.map(\.description) ?? "has died"
         let reason = worker.failure.flatMap { ExitReason(rawValue: $0.code) } ?? .daemonDied
         outcome = .failure(
             Failure(
@@ -149,13 +158,15 @@ extension KeeperProcess {
 
     private func adopt(_ socket: PacketSocket, _ process: ProcessHandle, _ predecessors: Int) {
         life.predecessors = predecessors
-        memory.set(predecessors: predecessors)
-        hold(memory.descriptor, as: KeeperMemory.name)
-        worker = KeptWorker(socket, process, isFromPath: false)
-        worker?.isReady = true
+        adoptMemory(isEnding: nil)
+        memory.predecessors = predecessors
+        worker = KeptWorker(socket, process, isFromPath: false, patience: 0)
+        worker?.becameReady()
         wasReady = true
         worker?.send(.welcome(keeper: life.keeper))
         service.adopted(held)
+        // The other keeper may have died before it could pass it on; a second time changes nothing.
+        if isEnding { process.send(.terminate) }
         log.notice("keeper: took over worker \(process.id)")
     }
 }

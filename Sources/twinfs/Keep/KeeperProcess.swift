@@ -27,7 +27,7 @@ final class KeeperProcess {
     let signals: FileDescriptor
 
     var held: [String: FileDescriptor] = [:]
-    let memory: KeeperMemory
+    var memory: KeeperMemory
     var worker: KeptWorker?
     var life = WorkerLife()
     /// Whether any worker of this keeper, or the one that it has adopted, has served the mount.
@@ -93,15 +93,24 @@ final class KeeperProcess {
 
     /// Takes over from a service manager that kept the descriptors while keeper and worker were dead.
     func resume(_ stored: [String: FileDescriptor]) {
-        life.predecessors = KeeperMemory.predecessors(in: stored[KeeperMemory.name])
+        held = stored
+        // Whoever starts the service again does not mean the end that it was asked for before.
+        adoptMemory(isEnding: false)
+        life.predecessors = memory.predecessors + 1
         life.lastEnd = "was ended together with its keeper"
         wasReady = true
-        for (name, file) in stored where name != KeeperMemory.name { held[name] = file }
-        hold(memory.descriptor, as: KeeperMemory.name)
-        service.released(KeeperMemory.name)
-        service.holds(memory.descriptor, KeeperMemory.name, replaces: false)
         log.notice("taking the mount over from the service manager")
         nextStart = SteadyClock.milliseconds
+    }
+
+    /// Goes on with an earlier keeper's memory: it is already where it is to be found.
+    func adoptMemory(isEnding: Bool?) {
+        guard let file = held[KeeperMemory.name] else {
+            return hold(memory.descriptor, as: KeeperMemory.name)
+        }
+        memory = KeeperMemory(adopting: file)
+        if let isEnding { memory.isEnding = isEnding }
+        self.isEnding = memory.isEnding
     }
 
     /// Serves as keeper until the mount is gone.
@@ -116,6 +125,7 @@ final class KeeperProcess {
                 while let message = worker.nextMessage() { handle(message.0, message.1) }
                 if woken[2].readable { workerEnded(worker) }
             }
+            worker?.endIfLate()
             service.tick(worker)
         }
         service.ends(held.keys)
@@ -135,7 +145,9 @@ final class KeeperProcess {
 
     private var patience: Int? {
         let now = SteadyClock.milliseconds
-        let times = [nextStart, service.nextTime].compactMap(\.self).map { max(0, $0 - now) }
+        let times = [nextStart, service.nextTime, worker?.deadline].compactMap(\.self).map {
+            max(0, $0 - now)
+        }
         return times.min()
     }
 
@@ -144,43 +156,57 @@ final class KeeperProcess {
             if signal == .hangUp { continue }
             if !isEnding { log.notice("keeper: asked to end (\(signal))") }
             isEnding = true
+            memory.isEnding = true
             service.isStopping()
             if let worker, worker.isReady { worker.process.send(.terminate) }
         }
     }
 }
 
-/// What a keeper has to remember beyond its own death, in memory that a service manager can hold: how many
-/// workers there were, and the words that the mount is served with.
+/// What a keeper has to remember beyond its own death, in memory that the worker and a service manager hold:
+/// how many workers there were, whether the mount was asked to end, and the words that it is served with.
 struct KeeperMemory {
     static let name = "keeper"
+    private static let textStart = 16
     let descriptor: FileDescriptor
 
     init(_ words: [[UInt8]]) throws(Errno) {
         let memory = try SharedMemory(count: 4096)
         descriptor = try memory.descriptor.duplicated()
         let text = Array(words.joined(separator: [0]))
-        try descriptor.setSize(UInt64(8 + text.count))
-        _ = try? descriptor.writeAll(toAbsoluteOffset: 8, text)
+        try descriptor.setSize(UInt64(Self.textStart + text.count))
+        _ = try? descriptor.writeAll(toAbsoluteOffset: Int64(Self.textStart), text)
     }
 
-    func set(predecessors: Int) {
-        var number = UInt64(predecessors).littleEndian
-        withUnsafeBytes(of: &number) { _ = try? descriptor.writeSome($0, at: 0) }
+    init(adopting descriptor: FileDescriptor) { self.descriptor = descriptor }
+
+    var predecessors: Int {
+        get { Int(clamping: number(at: 0)) }
+        nonmutating set { set(UInt64(newValue), at: 0) }
     }
 
-    static func predecessors(in file: FileDescriptor?) -> Int {
+    var isEnding: Bool {
+        get { number(at: 8) != 0 }
+        nonmutating set { set(newValue ? 1 : 0, at: 8) }
+    }
+
+    private func set(_ value: UInt64, at offset: UInt64) {
+        var number = value.littleEndian
+        withUnsafeBytes(of: &number) { _ = try? descriptor.writeSome($0, at: offset) }
+    }
+
+    private func number(at offset: UInt64) -> UInt64 {
         var number = UInt64(0)
         let count = withUnsafeMutableBytes(of: &number) {
-            (try? file?.readSome(into: $0, at: 0)) ?? 0
+            (try? descriptor.readSome(into: $0, at: offset)) ?? 0
         }
-        return count == 8 ? Int(clamping: UInt64(littleEndian: number)) + 1 : 1
+        return count == 8 ? UInt64(littleEndian: number) : 0
     }
 
     static func words(in file: FileDescriptor) -> [[UInt8]] {
-        guard let size = try? file.status().size, size > 8 else { return [] }
-        var bytes = [UInt8](repeating: 0, count: Int(size) - 8)
-        _ = bytes.withUnsafeMutableBytes { try? file.readSome(into: $0, at: 8) }
+        guard let size = try? file.status().size, size > textStart else { return [] }
+        var bytes = [UInt8](repeating: 0, count: Int(size) - textStart)
+        _ = bytes.withUnsafeMutableBytes { try? file.readSome(into: $0, at: UInt64(textStart)) }
         return bytes.split(separator: 0, omittingEmptySubsequences: false).map(Array.init)
     }
 }

@@ -8,14 +8,39 @@ final class KeptWorker {
     let started = SteadyClock.milliseconds
     /// Whether it runs the program that is now at the path of the keeper's own.
     let isFromPath: Bool
-    var isReady = false
+    private(set) var isReady = false
+    /// When it must be ready, on `SteadyClock`; nil from then on, and once it was ended for being late.
+    private(set) var deadline: Int?
+    /// Why it was ended by its keeper.
+    private(set) var lateness: String?
     var goodbye: KeeperMessage.Goodbye?
     var failure: (code: Int32, text: String)?
     private(set) var isClosed = false
     private var outgoing: [(message: KeeperMessage, passed: FileDescriptor?)] = []
 
-    init(_ socket: PacketSocket, _ process: ProcessHandle, isFromPath: Bool) {
+    /// - Parameter patience: milliseconds within which it must be ready.
+    init(_ socket: PacketSocket, _ process: ProcessHandle, isFromPath: Bool, patience: Int) {
         (self.socket, self.process, self.isFromPath) = (socket, process, isFromPath)
+        deadline = started + patience
+    }
+
+    /// A minute, then twice that, and so on: one that has much to open again gets its time in the end.
+    static func patience(after deaths: Int) -> Int {
+        let first = Environment["TWINFS_READY_LIMIT"].flatMap { Int($0) } ?? 60_000
+        return first << min(deaths, 6)
+    }
+
+    func becameReady() {
+        isReady = true
+        deadline = nil
+    }
+
+    /// Ends a worker that hangs before it serves: all guests wait for it.
+    func endIfLate() {
+        guard let deadline, SteadyClock.milliseconds >= deadline else { return }
+        lateness = "did not get ready within \((deadline - started) / 1000) s and was ended"
+        self.deadline = nil
+        process.send(.kill)
     }
 
     var hasOutgoing: Bool { !outgoing.isEmpty }

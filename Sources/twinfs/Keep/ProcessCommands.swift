@@ -46,7 +46,9 @@ struct KeeperCommand: ParsableCommand {
         Serving.signals.block()
         let stored = stored ? ServiceManager.stored() : [:]
         let mount = try mount.mount()
-        let process = try KeeperProcess(mount, log: stored["log"], ready: nil)
+        // A worker passes the log on as standard error: its path may lead into the mount.
+        let log = adopt != nil && mount.request.log != nil ? .standardError : stored["log"]
+        let process = try KeeperProcess(mount, log: log, ready: nil)
         if let adopt {
             let socket = FileDescriptor(rawValue: adopt)
             try? socket.closeOnExec()

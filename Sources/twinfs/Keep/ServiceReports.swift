@@ -44,9 +44,12 @@ struct ServiceReports {
 
     mutating func released(_ name: String) { manager?.say("FDSTOREREMOVE=1\nFDNAME=\(name)") }
 
-    /// Another keeper has died, whose descriptors the manager may still have.
+    /// Another keeper has died, whose descriptors the manager may still have: it sees which those are. Nothing
+    /// is removed, since it may be about to end this keeper and the worker too.
     mutating func adopted(_ held: [String: FileDescriptor]) {
-        for (name, file) in held { holds(file, name, replaces: true) }
+        for name in KeptName.inOrder(held.keys) {
+            if let file = held[name] { holds(file, name, replaces: false) }
+        }
         isReady()
     }
 
@@ -68,14 +71,15 @@ struct ServiceReports {
     }
 
     /// Pings the worker when it is time. The manager gets its sign of life only while the worker answers,
-    /// or is being replaced.
+    /// or is being replaced: not for one that was ended for being late and does not go away.
     mutating func tick(_ worker: KeptWorker?) {
         guard manager != nil else { return }
         manager?.flush()
         let now = SteadyClock.milliseconds
         guard let due = nextPing, now >= due else { return }
         nextPing = now + interval
-        if manager?.watchdog != nil, hasAnswered || worker == nil { manager?.say("WATCHDOG=1") }
+        let isAlive = worker.map { hasAnswered && $0.lateness == nil } ?? true
+        if manager?.watchdog != nil, isAlive { manager?.say("WATCHDOG=1") }
         guard let worker, worker.isReady else {
             hasAnswered = true
             return

@@ -28,6 +28,7 @@ struct MountPlan {
         target = try TargetCheck.path(request.target, source: self.source, self.mountpoint)
         stateDirectory = try StateCheck.path(
             request.stateDirectory, source: self.source, self.mountpoint)
+        try StateCheck.checkLog(request.log, source: self.source, self.mountpoint)
         directory = try SourceCheck.openAndLock(self.source)
     }
 

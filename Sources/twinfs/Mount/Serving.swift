@@ -129,10 +129,13 @@ extension Serving {
     /// Answers the keeper, and starts another one when it dies.
     private func listen(_ engine: Engine) {
         let (keeper, mount, log) = (keeper, mount, log)
+        let trouble = DispatchQueue(label: "twinfs.kept")
+        keeper.tellOfTrouble { text in trouble.async { engine.warn(of: "kept", text) } }
         DispatchQueue(label: "twinfs.keeper").async {
-            keeper.listen(status: { engine.summary }) {
-                let loss = KeeperLoss(mount, log) { engine.warn(of: "keeper", $0) }
-                return loss.replace { engine.keeperRestarted() }
+            let loss = KeeperLoss(mount, keeper, log) { engine.warn(of: "keeper", $0) }
+            keeper.listen(status: { engine.summary }, lost: { loss.replace() }) {
+                loss.hasTakenOver()
+                engine.keeperRestarted()
             }
         }
     }

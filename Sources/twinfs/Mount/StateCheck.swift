@@ -30,6 +30,25 @@ enum StateCheck {
         return path
     }
 
+    /// A line in the log must not wait for the mount that it tells of: `log=` elsewhere.
+    static func checkLog(_ log: [UInt8]?, source: FilePath, _ mountpoint: FilePath) throws {
+        guard let log else { return }
+        let shown = NameText.shown(log)
+        let path = try TimeLimit.run(shown) { () throws -> FilePath in
+            let file = FilePath(bytes: log)
+            if let found = try? file.resolved() { return found }
+            let directory = file.removingLastComponent()
+            do throws(Errno) {
+                return try (directory.isEmpty ? "." : directory).resolved()
+            } catch { throw Failure(.badOption, "log=\(shown): \(error)") }
+        }
+        guard !path.starts(with: source), !path.starts(with: mountpoint) else {
+            throw Failure(
+                .badOption,
+                "log=\(shown): the log of a mount cannot lie in its source or mountpoint")
+        }
+    }
+
     private static func usual(_ source: FilePath) -> FilePath? {
         StatePlace.usual(
             MountID.of(source.bytes), isRoot: DaemonProcess.isRoot,
