@@ -1,7 +1,7 @@
 #!/bin/bash
 # Promise: whichever way the worker dies, guests see a delay and no error: open files, renamed and deleted
 # ones too. A worker that dies again and again is started with growing pauses, and an upgrade that does not
-# start is given up for the program that ran before.
+# start, or hangs, is given up for the program that ran before, as worker and as keeper.
 # shellcheck source=Tests/mount/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=Tests/mount/processes.sh
@@ -14,7 +14,8 @@ cp "$(command -v twinfs)" "$program"
 mnt=$SCRATCH/mount
 log=$SCRATCH/log
 export PATH="$SCRATCH/bin:$PATH"
-mount_twinfs "$SCRATCH/source" "$mnt" -o "log=$log"
+no_keeper_warning() { ! grep -q 'no keeper' "$mnt/.mirror/status"; }
+TWINFS_READY_LIMIT=3000 mount_twinfs "$SCRATCH/source" "$mnt" -o "log=$log"
 keeper=$(process_field "$mnt" keeper-pid)
 start_holder "$SCRATCH/source" "$mnt"
 
@@ -57,6 +58,22 @@ wait_generation "$mnt" $((generation + 3))
 grep -q 'ended with exit code 3' "$log" || fail "the new program was not tried"
 worker=$(process_field "$mnt" worker-pid)
 [ "$(readlink "/proc/$worker/exe")" = "$program (deleted)" ] || fail "not the program that ran before"
+
+say "an upgrade that hangs before it serves"
+printf '#!/bin/sh\nexec sleep 1000\n' >"$program"
+kill_process KILL "$mnt" worker-pid
+wait_generation "$mnt" $((generation + 6))
+[ "$(grep -c 'did not get ready within' "$log")" = 2 ] || fail "not ended twice for being late"
+
+say "an upgrade that is no keeper"
+printf '#!/bin/sh\nexit 3\n' >"$program"
+worker=$(process_field "$mnt" worker-pid)
+kill_process KILL "$mnt" keeper-pid
+eventually "$LIMIT" keeper_is_not "$mnt" "$keeper" || fail "no new keeper"
+[ "$(readlink "/proc/$(process_field "$mnt" keeper-pid)/exe")" = "$program (deleted)" ] ||
+    fail "not the program that ran before"
+[ -z "$(ps --ppid "$worker" -o stat= | grep Z)" ] || fail "a dead keeper was not reaped"
+eventually "$LIMIT" no_keeper_warning || fail "the status warns of no keeper"
 
 end_holder
 rm "$program"

@@ -26,6 +26,7 @@ final class KeptWorker {
 
     /// A minute, then twice that, and so on: one that has much to open again gets its time in the end.
     static func patience(after deaths: Int) -> Int {
+        // For tests.
         let first = Environment["TWINFS_READY_LIMIT"].flatMap { Int($0) } ?? 60_000
         return first << min(deaths, 6)
     }
