@@ -37,7 +37,8 @@ struct KeptRecordsTests {
 
     @Test("a thread that may have a request in hand is waited for until it has gone round")
     func rounds() {
-        let (threads, one) = (ThreadCount(), RequestThread.Rounds())
+        let threads = ThreadCount()
+        let one = RequestThread.Rounds()
         let number = threads.entered(one)
         #expect(threads.behind(threads.rounds).map(\.waits) == [false])
         one.step()
