@@ -54,8 +54,6 @@ import Testing
         #expect(isEqual)
     }
 
-    // What was not flushed.
-
     @Test func `what a dead worker had not flushed is copied again`() throws {
         starts()
         let guest = try bench.guest("vm.img")
@@ -212,7 +210,7 @@ import Testing
         third.shutDown()
     }
 
-    // Others' files and disks.
+    // Others.
 
     @Test func `a file that took the name of the one to be replaced is asked what it is`() throws {
         try Data([1, 2, 3]).write(to: URL(fileURLWithPath: twin.string))
