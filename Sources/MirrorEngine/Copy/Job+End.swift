@@ -12,7 +12,14 @@ extension Job {
             counts.targetState = isDelta ? "partial" : "consistent"
             counts.error = nil
         }
+        // From here on writes pass unmarked, and the record may not say yet that the job is over: a successor
+        // must find nothing that it could believe (R10).
+        if suspension == nil { dropTables() }
         detach(members[...])
+    }
+
+    private func dropTables() {
+        if let keeper = services.keptBy { MemberTables.drop(uuid, members.count, keeper) }
     }
 
     private func detach(_ rest: ArraySlice<Member>) {
@@ -46,7 +53,7 @@ extension Job {
             if isWorthless { for member in members { member.twin.annotate(.inconsistent) } }
             if isSuspended { saveMarks() }
             for member in members {
-                if isSuspended { member.intents?.suspend() } else { member.intents?.remove() }
+                if isSuspended { member.intents?.suspend() } else { member.dropIntents() }
                 member.image.unfollow(member.source)
                 member.close()
             }
@@ -71,7 +78,7 @@ extension Job {
     }
 
     private func tellConcluded() {
-        if let keeper = services.keptBy { MemberTables.drop(uuid, members.count, keeper) }
+        dropTables()
         markEnded()
         if suspension == nil {
             publishReport()

@@ -142,7 +142,7 @@ extension TwinReturn {
             let directory = try FileDescriptor.openBacking(
                 path.removingLastComponent(), .readOnly, .directory)
             opened.append(directory)
-            let replaced = path == working ? try holdReplaced() : nil
+            let replaced = path == working ? try holdReplaced(by: file) : nil
             let names = TwinFile(
                 returning: file, in: directory, place.path, working, replaced: replaced)
             let status = try file.status()
@@ -157,12 +157,13 @@ extension TwinReturn {
     }
 
     /// The old file that gives way to a twin that has not been ready yet.
-    private func holdReplaced() throws -> FileDescriptor? {
-        guard replaces, !wasReady, (try? place.path.status(followingLinks: false)) != nil else {
-            return nil
-        }
-        let file = try FileDescriptor.openBacking(place.path, .readWrite, .noFollow)
-        do { try file.lockExclusively() } catch {
+    /// What has its name now need not be what had it when the job began.
+    private func holdReplaced(by twin: FileDescriptor) throws -> FileDescriptor? {
+        guard replaces, !wasReady else { return nil }
+        guard let file = try place.openExisting(place.path) else { return nil }
+        do throws(CommandError) {
+            try place.refuseOther(file, than: twin.attribute(TwinFile.image))
+        } catch {
             try? file.close()
             throw error
         }
