@@ -10,8 +10,13 @@ extension Engine {
     /// The mount is usable: starts the jobs that `target=` asks for.
     public func mounted() {
         guard configuration.target != nil else { return }
-        DispatchQueue(label: "twinfs.walk", qos: .utility).async { [self] in
-            for path in imagePaths(below: source, FilePath("")) { startWanted(path) }
+        DispatchQueue(label: "twinfs.walk", qos: .utility).async { self.startAllWanted() }
+    }
+
+    /// Looks at every file; the jobs begin by themselves.
+    func startAllWanted() {
+        for path in imagePaths(below: source, FilePath("")) where !hasEnded(path) {
+            startWanted(path)
         }
     }
 
@@ -76,6 +81,14 @@ extension Engine {
         }
         start([path], configuration.defaults) { [self] result in
             if result.errno != nil { log.error("\(shown(path)): no job: \(result.text)") }
+        }
+    }
+
+    /// Whether a job of the image has ended under an earlier worker of this mount: a new one might write a twin
+    /// that its user was told is theirs.
+    private func hasEnded(_ path: FilePath) -> Bool {
+        jobs.ended.contains {
+            !$0.isOfEarlierMount && $0.report.images.contains(shown(path))
         }
     }
 

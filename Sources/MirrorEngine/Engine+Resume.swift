@@ -2,6 +2,7 @@ import Dispatch
 import Logging
 import MirrorCore
 import MirrorSystem
+import Synchronization
 import SystemPackage
 
 // The jobs of an earlier worker or mount come back, before this one serves anybody: no write passes unmarked.
@@ -43,7 +44,8 @@ extension Engine {
     private func dropIntents(except records: [JobRecord]) {
         guard let directory = self.records.directory else { return }
         let known = Set(records.filter { $0.ended == nil }.map(\.uuid))
-        for name in directory.names(from: IntentFile.prefix, to: ".bin")
+        let names = (try? directory.names(from: IntentFile.prefix, to: ".bin")) ?? []
+        for name in names
         where !known.contains(IntentFile.job(of: name)) {
             try? directory.remove(name)
         }
@@ -108,9 +110,31 @@ extension Engine {
         ended.ended = report
         addEnded(record, report)
         MemberTables.drop(record.uuid, record.members.count, keeper)
-        // Nobody marks what is written from here on.
-        records.removeProofs(record.uuid)
+        // Nobody marks what is written from here on, and the record may stay as it is.
+        if !records.removeProofs(record.uuid) { markVoid(record) }
         if isFinal { records.save(ended) }
+    }
+}
+
+extension Engine {
+    /// Its logs could not be removed: the images' files say that nothing is to be concluded from them.
+    private func markVoid(_ record: JobRecord) {
+        for (index, member) in record.members.enumerated() {
+            let path = FilePath(shown: member.image)
+            guard let file = try? openBacking(of: path) else { continue }
+            let image = images.image(file.own.identity, path: path)
+            do throws(Errno) {
+                try image.voidMarks.withLock { _ throws(Errno) in
+                    try VoidMark.add("\(record.uuid)-\(index)", to: file.descriptor)
+                }
+            } catch {
+                log.error(
+                    "job \(record.id): its write-intent log can neither be removed nor be called void: \(error)"
+                )
+            }
+            release(image)
+            try? file.descriptor.close()
+        }
     }
 }
 

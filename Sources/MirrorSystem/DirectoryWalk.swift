@@ -10,7 +10,12 @@ extension FileDescriptor {
         guard let stream = fdopendir(own.rawValue) else { throw Errno(rawValue: errno) }
         defer { closedir(stream) }
         var names: [FilePath.Component] = []
-        while let entry = readdir(stream) {
+        while true {
+            errno = 0
+            guard let entry = readdir(stream) else {
+                if errno != 0 { throw Errno(rawValue: errno) }
+                return names
+            }
             let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
                 tuple.withMemoryRebound(to: CChar.self, capacity: 256) {
                     FilePath.Component(platformString: $0)
@@ -18,6 +23,5 @@ extension FileDescriptor {
             }
             if let name, name.kind == .regular { names.append(name) }
         }
-        return names
     }
 }

@@ -102,5 +102,8 @@ import Testing
         bench.command("cancel a.img")
         #expect(bench.wait("a.img") { $0.phase == "completed" })
         #expect(bench.isEqual("a.img"))
+        // It is said until nobody can believe the log.
+        for _ in 0..<1000 where VoidMark.isOn(guest.descriptor, log.id) { usleep(10_000) }
+        #expect(!VoidMark.isOn(guest.descriptor, log.id) && !VoidMark.isOn(twin, log.id))
     }
 }

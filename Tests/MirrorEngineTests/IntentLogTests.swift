@@ -79,6 +79,13 @@ import Testing
         #expect(IntentFormat.words(block, number: 3, of: "b") == nil)
     }
 
+    @Test func `what lies past everything that can be tracked is not noted`() {
+        let bits = IntentBits()
+        let end = IntentBits.leaves * IntentBits.leafWords
+        #expect(bits.set(.durable, 1, end - 1) == 1 && bits.set(.durable, 1, end) == 0)
+        #expect(bits.load(.durable, end - 1) == 1 && bits.load(.durable, end) == 0)
+    }
+
     @Test func `a log of another image is none`() {
         let content = IntentLog.firstContent("other-0", blocks: 1, isFull: false)
         #expect(IntentLog.read(content) == nil)

@@ -60,7 +60,7 @@ extension Job {
             }
             if isSuspended { saveMarks() }
             for member in members {
-                if isSuspended { member.intents?.suspend() } else { member.intents?.remove() }
+                if isSuspended { member.intents?.suspend() } else { member.dropIntents() }
                 member.image.unfollow(member.source)
                 member.close()
             }
@@ -93,7 +93,7 @@ extension Job {
     }
 
     private func tellConcluded() {
-        if let keeper = services.keptBy { MemberTables.drop(uuid, members.count, keeper) }
+        dropTables()
         markEnded()
         if suspension == nil {
             publishReport()

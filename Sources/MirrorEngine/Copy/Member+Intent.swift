@@ -1,5 +1,6 @@
 import MirrorCore
 import MirrorSystem
+import Synchronization
 import SystemPackage
 
 // The write-intent log of a member.
@@ -28,8 +29,25 @@ extension Member {
     /// The log intends everything, durably: what was said of it before is over.
     func forgetVoid() {
         guard let intents, !intents.isVoid else { return }
-        try? VoidMark.remove(intents.id, from: source)
+        try? image.voidMarks.withLock { _ throws(Errno) in
+            try VoidMark.remove(intents.id, from: source)
+        }
         try? twin.forgetVoid(intents.id)
+    }
+
+    /// The job is over: its log goes, and once nobody can believe it, what source and twin say of it.
+    func dropIntents() {
+        guard let intents else { return }
+        guard intents.isVoid, let source = try? source.duplicated() else { return intents.remove() }
+        try? twin.forgetVoid(intents.id)
+        intents.remove { [image] isGone in
+            if isGone {
+                try? image.voidMarks.withLock { _ throws(Errno) in
+                    try VoidMark.remove(intents.id, from: source)
+                }
+            }
+            try? source.close()
+        }
     }
 
     /// Notes what source and twin are like, and returns it. Asks the target: on the clerk.
@@ -50,7 +68,10 @@ extension Member {
     /// Whether the source says durably that the log is void.
     func markVoidSource() -> Bool {
         guard let id = intents?.id else { return false }
-        return (try? VoidMark.add(id, to: source)) != nil
+        let isMarked: Void? = try? image.voidMarks.withLock { _ throws(Errno) in
+            try VoidMark.add(id, to: source)
+        }
+        return isMarked != nil
     }
 
     func markVoidTwin() -> Bool {

@@ -47,6 +47,9 @@ public final class Image: Sendable {
     /// Keeps other processes from the backing file while somebody writes or a job lives.
     let lock = BackingLock()
 
+    /// Held while `VoidMark` changes what the image's file says: two of its jobs would erase each other's.
+    let voidMarks = Mutex<Void>(())
+
     /// Every descriptor that a switch-over has to move to the twin.
     let handles = OpenHandles()
 

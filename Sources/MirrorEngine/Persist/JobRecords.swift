@@ -20,17 +20,20 @@ final class JobRecords: Sendable {
     private struct State {
         /// What could not be saved, by the job's uuid.
         var troubles: [String: String] = [:]
+        /// The newest record of each job that could not be saved: it is tried again.
+        var unsaved: [String: JobRecord] = [:]
         /// Files that cannot be believed.
         var unreadable: [String] = []
-        /// The last one of each job that is not durable; tried again.
-        var unsaved: [String: JobRecord] = [:]
-        var isWaiting = false
     }
 
     /// Between two attempts to save what could not be saved.
-    private static let pause = DispatchTimeInterval.seconds(2)
+    private let pause: DispatchTimeInterval
 
-    init(directory: StateDirectory?, log: Logger) { (self.directory, self.log) = (directory, log) }
+    init(
+        directory: StateDirectory?, log: Logger, pause: DispatchTimeInterval = .seconds(5)
+    ) {
+        (self.directory, self.log, self.pause) = (directory, log, pause)
+    }
 
     /// What is wrong, a line each. Never waits for a disk.
     var warnings: [String] {
@@ -58,25 +61,19 @@ final class JobRecords: Sendable {
             failure = error
         }
         note(failure, record)
-        state.withLock { $0.unsaved[record.uuid] = failure == nil ? nil : record }
-        if failure != nil { tryAgainLater() }
+        retryLater(failure == nil ? nil : record, record.uuid)
         return failure == nil
     }
 
-    /// Nothing else may change in the job that would have it saved again.
-    private func tryAgainLater() {
-        let isWaiting = state.withLock { state in
-            defer { state.isWaiting = true }
-            return state.isWaiting
-        }
-        if isWaiting { return }
-        saving.asyncAfter(deadline: .now() + Self.pause) { [weak self] in
-            guard let self else { return }
-            let unsaved = state.withLock { state in
-                state.isWaiting = false
-                return Array(state.unsaved.values)
-            }
-            for record in unsaved { _ = put(record) }
+    /// A job that waits for nobody to change it would else never be kept.
+    private func retryLater(_ record: JobRecord?, _ uuid: String) {
+        state.withLock { $0.unsaved[uuid] = record }
+        if record == nil { return }
+        saving.asyncAfter(deadline: .now() + pause) { [weak self] in
+            // A later one was saved, or is tried again already.
+            guard let self, let record = state.withLock({ $0.unsaved.removeValue(forKey: uuid) })
+            else { return }
+            _ = put(record)
         }
     }
 
@@ -96,31 +93,43 @@ final class JobRecords: Sendable {
     func remove(_ uuid: String, then done: @escaping @Sendable () -> Void) {
         saving.async { [self] in
             if let directory { try? directory.remove(JobRecord.name(uuid)) }
-            clear(uuid)
+            _ = clear(uuid)
             state.withLock { ($0.troubles[uuid], $0.unsaved[uuid]) = (nil, nil) }
             done()
         }
     }
 
-    /// Forgets what would prove what differs.
-    func removeProofs(_ uuid: String) { saving.async { [self] in clear(uuid) } }
+    /// Forgets what would prove what differs; says whether it is gone for good. Blocks.
+    func removeProofs(_ uuid: String) -> Bool { saving.sync { clear(uuid) } }
 
-    private func clear(_ uuid: String) {
-        guard let directory else { return }
-        let proofs =
-            directory.names(from: "intent-\(uuid)-", to: ".bin")
-            + directory.names(from: "marks-\(uuid)-", to: ".json")
-        for name in proofs { try? directory.remove(name) }
+    private func clear(_ uuid: String) -> Bool {
+        guard let directory else { return true }
+        do throws(Errno) {
+            let proofs =
+                try directory.names(from: "intent-\(uuid)-", to: ".bin")
+                + directory.names(from: "marks-\(uuid)-", to: ".json")
+            for name in proofs { try directory.remove(name) }
+            return true
+        } catch {
+            return false
+        }
     }
 
     /// Returns when everything asked for so far is done.
     func finishSaving() { saving.sync {} }
 
-    /// Every record that can be believed, oldest first.
+    /// Every record that can be believed, oldest first; none where the directory cannot be read, of which the
+    /// status warns.
     func load() -> [JobRecord] {
-        guard let directory else { return [] }
+        guard let directory, let names = names() else { return [] }
+        // What a process that died was about to put in place.
+        for prefix in [JobRecord.prefix, "marks-", IntentFile.prefix] {
+            for draft in (try? directory.names(from: prefix, to: StateDirectory.draft)) ?? [] {
+                try? directory.remove(draft)
+            }
+        }
         var records: [JobRecord] = []
-        for name in directory.names(from: JobRecord.prefix, to: ".json") {
+        for name in names {
             do {
                 guard let bytes = try directory.read(name) else { continue }
                 records.append(try JobRecord(bytes, name: name))
@@ -133,6 +142,28 @@ final class JobRecords: Sendable {
         return records.sorted { ($0.created, $0.id, $0.uuid) < ($1.created, $1.id, $1.uuid) }
     }
 
+    /// Tries for a moment: jobs that are not found are lost to this mount.
+    private func names() -> [String]? {
+        guard let directory else { return [] }
+        var last = Errno.ioError
+        for attempt in 0..<Self.attempts {
+            if attempt > 0 { PlainThread.sleep(.milliseconds(100)) }
+            do throws(Errno) {
+                return try directory.names(from: JobRecord.prefix, to: ".json")
+            } catch {
+                last = error
+            }
+        }
+        let text =
+            "\(shown(directory.path)): cannot be read (\(last)): jobs of an earlier mount do not come back, and"
+            + " their twins stay as they are; look at that disk, and mount again"
+        state.withLock { $0.unreadable.append(text) }
+        log.error("\(text)")
+        return nil
+    }
+
+    private static let attempts = 20
+
     private func distrust(_ name: String, _ reason: String) {
         let path = directory.map { shown($0.path.appending(name)) } ?? name
         let text =
@@ -144,13 +175,18 @@ final class JobRecords: Sendable {
 }
 
 extension StateDirectory {
-    /// Names of files that begin and end so, in order.
-    func names(from prefix: String, to suffix: String) -> [String] {
-        guard let directory = try? FileDescriptor.openBacking(path, .readOnly, .directory) else {
-            return []
+    /// Names of files that begin and end so, in order; none where there is no directory.
+    func names(from prefix: String, to suffix: String) throws(Errno) -> [String] {
+        let directory: FileDescriptor
+        do throws(Errno) {
+            directory = try FileDescriptor.openBacking(path, .readOnly, .directory)
+        } catch {
+            if error == .noSuchFileOrDirectory { return [] }
+            throw error
         }
         defer { try? directory.close() }
-        let names = (try? directory.entryNames()) ?? []
-        return names.map(\.string).filter { $0.hasPrefix(prefix) && $0.hasSuffix(suffix) }.sorted()
+        return try directory.entryNames().map(\.string).filter {
+            $0.hasPrefix(prefix) && $0.hasSuffix(suffix)
+        }.sorted()
     }
 }

@@ -5,6 +5,8 @@ import SystemPackage
 struct StateDirectory: Sendable {
     /// Absolute.
     let path: FilePath
+    /// What the name of a file ends with while it is written.
+    static let draft = ".new"
 
     /// The content of a file in it; nil where there is none.
     func read(_ name: String) throws(Errno) -> [UInt8]? {
@@ -40,7 +42,7 @@ struct StateDirectory: Sendable {
     }
 
     private func put(_ content: [UInt8], as name: String) throws(Errno) {
-        let draft = path.appending(name + ".new")
+        let draft = path.appending(name + Self.draft)
         let file = try FileDescriptor.openBacking(draft, .writeOnly, [.create, .truncate])
         defer { try? file.close() }
         var failure: Errno?

@@ -124,12 +124,12 @@ extension TwinRequest {
         // What an earlier job left half done is no state of the image.
         if beginning == .continuing, !isNamed { return nil }
         let path = isNamed ? place.path : workingPath
-        guard let file = try openExisting(path) else { return nil }
+        guard let file = try place.openExisting(path) else { return nil }
         changes.opened.append(file)
         if beginning == .continuing {
             try refuseUncut(file)
         } else if isNamed {
-            try refuseOther(file)
+            try place.refuseOther(file, than: shown(imagePath))
         } else if !isLeftOver(file) {
             throw Errno.fileExists
         }
@@ -150,57 +150,10 @@ extension TwinRequest {
 
     /// The old file, locked until the new twin takes its name; nil where there is none.
     private func holdExisting(_ changes: inout TwinChanges) throws -> FileDescriptor? {
-        guard let file = try openExisting(place.path) else { return nil }
+        guard let file = try place.openExisting(place.path) else { return nil }
         changes.opened.append(file)
-        try refuseOther(file)
+        try place.refuseOther(file, than: shown(imagePath))
         return file
-    }
-
-    private func openExisting(_ path: FilePath) throws -> FileDescriptor? {
-        try Self.openExisting(place, path)
-    }
-
-    /// Opens and locks a regular file that lies at the place, under another name if that is given; nil where there
-    /// is none.
-    static func openExisting(
-        _ place: TargetPlace, _ path: FilePath? = nil
-    ) throws -> FileDescriptor? {
-        let path = path ?? place.path
-        guard let status = try? path.status(followingLinks: false) else { return nil }
-        guard status.kind == .regular else {
-            throw CommandError(
-                .exists,
-                "target \(shown(path)): is no regular file, and stays; name another target")
-        }
-        if path.isOpenForWriting { throw Errno.resourceBusy }
-        let file = try FileDescriptor.openBacking(path, .readWrite, .noFollow)
-        do {
-            try file.lockExclusively()
-            // Whoever had it until now may have been switched to it.
-            try place.served?.refuse(path, file)
-        } catch {
-            try? file.close()
-            throw error
-        }
-        return file
-    }
-
-    private func refuseOther(_ file: FileDescriptor) throws(CommandError) {
-        try Self.refuseOther(file, place, unlessOf: [shown(imagePath)])
-    }
-
-    /// A twin of another image is not overwritten; a file that never was a twin may be, as the user says so.
-    static func refuseOther(
-        _ file: FileDescriptor, _ place: TargetPlace, unlessOf images: [String]
-    ) throws(CommandError) {
-        let owner = file.attribute(TwinFile.image)
-        if owner == nil, file.attribute(TwinFile.state) == nil { return }
-        if let owner, images.contains(owner) { return }
-        throw CommandError(
-            .exists,
-            "target \(shown(place.path)): is already the twin of another image"
-                + (owner.map { " (\(NameText.shown(Array($0.utf8))))" } ?? "")
-                + "; remove it, or name another target")
     }
 
     /// Only a twin that was cut from this image after the checkpoint was made equals the image but for what
@@ -233,6 +186,45 @@ extension TwinRequest {
     private func refuseNonZero(_ file: FileDescriptor) throws -> Bool {
         try FileStore(file).refuseNonZero(below: image.size, shown(place.path))
         return true
+    }
+}
+
+// What is to be overwritten or replaced.
+
+extension TargetPlace {
+    /// Opens and locks a regular file; nil where there is none.
+    func openExisting(_ path: FilePath) throws -> FileDescriptor? {
+        guard let status = try? path.status(followingLinks: false) else { return nil }
+        guard status.kind == .regular else {
+            throw CommandError(
+                .exists,
+                "target \(shown(path)): is no regular file, and stays; name another target")
+        }
+        if path.isOpenForWriting { throw Errno.resourceBusy }
+        let file = try FileDescriptor.openBacking(path, .readWrite, .noFollow)
+        do {
+            try file.lockExclusively()
+            // Whoever had it until now may have been switched to it.
+            try served?.refuse(path, file)
+        } catch {
+            try? file.close()
+            throw error
+        }
+        return file
+    }
+
+    /// A twin of another image is not overwritten; a file that never was a twin may be, as the user says so.
+    func refuseOther(
+        _ file: FileDescriptor, than image: String?
+    ) throws(CommandError) {
+        let owner = file.attribute(TwinFile.image)
+        if owner == nil, file.attribute(TwinFile.state) == nil { return }
+        guard owner != image else { return }
+        throw CommandError(
+            .exists,
+            "target \(shown(path)): is already the twin of another image"
+                + (owner.map { " (\(NameText.shown(Array($0.utf8))))" } ?? "")
+                + "; remove it, or name another target")
     }
 }
 

@@ -166,7 +166,7 @@ extension TwinReturn {
             let directory = try FileDescriptor.openBacking(
                 path.removingLastComponent(), .readOnly, .directory)
             opened.append(directory)
-            let replaced = path == working ? try holdReplaced(for: file) : nil
+            let replaced = path == working ? try holdReplaced(by: file) : nil
             let names = TwinFile(
                 returning: file, in: directory, place.path, working, replaced: replaced)
             let status = try file.status()
@@ -182,14 +182,12 @@ extension TwinReturn {
 
     /// The old file that gives way to a twin that has not been ready yet.
     ///
-    /// Another one may have taken its name meanwhile: what holds at the start of a job holds here.
-    private func holdReplaced(for twin: FileDescriptor) throws -> FileDescriptor? {
-        guard replaces, !wasReady, let file = try TwinRequest.openExisting(place) else {
-            return nil
-        }
-        do {
-            let images = [twin.attribute(TwinFile.image) ?? kept.image, kept.image]
-            try TwinRequest.refuseOther(file, place, unlessOf: images)
+    /// What has its name now need not be what had it when the job began.
+    private func holdReplaced(by twin: FileDescriptor) throws -> FileDescriptor? {
+        guard replaces, !wasReady else { return nil }
+        guard let file = try place.openExisting(place.path) else { return nil }
+        do throws(CommandError) {
+            try place.refuseOther(file, than: twin.attribute(TwinFile.image) ?? kept.image)
         } catch {
             try? file.close()
             throw error

@@ -14,7 +14,7 @@ final class IntentBits: @unchecked Sendable {
     static let leafWords = 4096
     private static let leafShift = 12
     /// Leaves up to the limit of what can be tracked.
-    private static let leaves = Int(
+    static let leaves = Int(
         DirtyTable.limit >> UInt64(IntentFormat.extentShift + 6 + leafShift))
 
     typealias Words = UnsafeMutablePointer<Atomic<UInt64>>
@@ -58,7 +58,8 @@ final class IntentBits: @unchecked Sendable {
     /// - Returns: which of the bits were clear.
     @discardableResult
     func set(_ kind: Kind, _ bits: UInt64, _ word: Int) -> UInt64 {
-        if bits == 0 { return 0 }
+        // The last block of a log reaches past the end of what can be tracked.
+        if bits == 0 || word >= Self.leaves * Self.leafWords { return 0 }
         let old = leafMade(word)[at(kind, word)].bitwiseOr(
             bits, ordering: .sequentiallyConsistent)
         return bits & ~old.oldValue

@@ -45,7 +45,8 @@ struct IntentFile: IntentStore {
     }
 
     func content() throws(Errno) -> [UInt8] {
-        try descriptor.readBytes(at: 0, count: Int(try descriptor.status().size))
+        let most = IntentFormat.offset(ofBlock: IntentLog.mostBlocks)
+        return try descriptor.readBytes(at: 0, count: Int(min(try descriptor.status().size, most)))
     }
 
     func write(_ blocks: [UInt8], at offset: UInt64) throws(Errno) {

@@ -25,8 +25,11 @@ extension IntentLog {
     /// Makes the bits of `range` durable, then calls `done`, on any thread. Never blocks.
     func request(_ range: ByteRange, then done: @escaping @Sendable () -> Void) {
         if admitsAll.load(ordering: .acquiring) { return done() }
-        let (isFirst, isNew, isClosed) = waiting.withLock { state in
-            if state.isClosed { return (false, false, true) }
+        let (isFirst, isNew, isLetGo) = waiting.withLock { state in
+            // `letAllGo` says so before it takes the waiters out: whoever comes later is not taken out.
+            if state.isClosed || admitsAll.load(ordering: .acquiring) {
+                return (false, false, true)
+            }
             defer { (state.isScheduled, state.isWatched) = (true, true) }
             state.ranges.append(range)
             state.next.append(done)
@@ -34,7 +37,7 @@ extension IntentLog {
             // A void log is about to let everybody go.
             return (!state.isScheduled && !isVoid, !state.isWatched, false)
         }
-        if isClosed { return done() }
+        if isLetGo { return done() }
         if isFirst { queue.async { self.commitAll() } }
         if isNew { watch() }
     }
@@ -160,9 +163,18 @@ extension IntentLog {
     }
 
     /// Takes the file away: the job is over. Nobody waits any more, and nothing is written afterwards.
-    func remove() {
+    ///
+    /// - Parameter done: called afterwards, on `queue`, with whether the file is gone.
+    func remove(then done: @escaping @Sendable (_ isGone: Bool) -> Void = { _ in }) {
         close()
-        queue.async { [self] in try? store.remove() }
+        queue.async { [self] in
+            do throws(Errno) {
+                try store.remove()
+                done(true)
+            } catch {
+                done(error == .noSuchFileOrDirectory)
+            }
+        }
     }
 
     /// Its bits stay for the next mount, which has exact marks: without those it has to compare, since no

@@ -9,14 +9,16 @@ extension IntentLog {
     /// What is read may have been written and not made durable by a process that died: it is, before
     /// anything relies on it.
     convenience init?(opened id: String, _ store: any IntentStore, size: UInt64) {
+        let block = IntentFormat.blockSize
+        guard let content = try? store.content(), content.count >= block,
+            Array(content[..<block]) == IntentFormat.head(id)
+        else {
+            store.close()
+            return nil
+        }
         do throws(Errno) {
-            let content = try store.content()
-            let block = IntentFormat.blockSize
-            guard content.count >= block, Array(content[..<block]) == IntentFormat.head(id) else {
-                store.close()
-                return nil
-            }
-            let there = (content.count / block) - IntentFormat.headBlocks
+            // Whoever made the file longer than any image can be.
+            let there = min(content.count / block - IntentFormat.headBlocks, Self.mostBlocks)
             let blocks = max(there, IntentFormat.blocks(for: size))
             let beat = IntentFormat.opened(content.dropFirst(block).prefix(block))
             self.init(id, store, blocks: blocks, found: beat.flatMap { Heartbeat($0) })
@@ -39,10 +41,13 @@ extension IntentLog {
             }
             try store.synchronize()
         } catch {
-            // The store is closed with the object where it was made, else here.
+            // The store is closed with the object.
             return nil
         }
     }
+
+    /// Of an image as long as can be tracked.
+    static let mostBlocks = IntentFormat.blocks(for: DirtyTable.limit)
 
     private func adopt(_ number: Int, _ words: [UInt64]) {
         for (index, word) in words.enumerated() {

@@ -2,6 +2,9 @@ import MirrorSystem
 import SystemPackage
 
 /// What a source and a twin say of the logs that could not be kept: their ids, between blanks.
+///
+/// What a file says is read and written again: one change of a file at a time (`Image.voidMarks`; a twin has one
+/// job).
 enum VoidMark {
     static let attribute = "user.twinfs.intent"
 
