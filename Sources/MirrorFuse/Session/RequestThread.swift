@@ -19,6 +19,8 @@ final class RequestThread: @unchecked Sendable {
     /// Whether the thread can take on a caller's umask without touching other threads'.
     let ownsMask: Bool
 
+    let round = Round()
+
     /// The journal's slot of the request that is being decoded, until its reply takes it.
     var entry: JournalEntry?
 

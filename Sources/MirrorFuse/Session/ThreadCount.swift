@@ -14,18 +14,23 @@ struct ThreadCount: ~Copyable, Sendable {
     private let idle = Atomic<Int>(0)
 
     /// The system's numbers of the threads that run now. Nothing is called under it.
-    private let live = Mutex<Set<Int32>>([])
+    private let live = Mutex<[Int32: Round]>([:])
 
-    var numbers: [Int32] { live.withLock { Array($0) } }
+    var numbers: [Int32] { live.withLock { Array($0.keys) } }
+
+    /// Those that may hold a request that the journal does not know, each with the round that it is in.
+    var openRounds: [(round: Round, number: UInt64)] {
+        live.withLock { $0.values.compactMap { round in round.open.map { (round, $0) } } }
+    }
 
     /// The calling thread runs from now on; its number.
-    func entered() -> Int32 {
+    func entered(_ round: Round) -> Int32 {
         let number = ThreadSignal.currentThread
-        _ = live.withLock { $0.insert(number) }
+        live.withLock { $0[number] = round }
         return number
     }
 
-    func left(_ number: Int32) { _ = live.withLock { $0.remove(number) } }
+    func left(_ number: Int32) { _ = live.withLock { $0.removeValue(forKey: number) } }
 
     /// Counts a thread that is about to start. False where there are enough.
     func add() -> Bool {
