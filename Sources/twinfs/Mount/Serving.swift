@@ -100,13 +100,13 @@ extension Serving {
     /// Answers `restart` in `.mirror/control`; the command has its reply before the requests are drained.
     private func restartOnCommand(_ engine: Engine, _ server: MountServer) {
         guard server.repeatsRequests else { return refuseRestart(engine) }
-        let log = log
+        let (log, state) = (log, mount.stateDirectory)
         // One after the other.
         let queue = DispatchQueue(label: "twinfs.restart")
         engine.setRestart {
             queue.async {
                 log.notice("asked to restart")
-                guard Self.hasSaved(engine, within: .seconds(5)) else {
+                guard Self.hasSaved(engine, in: state, within: .seconds(5)) else {
                     log.error("not restarted: the state directory does not answer")
                     return engine.warn(
                         of: "restart", "not restarted: the state directory does not answer")
@@ -126,11 +126,20 @@ extension Serving {
                 + " wait for an answer then wait for ever")
     }
 
-    /// Whether everything was saved in time. While guests are served: a successor would hang with the state
-    /// directory, and they with it.
-    private static func hasSaved(_ engine: Engine, within time: DispatchTimeInterval) -> Bool {
+    /// Whether everything was saved in time, and the state directory answers, also where nothing was left to
+    /// save. While guests are served: a successor would hang with the directory, and they with it.
+    private static func hasSaved(
+        _ engine: Engine, in state: FilePath?, within time: DispatchTimeInterval
+    ) -> Bool {
         let saved = DispatchGroup()
-        DispatchQueue(label: "twinfs.save").async(group: saved) { engine.finishSaving() }
+        DispatchQueue(label: "twinfs.save").async(group: saved) {
+            engine.finishSaving()
+            guard let state,
+                let directory = try? FileDescriptor.openBacking(state, .readOnly, .directory)
+            else { return }
+            try? directory.synchronize()
+            try? directory.close()
+        }
         return saved.wait(timeout: .now() + time) == .success
     }
 
