@@ -83,7 +83,7 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "MirrorFuseTests",
-            dependencies: ["MirrorFuse", "MirrorSystem", system],
+            dependencies: ["MirrorEngine", "MirrorFuse", "MirrorSystem", system],
             cSettings: linux,
             swiftSettings: house),
         .testTarget(

@@ -11,6 +11,8 @@ struct ProcessNotices: ~Copyable, Sendable {
     let warnings = Mutex<[String: String]>([:])
     /// Leaf.
     let restart = Mutex<(@Sendable () -> Void)?>(nil)
+    /// Why `restart` is refused; leaf.
+    let restartRefusal = Mutex<String?>(nil)
 }
 
 extension Engine {
@@ -29,7 +31,15 @@ extension Engine {
         notices.restart.withLock { $0 = action }
     }
 
+    /// Has `restart` refused, in these words.
+    public func refuseRestart(_ words: String) {
+        notices.restartRefusal.withLock { $0 = words }
+    }
+
     func restart(_ reply: CommandReply) throws(CommandError) {
+        if let words = notices.restartRefusal.withLock({ $0 }) {
+            throw CommandError(.notSupported, "restart: \(words)")
+        }
         guard keeper.process != nil, let action = notices.restart.withLock({ $0 }) else {
             throw CommandError(
                 .notSupported,

@@ -59,6 +59,9 @@ public final class MountServer: Sendable {
         return session.isDraining ? .drained : .unmounted
     }
 
+    /// Whether the kernel sends a successor what was not answered (Linux 6.9). Known when `serve` has returned.
+    public var repeatsRequests: Bool { session.offer.resend }
+
     /// Takes no further request and lets those under way end, for at most `patience`. What is not answered
     /// then, the kernel sends to the successor.
     public func drain(patience: Duration = .seconds(5)) { session.drain(patience) }

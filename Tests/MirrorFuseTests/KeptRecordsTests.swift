@@ -1,7 +1,9 @@
+import Dispatch
 import MirrorSystem
 import SystemPackage
 import Testing
 
+@testable import MirrorEngine
 @testable import MirrorFuse
 
 /// Serialized: the hook that stands for a kill is one for the process.
@@ -33,25 +35,6 @@ struct KeptRecordsTests {
         #expect(second.initRequest == [UInt8](1...104))
         #expect(second.nodes.all.map(\.entry) == [entry(5, 1, "disk.img")])
         #expect(second.nodes.all.first?.slot == 3)
-    }
-
-    @Test("a thread that may have a request in hand is waited for until it has gone round")
-    func rounds() {
-        let threads = ThreadCount()
-        let one = RequestThread.Rounds()
-        let number = threads.entered(one)
-        #expect(threads.behind(threads.rounds).map(\.waits) == [false])
-        one.step()
-        let waiting = threads.rounds
-        #expect(threads.behind(waiting).map(\.waits) == [true])
-        one.step()
-        // It has a request, perhaps since before, and has not looked it up.
-        #expect(threads.behind(waiting).map(\.waits) == [false])
-        let working = threads.rounds
-        one.step()
-        #expect(threads.behind(waiting).isEmpty && threads.behind(working).isEmpty)
-        threads.left(number)
-        #expect(threads.behind([number: 3]).isEmpty)
     }
 
     @Test("memory of another layout is refused")
@@ -207,5 +190,82 @@ struct KeptRecordsTests {
         let next = try SessionMemory(keeper.successor()).mirrorFiles
         #expect(next.answer(of: handle).text == Array("ok done\n".utf8))
         #expect(next.answer(of: handle).read == 3)
+    }
+
+    @Test("two opens at once are both there for a successor")
+    func opensAtOnce() throws {
+        let memory = try SessionMemory(LocalKeeper())
+        let table = HandleTable<Thing>(memory.files)
+        var lost = 0
+        for round in 1...20_000 {
+            DispatchQueue.concurrentPerform(iterations: 2) { _ in
+                _ = try? table.insert(Thing(), node: 1, nil)
+            }
+            if memory.files.usedCount != 2 * round { lost += 1 }
+        }
+        #expect(lost == 0)
+    }
+
+    @Test("what is noted to be used only grows")
+    func raises() throws {
+        let memory = try SessionMemory(LocalKeeper())
+        let word = memory.lastNode
+        word.raise(to: 7)
+        word.raise(to: 6)
+        #expect(word.value == 7)
+    }
+
+    @Test("a request is counted that comes again and again, until a worker outlives it")
+    func repeats() throws {
+        var keeper = LocalKeeper()
+        let first = try SessionMemory(keeper)
+        _ = first.journal.begin(unique: 100, opcode: 10, node: 7)
+        var counts: [UInt64] = []
+        for death in 1...7 {
+            keeper = keeper.successor()
+            let journal = try SessionMemory(keeper).journal
+            let slot = try #require(journal.begin(unique: 100 | 1 << 63, opcode: 10, node: 7))
+            counts.append(slot.countRepeat())
+            slot.outlived(102)
+            if death == 5 { slot.outlived(100 | 1 << 63) }
+            if death == 7 { slot.free() }
+        }
+        #expect(counts == [1, 2, 3, 4, 5, 1, 2])
+        let other = try #require(
+            try SessionMemory(keeper).journal.begin(unique: 100 | 1 << 63, opcode: 10, node: 7))
+        #expect(other.countRepeat() == 1)
+    }
+
+    @Test("a slot that nobody has asked for is taken by one")
+    func abandoned() throws {
+        let keeper = LocalKeeper()
+        _ = try SessionMemory(keeper).journal.begin(unique: 8, opcode: 1, node: 1)
+        let next = try SessionMemory(keeper.successor()).journal
+        #expect(next.takeAbandoned().count == 1)
+        #expect(next.takeAbandoned().isEmpty)
+    }
+
+    @Test("a thread holds what the journal does not know from before it receives until it has told")
+    func rounds() throws {
+        let round = Round()
+        round.next()
+        let open = try #require(round.open)
+        #expect(!round.hasPassed(open))
+        round.isJournalled()
+        #expect(round.hasPassed(open) && round.open == nil)
+        round.isJournalled()
+        #expect(round.open == nil)
+        round.next()
+        #expect(round.hasPassed(open) && round.open != nil)
+    }
+
+    @Test("events are read behind any offset, and after one that a predecessor has kept")
+    func farOffsets() {
+        let log = EventLog()
+        let view = EventView(log, start: Int.max - 100)
+        log.append { _, _ in Array("an event\n".utf8) }
+        #expect(view.end > view.start)
+        #expect(view.bytes(at: Int.max - 100, 1) == [])
+        #expect(view.bytes(at: view.start, 1)?.count == 1)
     }
 }

@@ -61,7 +61,8 @@ struct HandleRecords: Sendable {
 
     func write(_ entry: Entry) {
         let place = Self.place(entry.number)
-        if place >= usedCount { used.set(UInt64(place + 1)) }
+        // Another thread may write a higher place at this moment.
+        if place >= usedCount { used.raise(to: UInt64(place + 1)) }
         word(place, 0).set(0)
         word(place, 1).set(entry.node)
         word(place, 2).set(UInt64(UInt32(bitPattern: entry.flags)))

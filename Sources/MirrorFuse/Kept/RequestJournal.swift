@@ -47,8 +47,7 @@ final class RequestJournal: Sendable {
     /// where all are taken: the request is then done without.
     func begin(unique: UInt64, opcode: UInt32, node: UInt64) -> JournalEntry? {
         let number = unique & ~Self.resent
-        if unique & Self.resent != 0, let old = find(number) {
-            old.adopt(life)
+        if unique & Self.resent != 0, let old = find(number), old.adopt(life) {
             return JournalEntry(old.base, isRepeat: true)
         }
         // Requests that are under way together have neighbouring numbers.
@@ -77,6 +76,9 @@ final class RequestJournal: Sendable {
         (0..<Self.count).map { JournalEntry(slot($0), isRepeat: true) }
             .filter { $0.isTaken && $0.life != life }
     }
+
+    /// Takes every slot that nobody has asked for; the caller's to free.
+    func takeAbandoned() -> [JournalEntry] { abandoned.filter { $0.adopt(life) } }
 
     /// Whether no request is under way.
     var isIdle: Bool { !(0..<Self.count).contains { KeptWord(slot($0), 0).value != 0 } }
@@ -114,7 +116,12 @@ struct JournalEntry: @unchecked Sendable {
 
     fileprivate var isTaken: Bool { word(0).value != 0 }
     fileprivate var life: UInt64 { word(13).value }
-    fileprivate func adopt(_ life: UInt64) { word(13).set(life) }
+    /// False where somebody else has it by now.
+    fileprivate func adopt(_ life: UInt64) -> Bool {
+        let old = self.life
+        return old == life || word(13).take(life, from: old)
+    }
+
     /// The node that the request names.
     var node: UInt64 { word(14).value }
     var opcode: UInt32 { UInt32(truncatingIfNeeded: word(1).value) }
@@ -129,12 +136,24 @@ struct JournalEntry: @unchecked Sendable {
     /// The stage goes after what is noted: until then the slot says that it was answered.
     func free() {
         for index in 3...12 { word(index).set(0) }
+        word(15).set(0)
         word(2).set(0)
         word(0).set(0)
     }
 
     var stage: Stage { Stage(rawValue: word(2).value) ?? .taken }
     func reached(_ stage: Stage) { word(2).set(stage.rawValue) }
+
+    // ---- how often it was tried ----
+
+    /// Counts that the request came again and is begun again; how often that was.
+    func countRepeat() -> UInt64 { word(15).next() }
+
+    /// The worker is alive after it has begun the request `unique`: an answer that is still due has to wait for
+    /// something, and no death that comes is its fault. The slot may be another request's by now.
+    func outlived(_ unique: UInt64) {
+        if word(0).value == unique & ~RequestJournal.resent { word(15).set(0) }
+    }
 
     // ---- what was handed out ----
 

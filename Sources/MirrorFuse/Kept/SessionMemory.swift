@@ -38,10 +38,18 @@ struct KeptWord: @unchecked Sendable {
         nonisolated(unsafe) static var afterStore: (() -> Void)?
     #endif
 
-    /// Whether the word was 0, and is `value` now.
-    func take(_ value: UInt64) -> Bool {
+    /// At least `value` from now on, whoever else raises it meanwhile.
+    func raise(to value: UInt64) {
+        place.pointee.max(value, ordering: .sequentiallyConsistent)
+        #if DEBUG
+            Self.afterStore?()
+        #endif
+    }
+
+    /// Whether the word was `expected`, and is `value` now.
+    func take(_ value: UInt64, from expected: UInt64 = 0) -> Bool {
         place.pointee.compareExchange(
-            expected: 0, desired: value, ordering: .acquiringAndReleasing
+            expected: expected, desired: value, ordering: .acquiringAndReleasing
         ).exchanged
     }
 

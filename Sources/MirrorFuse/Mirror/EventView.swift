@@ -24,8 +24,9 @@ final class EventView: Sendable {
 
     init(_ log: EventLog, start: Int) {
         self.log = log
-        self.start = start
-        state = Mutex(State(base: start))
+        // What a predecessor has kept may be anything; no offset behind it may be too large for a number.
+        self.start = min(max(0, start), Int.max / 2)
+        state = Mutex(State(base: self.start))
         refresh()
     }
 

@@ -24,7 +24,8 @@ final class OpenMirrorFile: Sendable {
             return Array(node.content.dropFirst(offset).prefix(count))
         }
         guard let bytes = events.bytes(at: offset, count) else { return nil }
-        seen.max(offset + bytes.count, ordering: .relaxed)
+        // Behind the end nothing was read, and the sum may be too large for a number.
+        if !bytes.isEmpty { seen.max(offset + bytes.count, ordering: .relaxed) }
         return bytes
     }
 

@@ -69,7 +69,8 @@ extension Session {
         let directory = try mirrorFiles.value(handle)
         let dots = [(Array(".".utf8), MirrorFile.root), (Array("..".utf8), MirrorFile.root)]
         let all = dots + directory.entries.map { ($0.name, $0.file) }
-        for (index, entry) in all.enumerated().dropFirst(Int(offset)) {
+        let start = min(max(0, Int(offset)), all.count)
+        for (index, entry) in all.enumerated().dropFirst(start) {
             let attributes = entry.1.attributes(identity, controlGroup: nil)
             guard list.add(mirror: (entry.0, attributes), Int64(index + 1)) else { return }
         }
@@ -85,7 +86,8 @@ extension Session {
         guard let bytes = file.bytes(at: Int(clamping: offset), size) else {
             return reply.fail(.staleNFSFileHandle)
         }
-        if file.node.file == .events {
+        // Whoever asks behind the end has read nothing.
+        if file.node.file == .events, !bytes.isEmpty {
             mirrorFiles.records.setRead(Int(clamping: offset) + bytes.count, of: handle)
         }
         reply.bytes(bytes)

@@ -5,6 +5,10 @@ import SystemPackage
 /// Which requests may not simply be done twice. The table in `docs/reliability.md` names every request that is
 /// served and says why it is in this list or not; a test compares the two.
 enum Repeats {
+    /// A request that has come again as often as this, each time because the worker died over it, is not tried
+    /// once more. Deaths that have other reasons do not meet the same request so often.
+    static let most = 4
+
     @inline(__always)
     static func isJournalled(_ header: fuse_in_header) -> Bool {
         switch header.opcode {

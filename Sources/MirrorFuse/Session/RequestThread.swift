@@ -20,20 +20,7 @@ final class RequestThread: @unchecked Sendable {
     /// Whether the thread can take on a caller's umask without touching other threads'.
     let ownsMask: Bool
 
-    /// Others may look at it.
-    let rounds = Rounds()
-
-    /// How often a thread has begun and ended to wait for a request: odd while it waits, or has one and
-    /// did not run since.
-    final class Rounds: Sendable {
-        private let value = Atomic<UInt64>(0)
-
-        var count: UInt64 { value.load(ordering: .acquiring) }
-
-        /// Only its own thread writes it, so that a store is enough.
-        @inline(__always)
-        func step() { value.store(value.load(ordering: .relaxed) &+ 1, ordering: .releasing) }
-    }
+    let round = Round()
 
     /// The journal's slot of the request that is being decoded, until its reply takes it.
     var entry: JournalEntry?

@@ -34,7 +34,7 @@ extension Session {
     private func run() {
         let thread = RequestThread()
         cfuse_set_thread_state(Unmanaged.passUnretained(thread).toOpaque())
-        let number = threads.entered(thread.rounds)
+        let number = threads.entered(thread.round)
         withExtendedLifetime(thread) {
             if !usable.isOpen { takeOver() }
             serve(thread)
@@ -46,10 +46,9 @@ extension Session {
 
     private func serve(_ thread: RequestThread) {
         while !isDraining {
-            thread.rounds.step()
+            thread.round.next()
             threads.waits()
             let received = receive(into: thread.request)
-            thread.rounds.step()
             let isLast = threads.works()
             guard let count = received else { return }
             if isLast { startThread() }
@@ -78,9 +77,11 @@ extension Session {
         let request = UnsafeRawBufferPointer(rebasing: thread.request[..<count])
         let header = request.load(as: fuse_in_header.self)
         if header.opcode == FUSE_WRITE.rawValue, !MirrorNumber.owns(header.nodeid) {
+            thread.round.isJournalled()
             return write(request, header)
         }
         if header.opcode == FUSE_READ.rawValue, !MirrorNumber.owns(header.nodeid) {
+            thread.round.isJournalled()
             return read(request, header, thread)
         }
         handOver(request, header, thread)
@@ -94,14 +95,46 @@ extension Session {
         if !isInitialized { return begin(request, header) }
         let isRepeat = header.unique & RequestJournal.resent != 0
         if !isRepeat, kept.isInherited { sawFreshRequest(header) }
-        if Repeats.isJournalled(header) {
-            thread.entry = kept.journal.begin(
-                unique: header.unique, opcode: header.opcode, node: header.nodeid)
-            if let entry = thread.entry, entry.isRepeat { undo(entry) }
-        }
+        if isRepeat { return repeatRequest(request, header, thread) }
+        if Repeats.isJournalled(header) { thread.entry = entry(of: header) }
+        thread.round.isJournalled()
         process(request)
         // One that libfuse has refused by itself has not been taken.
         thread.takeEntry()?.free()
+    }
+
+    private func entry(of header: fuse_in_header) -> JournalEntry? {
+        kept.journal.begin(unique: header.unique, opcode: header.opcode, node: header.nodeid)
+    }
+
+    /// One that a predecessor received too. Those of `.mirror` get a slot in any case, to count them by; those of
+    /// images only where they need it: a guest's data is tried for ever.
+    private func repeatRequest(
+        _ request: UnsafeRawBufferPointer, _ header: fuse_in_header, _ thread: RequestThread
+    ) {
+        let isJournalled = Repeats.isJournalled(header)
+        let entry = isJournalled || MirrorNumber.owns(header.nodeid) ? entry(of: header) : nil
+        thread.round.isJournalled()
+        if let entry, entry.isRepeat { undo(entry) }
+        if let entry, entry.countRepeat() > Repeats.most { return refuse(entry, header) }
+        if isJournalled { thread.entry = entry }
+        process(request)
+        if isJournalled {
+            thread.takeEntry()?.free()
+            entry?.outlived(header.unique)
+        } else {
+            entry?.free()
+        }
+    }
+
+    /// Ends a request that every worker died over.
+    private func refuse(_ entry: JournalEntry, _ header: fuse_in_header) {
+        log.error(
+            "workers died over a request, which fails now; report this",
+            metadata: ["operation": "\(header.opcode)", "node": "\(header.nodeid)"])
+        entry.reached(.answering)
+        DataReply(device: device, unique: header.unique).fail(.ioError)
+        entry.free()
     }
 
     /// The first request: INIT, also one that a predecessor received and did not answer; else a predecessor has

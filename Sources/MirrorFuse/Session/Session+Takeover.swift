@@ -41,37 +41,30 @@ extension Session {
         _ = cfuse_write(device, &message, 24)
     }
 
-    /// A request came that no predecessor received, so all of theirs are received by now. They are known in the
-    /// journal once every thread has gone round its loop, and what it has besides belongs to callers that were
-    /// killed or answered.
+    /// A request came that no predecessor received, so all of theirs are received by now. Once every thread has
+    /// told the journal of the one that it may hold, what is there besides belongs to callers that were
+    /// killed or answered. A thread that waits for a request cannot be told from one that has just got it:
+    /// it counts when it goes round its loop, which on a mount that nobody uses may be later.
     func sawFreshRequest(_ header: fuse_in_header) {
         let asksNothing: [UInt32] = [
             FUSE_FORGET.rawValue, FUSE_BATCH_FORGET.rawValue, FUSE_INTERRUPT.rawValue,
         ]
         if sawFresh.load(ordering: .relaxed) || asksNothing.contains(header.opcode) { return }
         if sawFresh.exchange(true, ordering: .relaxed) { return }
+        let open = threads.openRounds
         _ = PlainThread.start(stackSize: 512 << 10) {
-            if self.everyThreadGoesRound() { self.clearJournal() }
+            var pause = Duration.milliseconds(10)
+            while !open.allSatisfy({ $0.round.hasPassed($0.number) }) {
+                if self.isDraining || self.ended.isOpen { return }
+                PlainThread.sleep(pause)
+                pause = min(pause * 2, .seconds(1))
+            }
+            self.clearJournal()
         }
-    }
-
-    /// Waits until no thread can have a request in hand that it has now and has not looked up yet; a call that
-    /// waits for a request is interrupted, since nobody can see from outside whether it has one. False
-    /// where the worker ends first.
-    private func everyThreadGoesRound() -> Bool {
-        let earlier = threads.rounds
-        ThreadSignal.prepare()
-        while !isDraining, !ended.isOpen {
-            let behind = threads.behind(earlier)
-            if behind.isEmpty { return true }
-            for (thread, waits) in behind where waits { ThreadSignal.interrupt(thread) }
-            PlainThread.sleep(.milliseconds(100))
-        }
-        return false
     }
 
     private func clearJournal() {
-        for entry in kept.journal.abandoned {
+        for entry in kept.journal.takeAbandoned() {
             if entry.stage != .answering { undo(entry) }
             entry.free()
         }

@@ -14,30 +14,23 @@ struct ThreadCount: ~Copyable, Sendable {
     private let idle = Atomic<Int>(0)
 
     /// The system's numbers of the threads that run now. Nothing is called under it.
-    private let live = Mutex<[Int32: RequestThread.Rounds]>([:])
+    private let live = Mutex<[Int32: Round]>([:])
 
     var numbers: [Int32] { live.withLock { Array($0.keys) } }
 
+    /// Those that may hold a request that the journal does not know, each with the round that it is in.
+    var openRounds: [(round: Round, number: UInt64)] {
+        live.withLock { $0.values.compactMap { round in round.open.map { (round, $0) } } }
+    }
+
     /// The calling thread runs from now on; its number.
-    func entered(_ rounds: RequestThread.Rounds) -> Int32 {
+    func entered(_ round: Round) -> Int32 {
         let number = ThreadSignal.currentThread
-        live.withLock { $0[number] = rounds }
+        live.withLock { $0[number] = round }
         return number
     }
 
     func left(_ number: Int32) { _ = live.withLock { $0.removeValue(forKey: number) } }
-
-    /// How far each thread that runs has come.
-    var rounds: [Int32: UInt64] { live.withLock { $0.mapValues(\.count) } }
-
-    /// The threads that may still have the request in hand that they had, or were given, at `earlier`, and
-    /// whether each looks as if it waited for one.
-    func behind(_ earlier: [Int32: UInt64]) -> [(thread: Int32, waits: Bool)] {
-        rounds.compactMap { number, count in
-            guard let then = earlier[number], count < then + 1 + then % 2 else { return nil }
-            return (number, count % 2 == 1)
-        }
-    }
 
     /// Counts a thread that is about to start. False where there are enough.
     func add() -> Bool {

@@ -75,8 +75,7 @@ struct Serving {
             log.info("unmounted \(mount.mountpoint)")
             keeper.say(.goodbye(.unmounted))
         case .drained:
-            // The successor finds everything else as after a death.
-            engine.finishSaving()
+            // The successor finds everything else as after a death. Guests wait for it: nothing here may wait.
             log.info("making room for a successor")
             keeper.say(.goodbye(.restart))
         }
@@ -101,13 +100,48 @@ struct Serving {
 extension Serving {
     /// Answers `restart` in `.mirror/control`; the command has its reply before the requests are drained.
     private func restartOnCommand(_ engine: Engine, _ server: MountServer) {
-        let log = log
+        guard server.repeatsRequests else { return refuseRestart(engine) }
+        let (log, state) = (log, mount.stateDirectory)
+        // One after the other.
+        let queue = DispatchQueue(label: "twinfs.restart")
         engine.setRestart {
-            DispatchQueue(label: "twinfs.restart").async {
+            queue.async {
                 log.notice("asked to restart")
+                guard Self.hasSaved(engine, in: state, within: .seconds(5)) else {
+                    log.error("not restarted: the state directory does not answer")
+                    return engine.warn(
+                        of: "restart", "not restarted: the state directory does not answer")
+                }
+                engine.warn(of: "restart", nil)
                 server.drain()
             }
         }
+    }
+
+    private func refuseRestart(_ engine: Engine) {
+        engine.refuseRestart(
+            "this kernel does not send requests again, those under way would hang; Linux 6.9 does")
+        engine.warn(
+            of: "kernel",
+            "this kernel does not send requests again (Linux 6.9 does): if the daemon's worker dies, callers that"
+                + " wait for an answer then wait for ever")
+    }
+
+    /// Whether everything was saved in time, and the state directory answers, also where nothing was left to
+    /// save. While guests are served: a successor would hang with the directory, and they with it.
+    private static func hasSaved(
+        _ engine: Engine, in state: FilePath?, within time: DispatchTimeInterval
+    ) -> Bool {
+        let saved = DispatchGroup()
+        DispatchQueue(label: "twinfs.save").async(group: saved) {
+            engine.finishSaving()
+            guard let state,
+                let directory = try? FileDescriptor.openBacking(state, .readOnly, .directory)
+            else { return }
+            try? directory.synchronize()
+            try? directory.close()
+        }
+        return saved.wait(timeout: .now() + time) == .success
     }
 
     /// Says in the events, and for a while in the status, that this worker follows one that has died.
