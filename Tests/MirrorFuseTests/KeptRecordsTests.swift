@@ -16,6 +16,13 @@ struct KeptRecordsTests {
         try change()
     }
 
+    /// Never unmapped: what points into it does not keep it.
+    private func session(_ keeper: LocalKeeper) throws -> SessionMemory {
+        let memory = try SessionMemory(keeper)
+        _ = Unmanaged.passRetained(memory)
+        return memory
+    }
+
     private func entry(_ number: UInt64, _ parent: UInt64, _ name: String) -> NodeRecords.Entry {
         NodeRecords.Entry(
             number: number, identity: FileIdentity(device: 7, inode: number * 3), lookups: number,
@@ -25,12 +32,12 @@ struct KeptRecordsTests {
     @Test("a successor finds the records, a first worker finds none")
     func successor() throws {
         let keeper = LocalKeeper()
-        let first = try SessionMemory(keeper)
+        let first = try session(keeper)
         #expect(!first.isInherited)
         #expect(first.initRequest.isEmpty)
         [UInt8](1...104).withUnsafeBytes { first.keep(initRequest: $0) }
         first.nodes.write(entry(5, 1, "disk.img"), at: 3)
-        let second = try SessionMemory(keeper.successor())
+        let second = try session(keeper.successor())
         #expect(second.isInherited)
         #expect(second.initRequest == [UInt8](1...104))
         #expect(second.nodes.all.map(\.entry) == [entry(5, 1, "disk.img")])
@@ -42,14 +49,14 @@ struct KeptRecordsTests {
         let keeper = LocalKeeper()
         let memory = try keeper.memory("session", count: 1 << 20).memory
         memory.bytes.storeBytes(of: 1, as: UInt64.self)
-        #expect(throws: Errno.invalidArgument) { try SessionMemory(keeper.successor()) }
+        #expect(throws: Errno.invalidArgument) { try session(keeper.successor()) }
     }
 
     @Test("a kill at any store of a node's record leaves the old record, the new one, or none")
     func nodeKills() throws {
         let keeper = LocalKeeper()
-        let memory = try SessionMemory(keeper)
-        let other = try SessionMemory(keeper.successor())
+        let memory = try session(keeper)
+        let other = try session(keeper.successor())
         let (old, new) = (entry(9, 1, "a name"), entry(12, 4, "another that is longer"))
         memory.nodes.write(entry(2, 1, "neighbour"), at: 0)
         var seen: [[NodeRecords.Entry]] = []
@@ -71,7 +78,7 @@ struct KeptRecordsTests {
 
     @Test("names of every length come back, one that is too long as none")
     func names() throws {
-        let memory = try SessionMemory(LocalKeeper())
+        let memory = try session(LocalKeeper())
         for count in [0, 1, 7, 8, 254, 255] {
             let name = [UInt8]((0..<count).map { UInt8(truncatingIfNeeded: $0 + 1) })
             memory.nodes.setName(3, name, at: 0)
@@ -91,7 +98,7 @@ struct KeptRecordsTests {
     @Test("a handle is in the journal before its record is valid, whenever the kill comes")
     func handleKills() throws {
         let keeper = LocalKeeper()
-        let memory = try SessionMemory(keeper)
+        let memory = try session(keeper)
         let table = HandleTable<Thing>(memory.files)
         let slot = memory.journal.begin(unique: 42, opcode: 14, node: 5)!
         var isOrdered = true
@@ -102,21 +109,21 @@ struct KeptRecordsTests {
         }
         #expect(isOrdered)
         let entry = HandleRecords.Entry(number: slot.handle, node: 5, flags: 2, backing: 3)
-        let kept = try SessionMemory(keeper.successor()).files.all
+        let kept = try session(keeper.successor()).files.all
         #expect(kept == [entry])
     }
 
     @Test("a RELEASE that comes twice takes nobody else's handle")
     func releaseTwice() throws {
         let keeper = LocalKeeper()
-        let table = HandleTable<Thing>(try SessionMemory(keeper).files)
+        let table = HandleTable<Thing>(try session(keeper).files)
         let first = try table.insert(Thing(), node: 2, nil)
         #expect(table.remove(first) != nil)
         let second = try table.insert(Thing(), node: 2, nil)
         #expect(HandleRecords.place(first) == HandleRecords.place(second) && first != second)
         #expect(table.remove(first) == nil)
         #expect(table.holds(second))
-        let next = HandleTable<Thing>(try SessionMemory(keeper.successor()).files)
+        let next = HandleTable<Thing>(try session(keeper.successor()).files)
         let third = try next.insert(Thing(), node: 2, nil)
         #expect(HandleRecords.place(third) != HandleRecords.place(second) && third > second)
         #expect(throws: Errno.staleNFSFileHandle) { try next.value(second) }
@@ -127,7 +134,7 @@ struct KeptRecordsTests {
     @Test("a request that comes again finds its slot and what was noted there")
     func resent() throws {
         let keeper = LocalKeeper()
-        let memory = try SessionMemory(keeper)
+        let memory = try session(keeper)
         let before = JournalEntry.Before(
             subject: FileIdentity(device: 1, inode: 20), replaced: nil, isLastName: true)
         let slot = memory.journal.begin(unique: 100, opcode: 10, node: 7)!
@@ -135,7 +142,7 @@ struct KeptRecordsTests {
         slot.begin(before)
         slot.note(node: 11)
         slot.note(node: 12)
-        let next = try SessionMemory(keeper.successor()).journal
+        let next = try session(keeper.successor()).journal
         let again = try #require(next.begin(unique: 100 | 1 << 63, opcode: 10, node: 7))
         #expect(again.isRepeat && again.stage == .begun && again.before == before)
         #expect([again.takeNode(), again.takeNode(), again.takeNode()] == [12, 11, nil])
@@ -150,7 +157,7 @@ struct KeptRecordsTests {
 
     @Test("a slot that is freed says that it was answered until nothing is noted in it")
     func freeKills() throws {
-        let memory = try SessionMemory(LocalKeeper())
+        let memory = try session(LocalKeeper())
         let slot = memory.journal.begin(unique: 6, opcode: 1, node: 1)!
         slot.begin(.init(subject: FileIdentity(device: 1, inode: 2)))
         slot.note(handle: 77)
@@ -168,13 +175,13 @@ struct KeptRecordsTests {
     @Test("slots are bounded, and a predecessor's are known")
     func bounded() throws {
         let keeper = LocalKeeper()
-        let memory = try SessionMemory(keeper)
+        let memory = try session(keeper)
         for unique in 1...UInt64(RequestJournal.count) {
             #expect(memory.journal.begin(unique: unique * 2, opcode: 1, node: 1) != nil)
         }
         #expect(memory.journal.begin(unique: 9_998, opcode: 1, node: 1) == nil)
         #expect(memory.journal.abandoned.isEmpty)
-        let next = try SessionMemory(keeper.successor()).journal
+        let next = try session(keeper.successor()).journal
         _ = next.begin(unique: 8 | 1 << 63, opcode: 1, node: 1)
         #expect(next.abandoned.count == RequestJournal.count - 1)
     }
@@ -182,19 +189,19 @@ struct KeptRecordsTests {
     @Test("a command's answer is read on where the predecessor stopped")
     func answers() throws {
         let keeper = LocalKeeper()
-        let memory = try SessionMemory(keeper)
+        let memory = try session(keeper)
         let table = HandleTable<Thing>(memory.mirrorFiles)
         let handle = try table.insert(Thing(), node: 1, nil)
         memory.mirrorFiles.setAnswer(Array("ok done\n".utf8), of: handle)
         memory.mirrorFiles.setRead(3, of: handle)
-        let next = try SessionMemory(keeper.successor()).mirrorFiles
+        let next = try session(keeper.successor()).mirrorFiles
         #expect(next.answer(of: handle).text == Array("ok done\n".utf8))
         #expect(next.answer(of: handle).read == 3)
     }
 
     @Test("two opens at once are both there for a successor")
     func opensAtOnce() throws {
-        let memory = try SessionMemory(LocalKeeper())
+        let memory = try session(LocalKeeper())
         let table = HandleTable<Thing>(memory.files)
         var lost = 0
         for round in 1...20_000 {
@@ -208,7 +215,7 @@ struct KeptRecordsTests {
 
     @Test("what is noted to be used only grows")
     func raises() throws {
-        let memory = try SessionMemory(LocalKeeper())
+        let memory = try session(LocalKeeper())
         let word = memory.lastNode
         word.raise(to: 7)
         word.raise(to: 6)
@@ -218,31 +225,33 @@ struct KeptRecordsTests {
     @Test("a request is counted that comes again and again, until a worker outlives it")
     func repeats() throws {
         var keeper = LocalKeeper()
-        let first = try SessionMemory(keeper)
+        let first = try session(keeper)
         _ = first.journal.begin(unique: 100, opcode: 10, node: 7)
         var counts: [UInt64] = []
         for death in 1...7 {
             keeper = keeper.successor()
-            let journal = try SessionMemory(keeper).journal
-            let slot = try #require(journal.begin(unique: 100 | 1 << 63, opcode: 10, node: 7))
+            let memory = try session(keeper)
+            let slot = try #require(
+                memory.journal.begin(unique: 100 | 1 << 63, opcode: 10, node: 7))
             counts.append(slot.countRepeat())
             slot.outlived(102)
             if death == 5 { slot.outlived(100 | 1 << 63) }
             if death == 7 { slot.free() }
         }
         #expect(counts == [1, 2, 3, 4, 5, 1, 2])
+        let last = try session(keeper)
         let other = try #require(
-            try SessionMemory(keeper).journal.begin(unique: 100 | 1 << 63, opcode: 10, node: 7))
+            last.journal.begin(unique: 100 | 1 << 63, opcode: 10, node: 7))
         #expect(other.countRepeat() == 1)
     }
 
     @Test("a slot that nobody has asked for is taken by one")
     func abandoned() throws {
         let keeper = LocalKeeper()
-        _ = try SessionMemory(keeper).journal.begin(unique: 8, opcode: 1, node: 1)
-        let next = try SessionMemory(keeper.successor()).journal
-        #expect(next.takeAbandoned().count == 1)
-        #expect(next.takeAbandoned().isEmpty)
+        _ = try session(keeper).journal.begin(unique: 8, opcode: 1, node: 1)
+        let next = try session(keeper.successor())
+        #expect(next.journal.takeAbandoned().count == 1)
+        #expect(next.journal.takeAbandoned().isEmpty)
     }
 
     @Test("a thread holds what the journal does not know from before it receives until it has told")

@@ -88,6 +88,8 @@ import Testing
         }
         #expect(isReady)
         let stop = if case .stops = outcome { ["paused", "running"] } else { [String]() }
+        // The status can be seen a moment before its event is written.
+        #expect(bench.eventually { bench.statusChanges("vm.img").last == "ready" })
         #expect(bench.statusChanges("vm.img") == ["running"] + stop + ["ready"])
         #expect(bench.command("cancel vm.img").errno == nil)
         #expect(bench.ends("vm.img", "completed"))
