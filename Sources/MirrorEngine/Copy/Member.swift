@@ -6,8 +6,7 @@ import SystemPackage
 
 /// One image of a job and its twin, and what differs between them.
 ///
-/// `@unchecked Sendable`: every `var` is touched on the job's queue only, `knownLength` also by the clerk
-/// while the job waits for it.
+/// `@unchecked Sendable`: every stored `var` is touched on the job's queue only.
 final class Member: @unchecked Sendable {
     let image: Image
     /// Relative to the source directory, when the job began.
@@ -43,8 +42,13 @@ final class Member: @unchecked Sendable {
     var intents: IntentLog?
     /// What the log said when it was opened, before anybody could write; nil where it says nothing.
     var foundIntents: IntentLog.Found?
-    /// Size of the image when it was last given to the twin.
-    var knownLength: UInt64
+    /// Size of the image when it was last given to the twin. Written by the clerk while the job copies nothing;
+    /// what keeps the job's record may look meanwhile.
+    var knownLength: UInt64 {
+        get { atomicLength.load(ordering: .relaxed) }
+        set { atomicLength.store(newValue, ordering: .relaxed) }
+    }
+    private let atomicLength: Atomic<UInt64>
     /// Where the next extent is looked for, in granules.
     var cursor = 0
     /// Odd while the twin is being given the image's size. Any thread may look.
@@ -57,7 +61,8 @@ final class Member: @unchecked Sendable {
 
     init(_ parts: MemberParts, _ parameters: JobParameters, _ tables: MemberTables) {
         (image, path, source, twin) = (parts.image, parts.path, parts.source, parts.twin)
-        (knownLength, checkpoint) = (parts.size, parts.checkpoint)
+        atomicLength = Atomic(parts.size)
+        checkpoint = parts.checkpoint
         (table, written) = (tables.table, tables.written)
         isTableWhole = tables.isWhole
         (kept, firstPass) = (parts.kept, parts.twin.firstPass)
