@@ -41,11 +41,13 @@ extension Engine {
         case .cancel(let id, let force):
             try run(id, reply) { (job) throws(CommandError) in try job.cancel(force: force) }
         case .complete(let id, let switchOver):
-            try run(id, reply) { (job) throws(CommandError) in
+            try runWhenBack(id, reply) { (job) throws(CommandError) in
                 try job.complete(switchOver: switchOver)
             }
         case .verify(let id, let repair):
-            try run(id, reply) { (job) throws(CommandError) in try job.verify(repair: repair) }
+            try runWhenBack(id, reply) { (job) throws(CommandError) in
+                try job.verify(repair: repair)
+            }
         case .checkpoint(let path, let name, let delete):
             checkpoint(FilePath(bytes: path), name, delete: delete, reply)
         case .dismiss(let id):
@@ -60,14 +62,39 @@ extension Engine {
         _ body: @escaping @Sendable (Job) throws(CommandError) -> String
     ) throws(CommandError) {
         let job = try job(id)
-        job.queue.async {
-            do throws(CommandError) {
-                let words = try body(job)
-                // What was answered holds after a restart too.
-                job.keep { reply(CommandResult(ok: "\(NameText.shown(job.id)): \(words)")) }
-            } catch {
-                reply(CommandResult(error))
-            }
+        job.queue.async { self.run(body, of: job, reply) }
+    }
+
+    private func run(
+        _ body: @Sendable (Job) throws(CommandError) -> String, of job: Job,
+        _ reply: @escaping CommandReply
+    ) {
+        do throws(CommandError) {
+            let words = try body(job)
+            // What was answered holds after a restart too.
+            job.keep { reply(CommandResult(ok: "\(NameText.shown(job.id)): \(words)")) }
+        } catch {
+            reply(CommandResult(error))
+        }
+    }
+
+    /// As `run`, for what needs the twins. A restart of the worker is to be noticed by nobody: while a job that came
+    /// back opens them for the first time, the command waits, for five seconds at most.
+    private func runWhenBack(
+        _ id: [UInt8], _ reply: @escaping CommandReply,
+        _ body: @escaping @Sendable (Job) throws(CommandError) -> String
+    ) throws(CommandError) {
+        let job = try job(id)
+        job.queue.async { self.run(body, of: job, whenBackWithin: 100, reply) }
+    }
+
+    private func run(
+        _ body: @escaping @Sendable (Job) throws(CommandError) -> String, of job: Job,
+        whenBackWithin looks: Int, _ reply: @escaping CommandReply
+    ) {
+        guard job.isComingBack, looks > 0 else { return run(body, of: job, reply) }
+        job.queue.asyncAfter(deadline: .now() + .milliseconds(50)) {
+            self.run(body, of: job, whenBackWithin: looks - 1, reply)
         }
     }
 

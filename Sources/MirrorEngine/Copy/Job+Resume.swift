@@ -44,6 +44,9 @@ extension Job {
         keep { [self] in reopen() }
     }
 
+    /// After a restart, and nobody has found yet that a twin is not there.
+    var isComingBack: Bool { machine.isResuming && !machine.isOver && reopenings == 0 }
+
     /// The user asks for it: at once.
     func reopenNow() { if !isClerkBusy { reopen() } }
 

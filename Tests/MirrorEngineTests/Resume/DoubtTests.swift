@@ -273,27 +273,4 @@ import Testing
         let unknown = DiskNumber(boot: "", sequence: nil)
         #expect(!unknown.isSame(as: unknown))
     }
-
-    // While the twin is away.
-
-    @Test func `while the twin is away nobody reads it, or waits for it`() throws {
-        starts("fsync=both copy-mode=write-blocking")
-        let faults = FaultPlan(error: .ioError, first: .max, isLasting: true)
-        faults.hang(.open)
-        let engine = try bench.nextWorker(after: bench.engine, faults: faults)
-        for line in ["verify vm.img", "complete vm.img"] {
-            let reply = bench.command(line, in: engine)
-            #expect(reply.errno != nil && reply.text.contains("after a restart"))
-        }
-        let guest = try bench.guest("vm.img", in: engine)
-        let answered = Answered()
-        guest.image.flushTwins { answered.isSo.store(true, ordering: .relaxed) }
-        engine.jobs.all.first?.queue.sync {}
-        let isSo = answered.isSo.load(ordering: .relaxed)
-        #expect(isSo)
-        faults.endHang(.open)
-        agrees(engine)
-    }
-
-    private final class Answered: Sendable { let isSo = Atomic<Bool>(false) }
 }
