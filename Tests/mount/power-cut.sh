@@ -42,9 +42,10 @@ timeout "$LIMIT" twinfs "$FOLDER/source" "$mnt" -o statedir="$FOLDER/state/twinf
 trap end EXIT
 
 status() { timeout 10 cat "$mnt/.mirror/status.json"; }
-resumed_at() { # JOB
+resumption() { # JOB KEY: what the job was when it came back
     # shellcheck disable=SC2016
-    timeout 10 jq -r --arg job "$1" 'select(.event == "TWINFS_JOB_RESUMED" and .data.device == $job) | .data.offset' \
+    timeout 10 jq -r --arg job "$1" --arg key "$2" \
+        'select(.event == "TWINFS_JOB_RESUMED" and .data.device == $job) | .data[$key]' \
         "$mnt/.mirror/events" | tail -n 1
 }
 live() { # the newest job that has not ended
@@ -56,7 +57,7 @@ job=$(live)
 # For whoever reads of a failure.
 cat "$mnt/.mirror/status" "$mnt/.mirror/events"
 find "$FOLDER/state" -type f -exec ls -l {} + 2>&1 || true
-resumed=none copied=0 equal=-
+resumed=none was=none copied=0 equal=-
 served=$(status | jq -r '[.served[].twin] | last // empty')
 ended=
 if [ -n "$job" ]; then
@@ -66,12 +67,13 @@ if [ -n "$job" ]; then
         case $(field "$job" phase) in
         ready)
             # Its counts go on where they were.
-            before=$(resumed_at "$id")
+            before=$(resumption "$id" offset)
             copied=$(($(field "$job" copied-bytes) - ${before:-0}))
             timeout "$LIMIT" twinfs cancel "$mnt/vm.img" >/dev/null || die "cancel"
             ;;
         completed)
             resumed=$(field "$job" resumed)
+            was=$(resumption "$id" status)
             ended=1
             break
             ;;
@@ -89,4 +91,4 @@ if [ -n "$ended" ]; then
     equal=no
     ! cmp -s "$FOLDER/source/vm.img" "$FOLDER/target/vm.img" || equal=yes
 fi
-echo "RESULT resumed=$resumed copied=$copied equal=$equal served=${served:+twin} $(tr ' ' '_' <"$FOLDER/check")"
+echo "RESULT resumed=$resumed was=$was copied=$copied equal=$equal served=${served:+twin} $(tr ' ' '_' <"$FOLDER/check")"
