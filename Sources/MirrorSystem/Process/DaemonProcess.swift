@@ -19,6 +19,15 @@ public enum DaemonProcess {
     /// Keeps no directory in use. Corresponds to `chdir(2)`.
     public static func leaveDirectory() { _ = chdir("/") }
 
+    /// What `ps` and `pgrep` call the process, whatever link it was started by; at most 15 bytes.
+    public static func setName(_ name: String) {
+        guard let file = try? FileDescriptor.openBacking("/proc/self/comm", .writeOnly) else {
+            return
+        }
+        defer { try? file.close() }
+        _ = Glibc.write(file.rawValue, name, name.utf8.count)
+    }
+
     /// Goes on as another program, or the same one anew, under the same process id; returns only where
     /// that fails. Descriptors that close on exec are closed. Corresponds to `execv(3)`.
     public static func become(_ program: String, _ arguments: [[UInt8]]) {

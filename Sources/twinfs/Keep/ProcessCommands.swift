@@ -16,6 +16,7 @@ struct WorkerCommand: ParsableCommand {
     func run() throws {
         // Before the first thread: every one must leave these signals to the one that waits for them.
         Serving.signals.block()
+        DaemonProcess.setName("twinfs")
         DaemonProcess.leaveDirectory()
         let socket = FileDescriptor(rawValue: socket)
         try? socket.closeOnExec()
@@ -44,6 +45,7 @@ struct KeeperCommand: ParsableCommand {
 
     func run() throws {
         Serving.signals.block()
+        DaemonProcess.setName("twinfs")
         let stored = stored ? ServiceManager.stored() : [:]
         let mount = try mount.mount()
         // A worker passes the log on as standard error: its path may lead into the mount.
