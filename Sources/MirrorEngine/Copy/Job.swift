@@ -81,8 +81,9 @@ final class Job: @unchecked Sendable {
     var busyLanes = 0
     /// The clerk sets the size or scans: nothing is taken meanwhile.
     var isClerkBusy = false
-    /// Waiting for `speed` or `pace`.
+    /// Waiting for `speed` or `pace`, or until more has gathered.
     var isThrottled = false
+    var gathering = Gathering()
     /// Which such wait is the valid one.
     var throttleNumber = 0
 
