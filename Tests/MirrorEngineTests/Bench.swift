@@ -84,6 +84,9 @@ final class Bench: Sendable {
     /// How often a test repeats itself: a tenth as often under the sanitizer, which sees a race in few rounds.
     static func rounds(_ count: Int) -> Int { isSanitized ? max(1, count / 10) : count }
 
+    /// The same for a test that tries every `count`th of something.
+    static func every(_ count: Int) -> Int { isSanitized ? count * 10 + 1 : count }
+
     deinit {
         // A save that came later would make the directory anew.
         for engine in others.withLock({ $0 }) + [engine] {

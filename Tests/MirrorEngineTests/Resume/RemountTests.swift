@@ -212,7 +212,7 @@ import Testing
         let marks = bench.state.appending(JobMarks.name(id, 0))
         let (whole, exact) = (try path.content(), try marks.content())
         let content = try twin.content()
-        for index in stride(from: 0, to: whole.count, by: Bench.isSanitized ? 71 : 7) {
+        for index in stride(from: 0, to: whole.count, by: Bench.every(7)) {
             var changed = whole
             changed[index] ^= [0x01, 0x80, 0x20][index % 3]
             for bytes in [changed, Array(whole[..<index])] {
