@@ -238,6 +238,8 @@ struct JobServices: Sendable {
     let keptBy: (any Keeper)?
     /// Write-intent logs let everything pass and are believed all the same.
     let ignoresIntents: Bool
+    /// `IntentCare.period`, but for tests.
+    let intentPeriod: Duration
     /// Tells an event of the job: QEMU's name, and what belongs to it.
     let tell: @Sendable (EventLog.Name, JobReport) -> Void
     /// The job is over: its images and its place among the live ones are free.
