@@ -1,5 +1,6 @@
 import Dispatch
 import MirrorCore
+import MirrorSystem
 import Synchronization
 import SystemPackage
 
@@ -12,7 +13,7 @@ extension Job {
         if isDelta { return nil }
         return Forwarder(
             table: member.table, unflushed: member.unflushed, twin: member.twin,
-            label: NameText.shown(id),
+            label: NameText.shown(id), permits: services.forwardPermits,
             flushFailures: { [weak self] in
                 self?.flushFailures.load(ordering: .sequentiallyConsistent) ?? 0
             },
@@ -76,8 +77,8 @@ extension Job {
         queue.asyncAfter(deadline: .now() + .milliseconds(milliseconds)) { [weak self] in
             guard let self else { return }
             isWatchingForwards = false
-            let instant = ContinuousClock.now - .milliseconds(writeTimeout)
-            if writeTimeout > 0, abandonForwards(sentBefore: instant) > 0 {
+            let instant = Stopwatch.nanoseconds - writeTimeout * 1_000_000
+            if writeTimeout > 0, abandonForwards(begunBefore: instant) > 0 {
                 fallBack("a write to the twin")
             }
             watchForwards()
@@ -98,7 +99,8 @@ extension Job {
         wake()
     }
 
-    private func abandonForwards(sentBefore instant: ContinuousClock.Instant) -> Int {
-        members.reduce(0) { $0 + ($1.forwarder?.abandon(sentBefore: instant) ?? 0) }
+    /// - Parameter instant: by `Stopwatch`.
+    private func abandonForwards(begunBefore instant: Int) -> Int {
+        members.reduce(0) { $0 + ($1.forwarder?.abandon { $0.hasWaited(since: instant) } ?? 0) }
     }
 }
