@@ -60,6 +60,33 @@ extension Job {
         updateForwarding()
     }
 
+    /// Often enough to see within a few hundred milliseconds that it does not converge.
+    private static let lookInterval = DispatchTimeInterval.milliseconds(125)
+
+    /// With `pace=full` the way to ready and that to a cut are not to be longer than they must. In between the guest
+    /// comes first: a twin that lags behind for a while hurts nobody.
+    private var isInHurry: Bool {
+        copyMode == .auto && pace.pacer == nil && machine.mayCopy && !machine.isHolding
+            && (machine.phase == .bulk || machine.isEnding) && !copyModeControl.forwards
+    }
+
+    /// From `armTick`: looks while it is in a hurry.
+    func watchConvergence() {
+        guard isInHurry, !isWatchingConvergence else { return }
+        isWatchingConvergence = true
+        queue.asyncAfter(deadline: .now() + Self.lookInterval) { [weak self] in
+            guard let self else { return }
+            isWatchingConvergence = false
+            guard isInHurry else { return copyModeControl.endLooks() }
+            copyModeControl.take(
+                .init(
+                    now: .now - .origin, copied: counts.copied, remaining: remaining,
+                    affordable: Int(progress.bestRate * Double(maxPause) / 2000)))
+            if copyModeControl.forwards { updateForwarding() }
+            watchConvergence()
+        }
+    }
+
     /// A hold could not copy the rest within `max-pause`.
     func cutFailed() {
         guard copyMode == .auto else { return }
