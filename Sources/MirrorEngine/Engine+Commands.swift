@@ -170,7 +170,7 @@ extension Engine {
         JobServices(
             permits: permits, forwardPermits: forwardPermits, records: records, log: log,
             keptBy: records.directory == nil ? nil : keeper,
-            ignoresIntents: configuration.ignoresIntents,
+            ignoresIntents: configuration.ignoresIntents, intentPeriod: intentPeriod,
             tell: { [weak self] in self?.tell($0, $1) },
             ended: { [weak self] job in
                 for member in job.members { self?.release(member.image) }

@@ -26,6 +26,8 @@ public final class Engine: Sendable {
     let source: FileDescriptor
     /// Which calls on targets fail; for tests.
     let faults: FaultPlan?
+    /// Between two looks of a job at what was written, for its write-intent logs.
+    let intentPeriod: Duration
     /// Holds what the next worker needs.
     let keeper: any Keeper
     let notices = ProcessNotices()
@@ -46,12 +48,15 @@ public final class Engine: Sendable {
             opener: opener)
     }
 
+    /// - Parameter intentPeriod: a test that waits for logs to be cleared has less time than a guest.
     init(
         configuration: MountConfiguration, source: FileDescriptor, log: Logger, faults: FaultPlan?,
-        keeper: any Keeper = LocalKeeper(), opener: TwinStoreOpener? = nil
+        keeper: any Keeper = LocalKeeper(), opener: TwinStoreOpener? = nil,
+        intentPeriod: Duration = IntentCare.period
     ) {
         self.configuration = configuration
         self.faults = faults
+        self.intentPeriod = intentPeriod
         self.keeper = keeper
         events = EventLog(generation: keeper.predecessors)
         self.opener = opener

@@ -80,9 +80,13 @@ private struct Blocks {
             offset = hole
         }
         let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path.string)))
-        for start in stride(from: 0, to: bytes.count, by: block)
-        where bytes[start..<min(start + block, bytes.count)].contains(where: { $0 != 0 }) {
-            nonZero.insert(start / block)
+        let zeroes = [UInt8](repeating: 0, count: block)
+        for start in stride(from: 0, to: bytes.count, by: block) {
+            let count = min(block, bytes.count - start)
+            let isZero = bytes.withUnsafeBytes {
+                memcmp($0.baseAddress! + start, zeroes, count) == 0
+            }
+            if !isZero { nonZero.insert(start / block) }
         }
     }
 }

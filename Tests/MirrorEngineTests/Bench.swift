@@ -17,16 +17,19 @@ final class Bench: Sendable {
     let state: FilePath
     let engine: Engine
     private let directory: FileDescriptor
+    private let intentPeriod: Duration
     /// Engines beside the first.
     private let others = Mutex<[Engine]>([])
 
     /// - Parameters:
     ///   - keepsState: whether there is a state directory.
     ///   - opener: what targets that are URIs lead to.
+    ///   - intentPeriod: `shortPeriod` where a test waits until logs are cleared.
     init(
         _ root: String? = nil, faults: FaultPlan? = nil, keepsState: Bool = true,
-        opener: TwinStoreOpener? = nil
+        opener: TwinStoreOpener? = nil, intentPeriod: Duration = IntentCare.period
     ) throws {
+        self.intentPeriod = intentPeriod
         let base = root ?? NSTemporaryDirectory()
         let name = "twinfs-bench-\(ThisProcess.id)-\(UInt32.random(in: 0...UInt32.max))"
         self.root = FilePath(base).appending(name)
@@ -35,8 +38,12 @@ final class Bench: Sendable {
         for path in [self.root, source, target] { _ = try path.makeDirectory() }
         directory = try FileDescriptor.openBacking(source, .readOnly, .directory)
         state = self.root.appending("var").appending("state")
-        engine = Self.engine(self.root, directory, faults, keepsState ? state : nil, opener)
+        engine = Self.engine(
+            self.root, directory, faults, keepsState ? state : nil, opener, nil, intentPeriod)
     }
+
+    /// A log is cleared after two or three periods in which nothing was written.
+    static let shortPeriod = Duration.milliseconds(500)
 
     /// A second engine on the same directories: what the next mount finds.
     ///
@@ -47,21 +54,22 @@ final class Bench: Sendable {
         state: FilePath? = nil, keeper: (any Keeper)? = nil, faults: FaultPlan? = nil,
         opener: TwinStoreOpener? = nil
     ) -> Engine {
-        let engine = Self.engine(root, directory, faults, state ?? self.state, opener, keeper)
+        let engine = Self.engine(
+            root, directory, faults, state ?? self.state, opener, keeper, intentPeriod)
         others.withLock { $0.append(engine) }
         return engine
     }
 
     private static func engine(
         _ root: FilePath, _ source: FileDescriptor, _ faults: FaultPlan?, _ state: FilePath?,
-        _ opener: TwinStoreOpener? = nil, _ keeper: (any Keeper)? = nil
+        _ opener: TwinStoreOpener?, _ keeper: (any Keeper)?, _ intentPeriod: Duration
     ) -> Engine {
         var configuration = MountConfiguration(
             source: root.appending("source"), mountpoint: root.appending("mount"))
         configuration.stateDirectory = state
         return Engine(
             configuration: configuration, source: source, log: log, faults: faults,
-            keeper: keeper ?? LocalKeeper(), opener: opener)
+            keeper: keeper ?? LocalKeeper(), opener: opener, intentPeriod: intentPeriod)
     }
 
     private static var log: Logger {
@@ -72,6 +80,12 @@ final class Bench: Sendable {
 
     /// Whether the tests run under the thread sanitizer, which takes ten times as long.
     static var isSanitized: Bool { dlsym(nil, "__tsan_init") != nil }
+
+    /// How often a test repeats itself: a tenth as often under the sanitizer, which sees a race in few rounds.
+    static func rounds(_ count: Int) -> Int { isSanitized ? max(1, count / 10) : count }
+
+    /// The same for a test that tries every `count`th of something.
+    static func every(_ count: Int) -> Int { isSanitized ? count * 10 + 1 : count }
 
     deinit {
         // A save that came later would make the directory anew.
@@ -85,8 +99,9 @@ final class Bench: Sendable {
 
     /// Makes a file of random bytes in the source directory, before anybody watches.
     func makeFile(_ name: String, bytes: Int) throws {
-        let words = (0..<(bytes + 7) / 8).map { _ in UInt64.random(in: 1...UInt64.max) }
-        let data = words.withUnsafeBytes { Data($0.prefix(bytes)) }
+        // All at once: unoptimized, a call for each number takes seconds.
+        var data = Data(count: bytes)
+        if bytes > 0 { data.withUnsafeMutableBytes { arc4random_buf($0.baseAddress!, bytes) } }
         try data.write(to: URL(fileURLWithPath: source.appending(name).string))
     }
 
@@ -112,15 +127,11 @@ final class Bench: Sendable {
         return result.withLock { $0! }
     }
 
-    func job(_ id: String) -> JobReport? { engine.report().jobs.first { $0.id == id } }
+    func job(_ id: String) -> JobReport? { engine.job(id) }
 
     /// Waits until the job says so; false where it has not within a minute, which only a hang takes.
     func wait(_ id: String, until condition: (JobReport) -> Bool) -> Bool {
-        for _ in 0..<60_000 {
-            if let job = job(id), condition(job) { return true }
-            usleep(1000)
-        }
-        return false
+        engine.wait(id, until: condition)
     }
 
     func isEqual(_ name: String, _ twin: String? = nil) -> Bool {

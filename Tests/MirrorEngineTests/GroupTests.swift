@@ -12,9 +12,6 @@ import Testing
 @Suite struct GroupTests {
     private static let names = ["a.img", "b.img", "c.img"]
 
-    /// Under the thread sanitizer a cut takes ten times as long; it looks for other things.
-    private static var isSanitized: Bool { Bench.isSanitized }
-
     /// A thousand cuts, four at a time, beside a job of one member alone. What a cut must not have is a
     /// write whose predecessor, acknowledged before it was begun, is missing in another twin.
     @Test func `no cut of a group has a write without the one that it depends on`() throws {
@@ -26,7 +23,7 @@ import Testing
         counter.start()
         let wrong = Mutex<[String]>([])
         DispatchQueue.concurrentPerform(iterations: 4) { lane in
-            for round in 0..<(Self.isSanitized ? 25 : 250) {
+            for round in 0..<Bench.rounds(250) {
                 guard let error = cut(bench, lane, round) else { continue }
                 wrong.withLock { $0.append("lane \(lane) round \(round): \(error)") }
                 if error.contains("no cut") { return }

@@ -12,7 +12,7 @@ import Testing
     private static let size = 6 << 22
 
     private func ready(_ parameters: String = "", state: Bool = true) throws -> Bench {
-        let bench = try Bench(keepsState: state)
+        let bench = try Bench(keepsState: state, intentPeriod: Bench.shortPeriod)
         try bench.makeFile("a.img", bytes: Self.size)
         let result = bench.command("mirror a.img target=\(bench.target)/ \(parameters)")
         #expect(result.errno == nil)

@@ -57,7 +57,7 @@ import Testing
         log.set(ByteRange(5 * extent, 7 * extent))
         log.set(ByteRange(100 * extent, 101 * extent))
         let good = store.content()
-        for bit in stride(from: 0, to: good.count * 8, by: 3) {
+        for bit in stride(from: 0, to: good.count * 8, by: Bench.every(3)) {
             var bad = good
             bad[bit / 8] ^= 1 << UInt8(bit % 8)
             guard let read = IntentLog.read(bad) else {

@@ -9,7 +9,7 @@ import Testing
 
 /// A process that works on a kept table is killed wherever it happens to be.
 @Suite struct TableKillTests {
-    private static let kills = 200
+    private static let kills = Bench.rounds(200)
 
     @Test func `whatever a killed process left different is dirty for its successor`() throws {
         let room = try Room()

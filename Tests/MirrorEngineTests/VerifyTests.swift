@@ -113,7 +113,7 @@ import Testing
         let writer = Writer(guest: guest, seed: seed, size: size)
         mirror("\(mode) max-pause=60000")
         writer.start()
-        for round in 0..<60 {
+        for round in 0..<Bench.rounds(60) {
             let job = try verify()
             #expect(job.mismatchedBytes == 0, "round \(round), seed \(seed)")
             #expect(job.verifyError == nil)

@@ -133,7 +133,7 @@ import Testing
         #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
         #expect(bench.wait("vm.img") { $0.phase == "ready" })
         let seed = UInt64.random(in: 0...UInt64.max)
-        for round in 0..<60 {
+        for round in 0..<Bench.rounds(60) {
             DispatchQueue.concurrentPerform(iterations: 4) { thread in
                 var random = SplitMix(seed: seed &+ UInt64(round * 4 + thread))
                 for _ in 0..<10 { change(guest, &random) }

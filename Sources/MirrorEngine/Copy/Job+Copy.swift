@@ -11,6 +11,7 @@ extension Job {
     func advance() {
         guard isRunning else { return concludeIfQuiet() }
         for member in members { member.table.stayAwake() }
+        leaveRest()
         watchSpace()
         if machine.mayCopy, !isClerkBusy { fillLanes() }
         if isAtRest, machine.mayCopy, isLengthDirty { return copyLengths() }
@@ -57,13 +58,15 @@ extension Job {
         for member in members { member.table.fallAsleep(isForQuiet: isForQuiet) }
         // What is dirty under a forward wakes the copier when the forward ends.
         let hasWork = members.contains { $0.table.canTake || $0.table.isLengthDirty }
-        guard hasWork, machine.mayCopy else {
-            for lane in idleLanes { lane.rest() }
-            space.watch.rest()
-            return
+        if hasWork {
+            // What is known to be dirty need not be told again by each mark, also while nothing may be copied.
+            for member in members { member.table.stayAwake() }
+            if machine.mayCopy { return wake() }
+        } else {
+            gathering.isResting = true
         }
-        for member in members { member.table.stayAwake() }
-        wake()
+        for lane in idleLanes { lane.rest() }
+        space.watch.rest()
     }
 
     private func fillLanes() {
@@ -73,6 +76,8 @@ extension Job {
             if needsPermit, !services.permits.take() { return }
             guard let batch = takeBatch() else {
                 if needsPermit { services.permits.giveBack() }
+                // For as long as changes gather.
+                if gathering.until != nil { _ = isThrottledNow() }
                 return
             }
             start(batch, on: idleLanes.removeLast(), hasPermit: needsPermit)
@@ -90,10 +95,13 @@ extension Job {
     private func isThrottledNow() -> Bool {
         // A hold ends the sooner the better: it is not throttled.
         if machine.isHolding { return false }
-        let now = ContinuousClock.now - .origin
-        let (first, second) = (limit.wait(at: now), pace.limit.wait(at: now))
-        guard first != nil || second != nil else { return false }
-        let wait = max(first ?? .zero, second ?? .zero)
+        let instant = ContinuousClock.now
+        let now = instant - .origin
+        let waits = [limit.wait(at: now), pace.limit.wait(at: now), gatheringTime(at: instant)]
+        guard let wait = waits.compactMap({ $0 }).max() else {
+            if isThrottled { endThrottle() }
+            return false
+        }
         if isThrottled { return true }
         isThrottled = true
         let number = throttleNumber
@@ -184,6 +192,7 @@ extension Job {
         for _ in 0...members.count {
             if let batch = takeBatch(of: members[current]) { return batch }
             nextMember()
+            if gathering.until != nil { return nil }
         }
         guard firstGranule > 0, busyLanes == 0 else { return nil }
         for member in members {
@@ -215,6 +224,7 @@ extension Job {
         current += 1
         guard current == members.count else { return }
         current = 0
+        if hasTaken { passEnded() }
         if hasTaken || passes == 0 { passes += 1 }
         hasTaken = false
     }

@@ -12,7 +12,7 @@ import SystemPackage
 
 /// What the job does for its logs.
 struct IntentCare {
-    /// Between two looks at what was written.
+    /// Between two looks at what was written. The files are looked at five times as often.
     static let period = Duration.seconds(5)
     /// Looks at the files after the last change.
     static let calmLooks = 3
@@ -168,14 +168,17 @@ extension Job {
         guard !intentCare.isTicking, !machine.isOver, members.contains(where: { $0.intents != nil })
         else { return }
         intentCare.isTicking = true
-        queue.asyncAfter(deadline: .now() + .seconds(1)) { [weak self] in self?.intentTick() }
+        let milliseconds = Int(services.intentPeriod / .milliseconds(5))
+        queue.asyncAfter(deadline: .now() + .milliseconds(milliseconds)) { [weak self] in
+            self?.intentTick()
+        }
     }
 
     /// The files are looked at on the clerk: a target may hang.
     private func intentTick() {
         intentCare.isTicking = false
         guard !machine.isOver else { return }
-        let ages = ContinuousClock.now - intentCare.lastAge >= IntentCare.period
+        let ages = ContinuousClock.now - intentCare.lastAge >= services.intentPeriod
         if ages { intentCare.lastAge = .now }
         let clears = ages && mayClear
         // The clerk may be busy for long.

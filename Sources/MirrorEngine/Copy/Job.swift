@@ -82,8 +82,9 @@ final class Job: @unchecked Sendable {
     var busyLanes = 0
     /// The clerk sets the size or scans: nothing is taken meanwhile.
     var isClerkBusy = false
-    /// Waiting for `speed` or `pace`.
+    /// Waiting for `speed` or `pace`, or until more has gathered.
     var isThrottled = false
+    var gathering = Gathering()
     /// Which such wait is the valid one.
     var throttleNumber = 0
 
@@ -239,6 +240,8 @@ struct JobServices: Sendable {
     let keptBy: (any Keeper)?
     /// Write-intent logs let everything pass and are believed all the same.
     let ignoresIntents: Bool
+    /// `IntentCare.period`, but for tests.
+    let intentPeriod: Duration
     /// Tells an event of the job: QEMU's name, and what belongs to it.
     let tell: @Sendable (EventLog.Name, JobReport) -> Void
     /// The job is over: its images and its place among the live ones are free.

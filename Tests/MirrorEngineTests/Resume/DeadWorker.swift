@@ -106,7 +106,11 @@ extension Bench {
 }
 
 extension Engine {
-    func job(_ id: String) -> JobReport? { report().jobs.first { $0.id == id } }
+    /// The report of one job, as in `report()`; the others' are not made.
+    func job(_ id: String) -> JobReport? {
+        jobs.ended.first { $0.report.id == id }?.report
+            ?? jobs.all.first { NameText.shown($0.id) == id }?.report()
+    }
 
     /// Waits until the job says so; false where it has not within a minute, which only a hang takes.
     func wait(_ id: String, until condition: (JobReport) -> Bool) -> Bool {

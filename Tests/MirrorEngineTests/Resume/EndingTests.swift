@@ -40,6 +40,9 @@ import Testing
         let job = try ready()
         let keeper = try #require(bench.engine.keeper as? LocalKeeper)
         #expect(keeper.successor().inheritedNames.contains { $0.hasPrefix("table-") })
+        // What was noted when it became ready has the draft's name for a moment.
+        job.queue.sync {}
+        bench.engine.records.finishSaving()
         // Nobody reads the pipe: whoever saves waits.
         let pipe = bench.state.appending(JobRecord.name(job.uuid) + StateDirectory.draft)
         #expect(mkfifo(pipe.string, 0o600) == 0)

@@ -15,7 +15,7 @@ import Testing
     let bench: Bench
 
     init() throws {
-        bench = try Bench()
+        bench = try Bench(intentPeriod: Bench.shortPeriod)
         try bench.makeFile("vm.img", bytes: Self.size)
     }
 

@@ -132,7 +132,7 @@ import Testing
         throws
     {
         let size = 64 << 20
-        let bench = try Bench()
+        let bench = try Bench(intentPeriod: Bench.shortPeriod)
         try bench.makeFile("vm.img", bytes: size)
         #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
         #expect(bench.engine.isInSync("vm.img"))
@@ -212,7 +212,7 @@ import Testing
         let marks = bench.state.appending(JobMarks.name(id, 0))
         let (whole, exact) = (try path.content(), try marks.content())
         let content = try twin.content()
-        for index in whole.indices where index % 7 == 0 {
+        for index in stride(from: 0, to: whole.count, by: Bench.every(7)) {
             var changed = whole
             changed[index] ^= [0x01, 0x80, 0x20][index % 3]
             for bytes in [changed, Array(whole[..<index])] {
