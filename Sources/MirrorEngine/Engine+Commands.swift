@@ -168,7 +168,7 @@ extension Engine {
     /// What jobs need of the mount.
     var services: JobServices {
         JobServices(
-            permits: permits, records: records, log: log,
+            permits: permits, forwardPermits: forwardPermits, records: records, log: log,
             keptBy: records.directory == nil ? nil : keeper,
             ignoresIntents: configuration.ignoresIntents, intentPeriod: intentPeriod,
             tell: { [weak self] in self?.tell($0, $1) },

@@ -18,6 +18,9 @@ public final class Engine: Sendable {
     let checkpoints: Checkpoints
     let records: JobRecords
     let permits = LanePermits(16)
+    /// For request threads that write to twins themselves: so many of them may hang with a target, while
+    /// the others serve.
+    let forwardPermits = LanePermits(8)
     let log: Logger
     /// The source directory, opened before the mount may hide it.
     let source: FileDescriptor

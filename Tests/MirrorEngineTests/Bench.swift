@@ -156,7 +156,6 @@ struct Guest: Sendable {
     func change(_ body: @escaping @Sendable () -> Image.Outcome) -> Image.Outcome {
         while true {
             let outcome = body()
-            if case .forwarded(let forward) = outcome { return result(of: forward) }
             guard case .held = outcome else { return outcome }
             let lifted = DispatchSemaphore(value: 0)
             image.whenLifted { lifted.signal() }
@@ -164,10 +163,11 @@ struct Guest: Sendable {
         }
     }
 
-    private func result(of forward: Forward) -> Image.Outcome {
+    /// Returns once a thread of the mount would be free: also an answer that came earlier does not end it.
+    private func result(of forward: Forward, _ data: UnsafeRawBufferPointer) -> Image.Outcome {
         let done = DispatchSemaphore(value: 0)
         let result = Mutex<Image.Outcome?>(nil)
-        forward.then { outcome in
+        forward.then(data) { outcome in
             result.withLock { $0 = outcome }
             done.signal()
         }
@@ -177,7 +177,13 @@ struct Guest: Sendable {
 
     @discardableResult
     func write(_ bytes: [UInt8], at offset: UInt64) -> Image.Outcome {
-        change { bytes.withUnsafeBytes { image.write($0, at: offset, through: descriptor) } }
+        change {
+            bytes.withUnsafeBytes { data in
+                let outcome = image.write(data, at: offset, through: descriptor)
+                guard case .forwarded(let forward) = outcome else { return outcome }
+                return result(of: forward, data)
+            }
+        }
     }
 
     /// A flush as the mount does it: returns when it is answered.

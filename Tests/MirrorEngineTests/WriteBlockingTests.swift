@@ -147,6 +147,45 @@ import Testing
         }
     }
 
+    /// The thread of a guest's write is in the twin's write, which hangs: somebody else answers. What the thread
+    /// has under way stays out of the copier's hands until it is back (R3).
+    @Test(arguments: ["write-timeout=50", ""])
+    func `a guest's own thread that hangs with the twin is not waited for`(option: String) throws {
+        let faults = FaultPlan(error: .ioError, first: .max, isLasting: true)
+        let bench = try Bench(faults: faults)
+        try bench.makeFile("vm.img", bytes: 1 << 20)
+        let guest = try bench.guest("vm.img")
+        let options = "copy-mode=write-blocking \(option)"
+        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
+        #expect(bench.wait("vm.img") { $0.activelySynced })
+        faults.hang(.write)
+        let calls = faults.count(of: .write)
+        let state = OwnWrite()
+        Thread { state.run(guest, at: 40_960) }.start()
+        #expect(eventually { state.isInThen.load(ordering: .relaxed) })
+        #expect(eventually { faults.count(of: .write) > calls })
+        if option.isEmpty {
+            #expect(state.isAnswered.load(ordering: .relaxed) == false)
+            #expect(bench.command("cancel vm.img force=on").errno == nil)
+        }
+        #expect(eventually { state.isAnswered.load(ordering: .relaxed) })
+        #expect(state.isBack.load(ordering: .relaxed) == false)
+        #expect(guest.image.gate.gauge.isIdle)
+        faults.endHang(.write)
+        #expect(eventually { state.isBack.load(ordering: .relaxed) })
+        if option.isEmpty {
+            #expect(bench.wait("vm.img") { $0.phase == "cancelled" })
+        } else {
+            #expect(
+                bench.wait("vm.img") {
+                    $0.targetState == "synced" && $0.copyMode == "background"
+                })
+            #expect(bench.isEqual("vm.img"))
+        }
+        // All are free again.
+        for _ in 0..<8 { #expect(bench.engine.forwardPermits.take()) }
+    }
+
     private func change(_ guest: Guest, _ random: inout SplitMix) {
         let offset = random.next(below: 1 << 20)
         let count = 1 + random.next(below: 50_000)
@@ -158,5 +197,23 @@ import Testing
             let byte = UInt8(random.next(below: 256))
             guest.write([UInt8](repeating: byte, count: Int(count)), at: offset)
         }
+    }
+}
+
+/// A guest's write as a request's thread does it: it may be answered before the thread is back.
+private final class OwnWrite: Sendable {
+    let isInThen = Atomic<Bool>(false)
+    let isAnswered = Atomic<Bool>(false)
+    let isBack = Atomic<Bool>(false)
+
+    func run(_ guest: Guest, at offset: UInt64) {
+        let bytes = [UInt8](repeating: 9, count: 8192)
+        bytes.withUnsafeBytes { data in
+            let outcome = guest.image.write(data, at: offset, through: guest.descriptor)
+            guard case .forwarded(let forward) = outcome else { return }
+            isInThen.store(true, ordering: .relaxed)
+            forward.then(data) { _ in self.isAnswered.store(true, ordering: .relaxed) }
+        }
+        isBack.store(true, ordering: .relaxed)
     }
 }

@@ -1,6 +1,10 @@
 /// Decides for `copy-mode=auto` when guest writes go to the target at once: in the background while what
 /// remains shrinks, forwarded when it has stopped shrinking, and back when the copier could keep up alone.
 ///
+/// Where the copy comes first (`Look`), what the guest undoes of it is enough: forwarded as soon as what remains shrinks
+/// by less than half of what is copied. Later would cost more than the guest's patience: all that is dirtied
+/// meanwhile, in small pieces all over the image, has to be copied once more.
+///
 /// Forwarded, a clean granule stays clean, so what remains can only shrink: every job converges (design,
 /// section 5). Times and shares below are chosen for that and for calm, not measured.
 public struct CopyModeControl: Sendable {
@@ -16,6 +20,11 @@ public struct CopyModeControl: Sendable {
     private var lowestSince: Duration?
     private var forwardingSince: Duration?
     private var blockedUntil: Duration?
+    private var lastLook: Look?
+    /// Looks in a row that saw it shrink by too little.
+    private var badLooks = 0
+    /// So many are enough: one may have met a pause of the target.
+    static let mostBadLooks = 2
 
     public init() {}
 
@@ -54,6 +63,41 @@ public struct CopyModeControl: Sendable {
         }
         if sample.now - since >= Self.patience { start(at: sample.now) }
     }
+
+    /// What was seen a tenth of a second or two after the last time, where the copy comes before the guest.
+    public struct Look: Sendable {
+        /// A monotonic time.
+        public var now: Duration
+        /// Bytes copied since the job began, recopied ones counted again.
+        public var copied: Int
+        /// As in `Sample`.
+        public var remaining: Int
+        public var affordable: Int
+
+        public init(now: Duration, copied: Int, remaining: Int, affordable: Int) {
+            self.now = now
+            self.copied = copied
+            self.remaining = remaining
+            self.affordable = affordable
+        }
+    }
+
+    public mutating func take(_ look: Look) {
+        guard let last = lastLook else {
+            lastLook = look
+            return
+        }
+        let copied = look.copied - last.copied
+        // A target that does nothing does nothing for a guest that waits for it either.
+        if copied == 0 { return }
+        lastLook = look
+        let isBad = last.remaining - look.remaining < copied / 2
+        badLooks = isBad && look.remaining > look.affordable ? badLooks + 1 : 0
+        if badLooks >= Self.mostBadLooks { start(at: look.now) }
+    }
+
+    /// Nobody looks for a while.
+    public mutating func endLooks() { (lastLook, badLooks) = (nil, 0) }
 
     private mutating func leave(_ sample: Sample) {
         guard let since = forwardingSince, sample.now - since >= Self.leastForwarding,

@@ -1,5 +1,6 @@
 import Dispatch
 import MirrorCore
+import MirrorSystem
 import Synchronization
 import SystemPackage
 
@@ -12,7 +13,7 @@ extension Job {
         if isDelta { return nil }
         return Forwarder(
             table: member.table, unflushed: member.unflushed, twin: member.twin,
-            label: NameText.shown(id),
+            label: NameText.shown(id), permits: services.forwardPermits,
             flushFailures: { [weak self] in
                 self?.flushFailures.load(ordering: .sequentiallyConsistent) ?? 0
             },
@@ -59,6 +60,33 @@ extension Job {
         updateForwarding()
     }
 
+    /// Often enough to see within a few hundred milliseconds that it does not converge.
+    private static let lookInterval = DispatchTimeInterval.milliseconds(125)
+
+    /// With `pace=full` the way to ready and that to a cut are not to be longer than they must. In between the guest
+    /// comes first: a twin that lags behind for a while hurts nobody.
+    private var isInHurry: Bool {
+        copyMode == .auto && pace.pacer == nil && machine.mayCopy && !machine.isHolding
+            && (machine.phase == .bulk || machine.isEnding) && !copyModeControl.forwards
+    }
+
+    /// From `armTick`: looks while it is in a hurry.
+    func watchConvergence() {
+        guard isInHurry, !isWatchingConvergence else { return }
+        isWatchingConvergence = true
+        queue.asyncAfter(deadline: .now() + Self.lookInterval) { [weak self] in
+            guard let self else { return }
+            isWatchingConvergence = false
+            guard isInHurry else { return copyModeControl.endLooks() }
+            copyModeControl.take(
+                .init(
+                    now: .now - .origin, copied: counts.copied, remaining: remaining,
+                    affordable: Int(progress.bestRate * Double(maxPause) / 2000)))
+            if copyModeControl.forwards { updateForwarding() }
+            watchConvergence()
+        }
+    }
+
     /// A hold could not copy the rest within `max-pause`.
     func cutFailed() {
         guard copyMode == .auto else { return }
@@ -76,8 +104,8 @@ extension Job {
         queue.asyncAfter(deadline: .now() + .milliseconds(milliseconds)) { [weak self] in
             guard let self else { return }
             isWatchingForwards = false
-            let instant = ContinuousClock.now - .milliseconds(writeTimeout)
-            if writeTimeout > 0, abandonForwards(sentBefore: instant) > 0 {
+            let instant = Stopwatch.nanoseconds - writeTimeout * 1_000_000
+            if writeTimeout > 0, abandonForwards(begunBefore: instant) > 0 {
                 fallBack("a write to the twin")
             }
             watchForwards()
@@ -98,7 +126,8 @@ extension Job {
         wake()
     }
 
-    private func abandonForwards(sentBefore instant: ContinuousClock.Instant) -> Int {
-        members.reduce(0) { $0 + ($1.forwarder?.abandon(sentBefore: instant) ?? 0) }
+    /// - Parameter instant: by `Stopwatch`.
+    private func abandonForwards(begunBefore instant: Int) -> Int {
+        members.reduce(0) { $0 + ($1.forwarder?.abandon { $0.hasWaited(since: instant) } ?? 0) }
     }
 }

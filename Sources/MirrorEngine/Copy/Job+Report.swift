@@ -100,6 +100,7 @@ extension Job {
 
     /// Samples the rates once a second while there is something to tell; sleeps with the copier.
     func armTick() {
+        watchConvergence()
         guard !isTicking, !machine.isOver else { return }
         isTicking = true
         queue.asyncAfter(deadline: .now() + .seconds(1)) { [weak self] in self?.tick() }

@@ -63,6 +63,7 @@ final class Job: @unchecked Sendable {
     /// Milliseconds; 0 is off.
     var writeTimeout: Int
     var isWatchingForwards = false
+    var isWatchingConvergence = false
     /// A forwarded write took too long: background, until `copy-mode` is set again.
     var isFallenBack = false
     /// Bytes that guests had written to the tables or to the twins at the last sample.
@@ -232,6 +233,7 @@ final class Job: @unchecked Sendable {
 /// What a job needs of its mount.
 struct JobServices: Sendable {
     let permits: LanePermits
+    let forwardPermits: LanePermits
     let records: JobRecords
     let log: Logger
     /// Who holds what the next worker needs; nil where the jobs end with this one.

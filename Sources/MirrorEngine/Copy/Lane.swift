@@ -138,6 +138,7 @@ final class Lane: @unchecked Sendable {
 
 /// How many lanes of one mount may work at once, so that two hundred jobs do not mean two thousand threads.
 /// A job's first lane needs no permit: a target that hangs can slow the others down, but not stop them.
+/// Also how many request threads may write to twins at once: `Engine.forwardPermits`.
 final class LanePermits: Sendable {
     private let free: Atomic<Int>
 

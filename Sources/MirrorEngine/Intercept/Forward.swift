@@ -9,18 +9,19 @@ import SystemPackage
 /// 1. The write is counted in the gauge. Writes that share a byte with it come before or after it as a
 ///    whole (`RangeOrder`): source and twins see them in the same order.
 /// 2. For each job that forwards: what of it may go to the twin (`DirtyTable.beginForward`); lanes write
-///    that while this thread writes the source, both from one copy of the guest's bytes.
+///    that while this thread writes the source, both from one copy of the guest's bytes. Where the one twin
+///    answers faster than a lane wakes up, this thread writes it after the source, from the guest's own
+///    bytes (`Forwarder.admitsCaller`): in `then`, when somebody else could answer the guest already.
 /// 3. What was not forwarded is marked (R1), everything where the source's write failed or was short (R4).
 ///    A piece that a twin did not take is marked before it ends (R4, `ForwardPart`).
 /// 4. When source and twins are done, or a twin's part was abandoned: order and gauge are left, the
 ///    guest is answered. It never sees an error of a target.
 ///
-/// Nothing waits on a thread: whoever is last goes on.
+/// Whoever is last goes on. No thread but the request's own waits for a twin.
 public final class Forward: Sendable {
     private let image: Image
     private let descriptor: FileDescriptor
     let range: ByteRange
-    private let data: ForwardData
 
     /// What is still to be done, and who is told. Nothing is called under the lock.
     private let state: Mutex<State>
@@ -32,37 +33,48 @@ public final class Forward: Sendable {
         var slot: Int?
         var outcome: Image.Outcome?
         var handler: (@Sendable (Image.Outcome) -> Void)?
+        /// What the request's own thread writes to the twin.
+        var own: ForwardPart?
         var isDone = false
     }
 
-    init(
-        _ image: Image, _ data: UnsafeRawBufferPointer, _ range: ByteRange,
-        _ descriptor: FileDescriptor
-    ) {
+    init(_ image: Image, _ range: ByteRange, _ descriptor: FileDescriptor) {
         self.image = image
         self.range = range
         self.descriptor = descriptor
-        self.data = ForwardData(data)
         state = Mutex(State())
     }
 
-    /// Calls `handler` once, with what became of the write; at once where that is known.
-    public func then(_ handler: @escaping @Sendable (Image.Outcome) -> Void) {
-        let outcome = state.withLock { state -> Image.Outcome? in
-            if state.isDone { return state.outcome }
-            state.handler = handler
-            return nil
+    /// Calls `handler` once, with what became of the write; at once where that is known. Every forward needs
+    /// it, on the thread that called `write`: that thread may have the twin's part to do, and waits for the
+    /// twin then, as long as that likes. The guest waits no longer than the job lets it: `handler` may be
+    /// called meanwhile, and the guest close its file.
+    ///
+    /// - Parameter data: what `write` was given, still there. Nobody else reads it.
+    public func then(
+        _ data: UnsafeRawBufferPointer, _ handler: @escaping @Sendable (Image.Outcome) -> Void
+    ) {
+        let (outcome, own) = state.withLock { state -> (Image.Outcome?, ForwardPart?) in
+            if !state.isDone { state.handler = handler }
+            return (state.isDone ? state.outcome : nil, state.own.take())
         }
         if let outcome { handler(outcome) }
+        own?.writeHere(data, at: range.lowerBound)
     }
 
     /// Does the write now, or when those have ended that come before it. The caller has entered the gauge.
-    func begin() {
-        if image.order.begin(range) { return run() }
-        image.order.wait(range) { [self] in image.replay.async { self.run() } }
+    ///
+    /// - Parameter mayStay: whether the calling thread may wait for a twin, and calls `then`.
+    func begin(_ data: UnsafeRawBufferPointer, mayStay: Bool) {
+        if image.order.begin(range) { return run(data, nil, mayStay: mayStay) }
+        let kept = ForwardData(data)
+        image.order.wait(range) { [self] in
+            image.replay.async { self.run(kept.bytes, kept, mayStay: false) }
+        }
     }
 
-    private func run() {
+    /// - Parameter kept: what has the bytes, where the caller has not.
+    private func run(_ data: UnsafeRawBufferPointer, _ kept: ForwardData?, mayStay: Bool) {
         let slot = image.trackers.beginChange(range)
         let cuts = image.end.begin()
         let parts = makeParts(cuts)
@@ -70,12 +82,23 @@ public final class Forward: Sendable {
             state.slot = slot
             state.pending += parts.count
         }
-        for part in parts { part.send(data, at: range.lowerBound) { self.finishedOne() } }
-        let outcome = image.writeSource(
-            data.bytes, at: range.lowerBound, through: descriptor)
+        if !(mayStay && stays(parts)), !parts.isEmpty { send(parts, kept ?? ForwardData(data)) }
+        let outcome = image.writeSource(data, at: range.lowerBound, through: descriptor)
         state.withLock { $0.outcome = outcome }
         markRest(parts, outcome, since: cuts)
         finishedOne()
+    }
+
+    /// Whether the calling thread writes the twin itself, in `then`. Not where several jobs forward: a twin that
+    /// hangs would keep this thread from the next one, which would then be blamed.
+    private func stays(_ parts: [ForwardPart]) -> Bool {
+        guard parts.count == 1, parts[0].staysHere({ self.finishedOne() }) else { return false }
+        state.withLock { $0.own = parts[0] }
+        return true
+    }
+
+    private func send(_ parts: [ForwardPart], _ data: ForwardData) {
+        for part in parts { part.send(data, at: range.lowerBound) { self.finishedOne() } }
     }
 
     /// A write that may make the file longer goes the way of the background: the twin gets its size and what

@@ -1,4 +1,5 @@
 import MirrorCore
+import MirrorSystem
 import Synchronization
 
 /// What of one guest write goes to one twin.
@@ -8,7 +9,9 @@ import Synchronization
 /// the twin has already; ended with a mark before the source is written, the mark could be taken too early.
 final class ForwardPart: Sendable {
     let pieces: [ByteRange]
-    let sent = ContinuousClock.now
+    /// When the guest began to wait for the twin, by `Stopwatch`; what stays with the request's thread is
+    /// begun once the source is written.
+    private let begun = Atomic<Int>(.max)
     private let forwarder: Forwarder
     private let wasCut: @Sendable () -> Bool
     var table: DirtyTable { forwarder.table }
@@ -41,8 +44,27 @@ final class ForwardPart: Sendable {
     /// for any more; what is not on the twin is marked by then.
     func send(_ data: ForwardData, at offset: UInt64, done: @escaping @Sendable () -> Void) {
         state.withLock { $0.done = done }
+        begun.store(Stopwatch.nanoseconds, ordering: .relaxed)
         forwarder.send(self, data, at: offset)
     }
+
+    /// Whether the calling thread is to write the part itself, by `writeHere` once the source is written. Where
+    /// it is, `done` is called as after `send`.
+    func staysHere(_ done: @escaping @Sendable () -> Void) -> Bool {
+        state.withLock { $0.done = done }
+        return forwarder.admitsCaller(self)
+    }
+
+    /// After `staysHere`, on the same thread. Waits for the twin, and not where nobody waits for the part: then
+    /// its pieces are marked.
+    func writeHere(_ data: UnsafeRawBufferPointer, at offset: UInt64) {
+        begun.store(Stopwatch.nanoseconds, ordering: .relaxed)
+        let isWanted = state.withLock { !$0.isAbandoned }
+        forwarder.writeHere(self, isWanted ? data : nil, at: offset)
+    }
+
+    /// Whether the guest has waited for the twin since before `instant`.
+    func hasWaited(since instant: Int) -> Bool { begun.load(ordering: .relaxed) < instant }
 
     /// The source's write has ended; `isGood`: all of it was written.
     func sourceDone(isGood: Bool) {

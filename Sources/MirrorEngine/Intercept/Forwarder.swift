@@ -18,6 +18,10 @@ final class Forwarder: Sendable {
     /// Tells the job's queue to look.
     let wake: @Sendable () -> Void
 
+    /// For request threads that write to the twin themselves, of all jobs of the mount.
+    private let permits: LanePermits
+    private let speed: TwinSpeed
+
     private let on = Atomic<Bool>(false)
     private let closed = Atomic<Bool>(false)
     private let bytes = Atomic<Int>(0)
@@ -35,7 +39,7 @@ final class Forwarder: Sendable {
     }
 
     init(
-        table: DirtyTable, unflushed: DirtyTable, twin: Twin, label: String,
+        table: DirtyTable, unflushed: DirtyTable, twin: Twin, label: String, permits: LanePermits,
         flushFailures: @escaping @Sendable () -> Int,
         failed: @escaping @Sendable (ByteRange, Errno) -> Void,
         wake: @escaping @Sendable () -> Void
@@ -43,6 +47,8 @@ final class Forwarder: Sendable {
         (self.table, self.unflushed, self.twin) = (table, unflushed, twin)
         (self.flushFailures, self.failed, self.wake) = (flushFailures, failed, wake)
         self.label = label
+        self.permits = permits
+        speed = TwinSpeed()
     }
 
     var isOn: Bool { on.load(ordering: .sequentiallyConsistent) }
@@ -52,7 +58,7 @@ final class Forwarder: Sendable {
     func close() {
         turn(on: false)
         closed.store(true, ordering: .sequentiallyConsistent)
-        abandon(sentBefore: .now)
+        abandon { _ in true }
     }
 
     /// Bytes that went to the twin this way so far.
@@ -81,30 +87,55 @@ final class Forwarder: Sendable {
             state.underWay[ObjectIdentifier(part)] = part
             return state.lane(label)
         }
-        lane.async { [self] in write(part, data, at: offset) }
-        // Of the end of the job and this write, one sees the other.
+        lane.async { [self] in write(part, data.bytes, at: offset) }
+        sawPart(part)
+    }
+
+    /// Of the end of the job and a part that has just got under way, one sees the other.
+    private func sawPart(_ part: ForwardPart) {
         if closed.load(ordering: .sequentiallyConsistent) { _ = part.abandon() }
     }
 
-    /// Gives up waiting for parts that were sent before `instant` and are not done; their guests go on.
+    /// Whether the calling thread may write the part to the twin itself: that takes less than to wake a lane, and
+    /// another thread again for the answer. After true it calls `writeHere`.
+    func admitsCaller(_ part: ForwardPart) -> Bool {
+        guard part.byteCount <= TwinSpeed.mostBytes, speed.isFast, twin.descriptor != nil,
+            permits.take()
+        else { return false }
+        state.withLock { $0.underWay[ObjectIdentifier(part)] = part }
+        sawPart(part)
+        return true
+    }
+
+    /// - Parameter data: nil to leave the twin as it is.
+    func writeHere(_ part: ForwardPart, _ data: UnsafeRawBufferPointer?, at offset: UInt64) {
+        if let data {
+            write(part, data, at: offset)
+        } else {
+            part.targetDone(isGood: false)
+            finished(part)
+        }
+        permits.giveBack()
+    }
+
+    /// Gives up waiting for parts that are not done; their guests go on.
     ///
     /// - Returns: how many.
     @discardableResult
-    func abandon(sentBefore instant: ContinuousClock.Instant) -> Int {
-        let slow = state.withLock { $0.underWay.values.filter { $0.sent < instant } }
-        return slow.count { $0.abandon() }
+    func abandon(where isSlow: (ForwardPart) -> Bool) -> Int {
+        let all = state.withLock { Array($0.underWay.values) }
+        return all.count { isSlow($0) && $0.abandon() }
     }
 
-    /// On a lane. `unflushed` is marked before the failures are counted again: of a failing flush and this
-    /// lane, one sees the other.
-    private func write(_ part: ForwardPart, _ data: ForwardData, at offset: UInt64) {
+    /// On a lane, or a request's thread. `unflushed` is marked before the failures are counted again: of a failing
+    /// flush and this thread, one sees the other.
+    private func write(_ part: ForwardPart, _ data: UnsafeRawBufferPointer, at offset: UInt64) {
         let failures = flushFailures()
         var failure: (ByteRange, Errno)?
         for piece in part.pieces {
             let start = Int(piece.lowerBound - offset)
-            let slice = UnsafeRawBufferPointer(
-                rebasing: data.bytes[start..<start + Int(piece.count)])
-            do throws(Errno) { try twin.write(slice, at: piece.lowerBound) } catch {
+            let slice = UnsafeRawBufferPointer(rebasing: data[start..<start + Int(piece.count)])
+            do throws(Errno) { try writeTimed(slice, at: piece.lowerBound) } catch {
                 failure = failure ?? (piece, error)
             }
             unflushed.markUncounted(piece)
@@ -112,13 +143,47 @@ final class Forwarder: Sendable {
         let isGood = failure == nil && failures == flushFailures()
         if isGood { count(part.byteCount) }
         part.targetDone(isGood: isGood)
+        finished(part)
+        if let (piece, error) = failure { failed(piece, error) }
+    }
+
+    private func writeTimed(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
+        let began = Stopwatch.nanoseconds
+        try twin.write(data, at: offset)
+        if data.count <= TwinSpeed.mostBytes { speed.took(Stopwatch.nanoseconds - began) }
+    }
+
+    /// The part uses the twin no more.
+    private func finished(_ part: ForwardPart) {
         let isLast = state.withLock { state in
             state.underWay[ObjectIdentifier(part)] = nil
             return state.underWay.isEmpty
         }
-        if let (piece, error) = failure { failed(piece, error) }
         // The job may be at its end and wait for the twin to be free.
         if isLast, !isOn { wake() }
+    }
+}
+
+/// How long small writes to a twin take, as a moving average.
+///
+/// Whether a request's thread writes the twin itself depends on it: with a lane guests wait for two threads to wake up,
+/// some tens of microseconds, but source and twin are written side by side.
+private final class TwinSpeed: Sendable {
+    /// Longer writes outweigh two wake-ups.
+    static let mostBytes = 128 << 10
+    /// Nanoseconds.
+    private static let fast = 100_000
+    /// A write counts for no more, so that one that met a busy moment is soon outweighed.
+    private static let slowest = 1_000_000
+
+    /// Two threads at once may lose one's figure.
+    private let average = Atomic<Int>(0)
+
+    var isFast: Bool { average.load(ordering: .relaxed) < Self.fast }
+
+    func took(_ nanoseconds: Int) {
+        let old = average.load(ordering: .relaxed)
+        average.store(old + (min(nanoseconds, Self.slowest) - old) / 8, ordering: .relaxed)
     }
 }
 

@@ -21,14 +21,17 @@ extension Image {
         case failed(Errno)
         /// A cut holds the image: nothing was done. Keep the request, and pass its retry to `whenLifted`.
         case held
-        /// The write goes to twins too: `Forward.then` tells what became of it. Only from `write`.
+        /// The write goes to twins too: `Forward.then`, which must be called, tells what became of it. Only from `write`.
         case forwarded(Forward)
     }
 
     /// Writes `data` at `offset` of the source through the handle's own descriptor, which carries its
     /// O_SYNC or O_DSYNC. Corresponds to `pwrite(2)`.
+    ///
+    /// - Parameter mayStay: whether this thread may wait for a twin, in `Forward.then`. Not one that others need.
     public func write(
-        _ data: UnsafeRawBufferPointer, at offset: UInt64, through descriptor: FileDescriptor
+        _ data: UnsafeRawBufferPointer, at offset: UInt64, through descriptor: FileDescriptor,
+        mayStay: Bool = true
     ) -> Outcome {
         let range = ByteRange(at: offset, count: UInt64(data.count))
         guard range.upperBound <= DirtyTable.limit else { return .failed(.fileTooLarge) }
@@ -40,8 +43,8 @@ extension Image {
         }
         guard isIntended(range) else { return leaveForIntent(range) }
         if trackers.forwards {
-            let forward = Forward(self, data, range, descriptor)
-            forward.begin()
+            let forward = Forward(self, range, descriptor)
+            forward.begin(data, mayStay: mayStay)
             return .forwarded(forward)
         }
         let slot = trackers.beginChange(range)

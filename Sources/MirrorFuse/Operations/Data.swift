@@ -38,7 +38,8 @@ extension Session {
         guard files.holds(input.fh) else {
             return DataReply(device: device, unique: header.unique).fail(.staleNFSFileHandle)
         }
-        files.with(input.fh) { file in
+        // Not in `with`: the guest may be answered, and close its file, while this thread still waits for a twin.
+        let late = files.with(input.fh) { file -> (Forward, LateReply)? in
             let reply = DataReply(device: device, unique: header.unique)
             if input.write_flags & CFUSE_WRITE_KILL_SUIDGID != 0 { clearSetID(of: file.node) }
             let outcome = file.image.write(payload, at: input.offset, through: file.descriptor)
@@ -46,9 +47,18 @@ extension Session {
             case .done(let count): reply.written(count)
             case .failed(let error): reply.fail(error)
             case .held: HeldWrite(LateReply(reply), payload, input.offset, file).wait()
-            case .forwarded(let forward): LateReply(reply).answer(after: forward)
+            case .forwarded(let forward): return (forward, LateReply(reply))
             }
+            return nil
         }
+        if let (forward, reply) = late { finish(forward, payload, reply) }
+    }
+
+    /// May wait for a twin; the mount's end does not wait for that.
+    private func finish(_ forward: Forward, _ data: UnsafeRawBufferPointer, _ reply: LateReply) {
+        if threads.leavesForTarget() { ended.open() }
+        reply.answer(after: forward, of: data)
+        threads.isBackFromTarget()
     }
 
     /// A write by someone who may not keep them takes the set-id bits away. The daemon may keep them,
@@ -68,7 +78,9 @@ private final class LateReply: @unchecked Sendable {
 
     init(_ reply: consuming DataReply) { self.reply = consume reply }
 
-    func answer(after forward: Forward) { forward.then { self.answer($0) } }
+    func answer(after forward: Forward, of data: UnsafeRawBufferPointer) {
+        forward.then(data) { self.answer($0) }
+    }
 
     func answer(_ outcome: Image.Outcome) {
         switch outcome {
@@ -104,9 +116,10 @@ private final class HeldWrite: @unchecked Sendable {
 
     private func retry() {
         let data = UnsafeRawBufferPointer(payload)
-        switch file.image.write(data, at: offset, through: file.descriptor) {
+        // Whoever lifts holds waits for no twin.
+        switch file.image.write(data, at: offset, through: file.descriptor, mayStay: false) {
         case .held: wait()
-        case .forwarded(let forward): reply.answer(after: forward)
+        case .forwarded(let forward): reply.answer(after: forward, of: data)
         case let outcome: reply.answer(outcome)
         }
     }

@@ -27,7 +27,7 @@ extension Session {
     private func startThread() -> Bool {
         guard threads.add() else { return false }
         let started = PlainThread.start(stackSize: Self.stackSize) { self.run() }
-        if !started { _ = threads.remove() }
+        if !started { threads.hasNotStarted() }
         return started
     }
 
@@ -62,6 +62,7 @@ extension Session {
         do throws(Errno) {
             return try FileDescriptor(rawValue: device).receive(into: buffer)
         } catch .operationNotSupportedByDevice {
+            threads.end()
             return nil
         } catch .noSuchFileOrDirectory, .resourceTemporarilyUnavailable, .interrupted {
             // The request was withdrawn while it was read, or another thread took it.

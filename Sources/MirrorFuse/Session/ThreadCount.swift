@@ -12,6 +12,10 @@ struct ThreadCount: ~Copyable, Sendable {
 
     private let running = Atomic<Int>(0)
     private let idle = Atomic<Int>(0)
+    /// Those of `running` that may hang with a target.
+    private let atTargets = Atomic<Int>(0)
+    /// The mount is gone, or `drain` was called.
+    private let areEnding = Atomic<Bool>(false)
 
     /// The system's numbers of the threads that run now. Nothing is called under it.
     private let live = Mutex<[Int32: Round]>([:])
@@ -39,8 +43,32 @@ struct ThreadCount: ~Copyable, Sendable {
         return false
     }
 
-    /// Counts a thread out; whether it was the last.
-    func remove() -> Bool { running.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 }
+    /// A thread that was counted did not start.
+    func hasNotStarted() { running.subtract(1, ordering: .relaxed) }
+
+    /// All threads are to end, or will be told by the kernel.
+    func end() { areEnding.store(true, ordering: .sequentiallyConsistent) }
+
+    /// Counts a thread out; whether it was the last one to wait for.
+    func remove() -> Bool {
+        let left = running.subtract(1, ordering: .sequentiallyConsistent).newValue
+        return left == 0 || isLastAwaited
+    }
+
+    /// The calling thread may hang with a target, and at the end nobody waits for it; whether it was the last one to
+    /// wait for. Of two last ones, one that ends and one that leaves, at least one sees the other.
+    func leavesForTarget() -> Bool {
+        atTargets.add(1, ordering: .sequentiallyConsistent)
+        return isLastAwaited
+    }
+
+    func isBackFromTarget() { atTargets.subtract(1, ordering: .sequentiallyConsistent) }
+
+    private var isLastAwaited: Bool {
+        guard areEnding.load(ordering: .sequentiallyConsistent) else { return false }
+        let away = atTargets.load(ordering: .sequentiallyConsistent)
+        return running.load(ordering: .sequentiallyConsistent) <= away
+    }
 
     @inline(__always)
     func waits() { idle.add(1, ordering: .relaxed) }

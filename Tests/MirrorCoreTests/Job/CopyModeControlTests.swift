@@ -94,6 +94,75 @@ import Testing
         #expect(control.forwards)
     }
 
+    /// A look at an eighth of a second; so much was copied before, and a cut can afford 1 MiB.
+    private func look(_ eighth: Int, copied: Int, remaining: Int) -> CopyModeControl.Look {
+        .init(
+            now: .milliseconds(125 * eighth), copied: copied * Self.mebibyte,
+            remaining: remaining * Self.mebibyte, affordable: Self.mebibyte)
+    }
+
+    @Test func `where the copy comes first, two looks decide whether it shrinks by half`() {
+        var (good, bad) = (CopyModeControl(), CopyModeControl())
+        for eighth in 0..<8 {
+            good.take(look(eighth, copied: 10 * eighth, remaining: 200 - 5 * eighth))
+            #expect(!good.forwards)
+            bad.take(look(eighth, copied: 10 * eighth, remaining: 200 - 4 * eighth))
+            #expect(bad.forwards == (eighth >= 2))
+        }
+    }
+
+    @Test func `one bad look, a target that stands still and what a cut affords are passed over`() {
+        var control = CopyModeControl()
+        let (copied, remaining) = ([0, 5, 10, 10, 10, 15, 20], [90, 89, 84, 90, 95, 94, 89])
+        for eighth in 0..<7 {
+            control.take(look(eighth, copied: copied[eighth], remaining: remaining[eighth]))
+            #expect(!control.forwards, "\(eighth)")
+        }
+        var affordable = CopyModeControl()
+        for eighth in 0..<80 {
+            affordable.take(look(eighth, copied: 10 * eighth, remaining: 1))
+            #expect(!affordable.forwards)
+        }
+    }
+
+    @Test func `looks that ended begin anew, and an abandoned forward holds for them too`() {
+        var control = CopyModeControl()
+        control.take(look(0, copied: 0, remaining: 90))
+        control.take(look(1, copied: 10, remaining: 90))
+        control.endLooks()
+        control.take(look(2, copied: 20, remaining: 90))
+        control.take(look(3, copied: 30, remaining: 90))
+        #expect(!control.forwards)
+        control.abandoned(at: .milliseconds(400))
+        for eighth in 4..<80 {
+            control.take(look(eighth, copied: 10 * eighth, remaining: 90))
+            #expect(!control.forwards)
+        }
+    }
+
+    /// The guest of the test below, where the copy comes first.
+    @Test(arguments: [1.0, 20, 24, 30, 50, 60, 200, 5000], [64.0, 1024])
+    func `where the copy comes first no guest makes it last half as long again`(
+        guest: Double, size: Double
+    ) {
+        var control = CopyModeControl()
+        let copy = 50.0 / 8
+        var (remaining, eighth) = (size, 0)
+        while remaining > 8 * copy * 0.15, eighth < 100_000 {
+            let clean = size - remaining
+            let dirtied = control.forwards ? 0 : min(clean, guest / 8 * clean / size)
+            remaining = max(0, min(size, remaining + dirtied - copy))
+            eighth += 1
+            control.take(
+                .init(
+                    now: .milliseconds(125 * eighth),
+                    copied: Int(copy * Double(eighth) * Double(Self.mebibyte)),
+                    remaining: Int(remaining * Double(Self.mebibyte)),
+                    affordable: Int(8 * copy * 0.15 * Double(Self.mebibyte))))
+        }
+        #expect(eighth < Int(size / copy * 1.5) + 4, "\(guest) MiB/s, \(size) MiB: \(eighth)")
+    }
+
     /// A guest that dirties an image at random and a copier: however their speeds are to each other, the
     /// remainder gets small enough for a cut.
     @Test(arguments: [1.0, 20, 45, 50, 60, 200, 5000], [64.0, 1024])
