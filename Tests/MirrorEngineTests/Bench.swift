@@ -166,7 +166,11 @@ struct Guest: Sendable {
 
     @discardableResult
     func write(_ bytes: [UInt8], at offset: UInt64) -> Image.Outcome {
-        change { bytes.withUnsafeBytes { image.write($0, at: offset, through: descriptor) } }
+        change {
+            bytes.withUnsafeBytes {
+                image.write($0, at: offset, through: DataPath(buffered: descriptor))
+            }
+        }
     }
 
     /// A flush as the mount does it: returns when it is answered.

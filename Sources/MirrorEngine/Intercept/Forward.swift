@@ -18,7 +18,7 @@ import SystemPackage
 /// Nothing waits on a thread: whoever is last goes on.
 public final class Forward: Sendable {
     private let image: Image
-    private let descriptor: FileDescriptor
+    private let path: DataPath
     let range: ByteRange
     private let data: ForwardData
 
@@ -37,11 +37,11 @@ public final class Forward: Sendable {
 
     init(
         _ image: Image, _ data: UnsafeRawBufferPointer, _ range: ByteRange,
-        _ descriptor: FileDescriptor
+        _ path: DataPath
     ) {
         self.image = image
         self.range = range
-        self.descriptor = descriptor
+        self.path = path
         self.data = ForwardData(data)
         state = Mutex(State())
     }
@@ -72,7 +72,7 @@ public final class Forward: Sendable {
         }
         for part in parts { part.send(data, at: range.lowerBound) { self.finishedOne() } }
         let outcome = image.writeSource(
-            data.bytes, at: range.lowerBound, through: descriptor)
+            data.bytes, at: range.lowerBound, through: path)
         state.withLock { $0.outcome = outcome }
         markRest(parts, outcome, since: cuts)
         finishedOne()

@@ -21,7 +21,9 @@ extension Session {
             let count = try files.with(input.fh) { (file) throws(Errno) in
                 let started = file.image.timer.start()
                 defer { file.image.timer.stopRead(started, bytes: buffer.count) }
-                let count = try file.descriptor.readFully(into: buffer, at: input.offset)
+                let path = file.path(
+                    input.flags, input.offset, input.size, least: OpenFile.leastDirectRead)
+                let count = try path.readFully(into: buffer, at: input.offset)
                 return file.image.owned(count, at: input.offset)
             }
             reply.data(after: thread.answerHeader, count: count)
@@ -41,11 +43,12 @@ extension Session {
         files.with(input.fh) { file in
             let reply = DataReply(device: device, unique: header.unique)
             if input.write_flags & CFUSE_WRITE_KILL_SUIDGID != 0 { clearSetID(of: file.node) }
-            let outcome = file.image.write(payload, at: input.offset, through: file.descriptor)
-            switch outcome {
+            let path = file.path(
+                input.flags, input.offset, input.size, least: OpenFile.leastDirectWrite)
+            switch file.image.write(payload, at: input.offset, through: path) {
             case .done(let count): reply.written(count)
             case .failed(let error): reply.fail(error)
-            case .held: HeldWrite(LateReply(reply), payload, input.offset, file).wait()
+            case .held: HeldWrite(LateReply(reply), payload, input.offset, file, path).wait()
             case .forwarded(let forward): LateReply(reply).answer(after: forward)
             }
         }
@@ -87,15 +90,18 @@ private final class HeldWrite: @unchecked Sendable {
     private let payload: UnsafeMutableRawBufferPointer
     private let offset: UInt64
     private let file: OpenFile
+    private let path: DataPath
 
     init(
-        _ reply: LateReply, _ payload: UnsafeRawBufferPointer, _ offset: UInt64, _ file: OpenFile
+        _ reply: LateReply, _ payload: UnsafeRawBufferPointer, _ offset: UInt64, _ file: OpenFile,
+        _ path: DataPath
     ) {
         self.reply = reply
         self.payload = .allocate(byteCount: payload.count, alignment: PageMemory.pageSize)
         self.payload.copyMemory(from: payload)
         self.offset = offset
         self.file = file
+        self.path = path
     }
 
     deinit { payload.deallocate() }
@@ -104,7 +110,7 @@ private final class HeldWrite: @unchecked Sendable {
 
     private func retry() {
         let data = UnsafeRawBufferPointer(payload)
-        switch file.image.write(data, at: offset, through: file.descriptor) {
+        switch file.image.write(data, at: offset, through: path) {
         case .held: wait()
         case .forwarded(let forward): reply.answer(after: forward)
         case let outcome: reply.answer(outcome)
