@@ -7,8 +7,8 @@ public import SystemPackage
 // Opening images, wherever their bytes are.
 
 extension Engine {
-    /// Opens an image for a guest, with its access mode, O_SYNC and O_DSYNC, and counts the handle. The
-    /// file is the one that serves the image at that moment; a later switch-over makes the descriptor
+    /// Opens an image for a guest, with its access mode, O_SYNC, O_DSYNC and O_DIRECT, and counts the handle. The
+    /// file is the one that serves the image at that moment; a later switch-over makes the descriptors
     /// stand for the twin. Paired with `close`.
     ///
     /// - Parameters:
@@ -23,13 +23,13 @@ extension Engine {
     public func open(
         _ identity: FileIdentity, _ node: FileDescriptor, at path: FilePath, _ flags: OpenFlags,
         given: FileDescriptor? = nil, insists: Bool = false
-    ) throws(Errno) -> (image: Image, descriptor: FileDescriptor) {
+    ) throws(Errno) -> (image: Image, path: DataPath) {
         let image = images.image(identity, path: path)
         do throws(Errno) {
-            let descriptor = try image.opening.withLock { _ throws(Errno) in
+            let path = try image.opening.withLock { _ throws(Errno) in
                 try open(image, node, path, flags, given, insists)
             }
-            return (image, descriptor)
+            return (image, path)
         } catch {
             release(image)
             throw error
@@ -40,8 +40,8 @@ extension Engine {
     private func open(
         _ image: Image, _ node: FileDescriptor, _ path: FilePath, _ flags: OpenFlags,
         _ given: FileDescriptor?, _ insists: Bool
-    ) throws(Errno) -> FileDescriptor {
-        var opened = given
+    ) throws(Errno) -> DataPath {
+        var (opened, direct): (FileDescriptor?, FileDescriptor?) = (given, nil)
         do throws(Errno) {
             let backing = try serving.backing(forOpening: image.identity, node, at: path)
             image.bound(by: backing)
@@ -51,20 +51,23 @@ extension Engine {
                 opened = nil
                 opened = try file.reopened(flags.backing)
             }
-            let descriptor = opened!
-            if try !image.opened(descriptor, flags, file.procPath, insists: insists) {
+            // Also where this file cannot do it: the one that a switch-over brings may. Never an error.
+            if flags.isDirect { direct = try? file.reopened(flags, directly: true) }
+            let ways = DataPath(buffered: opened!, direct: direct)
+            if try !image.opened(ways, flags, file.procPath, insists: insists) {
                 log.warning("\(shown(path)): another process has locked its file behind the mount")
             }
-            return descriptor
+            return ways
         } catch {
+            try? direct?.close()
             try? opened?.close()
             throw error
         }
     }
 
-    /// Ends what `open` began, before the descriptor is closed by its owner.
-    public func close(_ image: Image, _ descriptor: FileDescriptor, _ flags: OpenFlags) {
-        image.closed(descriptor, for: flags.writes ? .writing : .reading)
+    /// Ends what `open` began, before the descriptors are closed by their owner.
+    public func close(_ image: Image, _ path: DataPath, _ flags: OpenFlags) {
+        image.closed(path, for: flags.writes ? .writing : .reading)
         release(image)
     }
 
@@ -147,7 +150,7 @@ extension Engine {
                 now.replace(descriptor)
                 try? now.close()
             }
-            image.handles.add(descriptor, .reading)
+            image.handles.add(DataPath(buffered: descriptor), .reading)
         }
     }
 
@@ -159,5 +162,7 @@ extension Engine {
 
 extension Image {
     /// Before a descriptor that `Engine.follow` was told of is closed.
-    func unfollow(_ descriptor: FileDescriptor) { handles.remove(descriptor) }
+    func unfollow(_ descriptor: FileDescriptor) {
+        handles.remove(DataPath(buffered: descriptor))
+    }
 }

@@ -179,7 +179,8 @@ struct Guest: Sendable {
     func write(_ bytes: [UInt8], at offset: UInt64) -> Image.Outcome {
         change {
             bytes.withUnsafeBytes { data in
-                let outcome = image.write(data, at: offset, through: descriptor)
+                let outcome = image.write(
+                    data, at: offset, through: DataPath(buffered: descriptor))
                 guard case .forwarded(let forward) = outcome else { return outcome }
                 return result(of: forward, data)
             }

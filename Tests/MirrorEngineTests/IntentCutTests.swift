@@ -187,7 +187,8 @@ private final class CutWorld: @unchecked Sendable {
                         through: guest.descriptor)
                 }
                 return bytes.withUnsafeBytes {
-                    guest.image.write($0, at: offset, through: guest.descriptor)
+                    guest.image.write(
+                        $0, at: offset, through: DataPath(buffered: guest.descriptor))
                 }
             }
             guard case .held = outcome else { return }

@@ -9,7 +9,8 @@ import Testing
 /// A handle as the mount opens one for a guest.
 final class TestHandle: Sendable {
     let image: Image
-    let descriptor: FileDescriptor
+    let path: DataPath
+    var descriptor: FileDescriptor { path.buffered }
     let flags: OpenFlags
     let engine: Engine
 
@@ -19,12 +20,13 @@ final class TestHandle: Sendable {
         let node = try FileDescriptor.openNode(at: directory.appending(name))
         defer { try? node.close() }
         let identity = try node.status().identity
-        (image, descriptor) = try engine.open(identity, node, at: FilePath(name), self.flags)
+        (image, path) = try engine.open(identity, node, at: FilePath(name), self.flags)
     }
 
     deinit {
-        engine.close(image, descriptor, flags)
-        try? descriptor.close()
+        engine.close(image, path, flags)
+        try? path.direct?.close()
+        try? path.buffered.close()
     }
 
     var guest: Guest { Guest(image: image, descriptor: descriptor) }

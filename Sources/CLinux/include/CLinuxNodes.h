@@ -61,6 +61,18 @@ static inline int clinux_node_removexattr(int fd, const char *name) {
     return removexattr(clinux_proc_path(fd).text, name);
 }
 
+// What direct I/O of a regular file demands of offsets and lengths (`*offset`) and of memory (`*memory`), in bytes
+// (statx(2) with STATX_DIOALIGN, Linux 6.1). ENOTSUP where the file is none, or its filesystem does not say.
+static inline int clinux_direct_alignment(int fd, uint32_t *offset, uint32_t *memory) {
+    struct statx status;
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_DIOALIGN, &status) == -1) return -1;
+    *offset = status.stx_dio_offset_align;
+    *memory = status.stx_dio_mem_align;
+    if (S_ISREG(status.stx_mode) && status.stx_mask & STATX_DIOALIGN && *offset && *memory) return 0;
+    errno = ENOTSUP;
+    return -1;
+}
+
 static inline ssize_t clinux_getdents(int fd, void *buffer, size_t count) {
     return syscall(SYS_getdents64, fd, buffer, count);
 }

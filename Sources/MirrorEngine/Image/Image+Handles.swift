@@ -14,7 +14,7 @@ extension Image {
     /// - Returns: whether the lock is held where it is wanted.
     @discardableResult
     func opened(
-        _ descriptor: FileDescriptor, _ flags: OpenFlags, _ serving: FilePath,
+        _ path: DataPath, _ flags: OpenFlags, _ serving: FilePath,
         insists: Bool = false
     ) throws(Errno) -> Bool {
         var isLocked = true
@@ -26,7 +26,7 @@ extension Image {
             isLocked = false
         }
         state.withLock { if flags.writes { $0.writers += 1 } else { $0.readers += 1 } }
-        handles.add(descriptor, flags)
+        handles.add(path, flags)
         return isLocked
     }
 
@@ -38,10 +38,10 @@ extension Image {
     /// Counts a reader again that the kernel serves past the daemon since before this process.
     public func pinAgain() { state.withLock { $0.pins += 1 } }
 
-    /// Counts it out, before its descriptor is closed; the last one gives the lock back and forgets a
+    /// Counts it out, before its descriptors are closed; the last one gives the lock back and forgets a
     /// failed flush.
-    func closed(_ descriptor: FileDescriptor, for access: Access) {
-        handles.remove(descriptor)
+    func closed(_ path: DataPath, for access: Access) {
+        handles.remove(path)
         state.withLock { state in
             if access == .reading { state.readers -= 1 } else { state.writers -= 1 }
             if state.readers + state.writers == 0 { flushFailure.store(0, ordering: .relaxed) }

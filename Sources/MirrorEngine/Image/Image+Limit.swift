@@ -36,12 +36,12 @@ extension Image {
     /// Writes what there is room for, as a full disk would.
     func writeBounded(
         _ data: UnsafeRawBufferPointer, at offset: UInt64, _ limit: UInt64,
-        through descriptor: FileDescriptor
+        through path: DataPath
     ) -> Outcome {
         if data.isEmpty { return .done(0) }
         guard offset < limit else { return .failed(.noSpace) }
         let fitting = UnsafeRawBufferPointer(rebasing: data[..<Int(limit - offset)])
-        return write(fitting, at: offset, through: descriptor)
+        return write(fitting, at: offset, through: path)
     }
 
     /// The size of a device is what it is.

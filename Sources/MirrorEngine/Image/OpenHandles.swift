@@ -11,6 +11,8 @@ final class OpenHandles: Sendable {
     struct Handle {
         let descriptor: FileDescriptor
         let flags: OpenFlags
+        /// Whether it is a handle's way past the page cache, and stays so where the other file can do that.
+        let isDirect: Bool
     }
 
     /// Protects the list. Held over `dup3(2)` of a switch-over: a number is taken out of the list before it
@@ -20,12 +22,19 @@ final class OpenHandles: Sendable {
 
     var all: [Handle] { handles.withLock { $0 } }
 
-    func add(_ descriptor: FileDescriptor, _ flags: OpenFlags) {
-        handles.withLock { $0.append(Handle(descriptor: descriptor, flags: flags)) }
+    /// Both numbers of a handle at once: a switch-over moves both, or none.
+    func add(_ path: DataPath, _ flags: OpenFlags) {
+        handles.withLock { handles in
+            handles.append(Handle(descriptor: path.buffered, flags: flags, isDirect: false))
+            guard let direct = path.direct else { return }
+            handles.append(Handle(descriptor: direct, flags: flags, isDirect: true))
+        }
     }
 
-    func remove(_ descriptor: FileDescriptor) {
-        handles.withLock { $0.removeAll { $0.descriptor == descriptor } }
+    func remove(_ path: DataPath) {
+        handles.withLock { handles in
+            handles.removeAll { $0.descriptor == path.buffered || $0.descriptor == path.direct }
+        }
     }
 
     /// Makes each of these numbers that is still open stand for its other file.

@@ -20,7 +20,7 @@ import SystemPackage
 /// Whoever is last goes on. No thread but the request's own waits for a twin.
 public final class Forward: Sendable {
     private let image: Image
-    private let descriptor: FileDescriptor
+    private let path: DataPath
     let range: ByteRange
 
     /// What is still to be done, and who is told. Nothing is called under the lock.
@@ -38,10 +38,10 @@ public final class Forward: Sendable {
         var isDone = false
     }
 
-    init(_ image: Image, _ range: ByteRange, _ descriptor: FileDescriptor) {
+    init(_ image: Image, _ range: ByteRange, _ path: DataPath) {
         self.image = image
         self.range = range
-        self.descriptor = descriptor
+        self.path = path
         state = Mutex(State())
     }
 
@@ -83,7 +83,7 @@ public final class Forward: Sendable {
             state.pending += parts.count
         }
         if !(mayStay && stays(parts)), !parts.isEmpty { send(parts, kept ?? ForwardData(data)) }
-        let outcome = image.writeSource(data, at: range.lowerBound, through: descriptor)
+        let outcome = image.writeSource(data, at: range.lowerBound, through: path)
         state.withLock { $0.outcome = outcome }
         markRest(parts, outcome, since: cuts)
         finishedOne()

@@ -25,12 +25,12 @@ extension Image {
         case forwarded(Forward)
     }
 
-    /// Writes `data` at `offset` of the source through the handle's own descriptor, which carries its
+    /// Writes `data` at `offset` of the source through the handle's own descriptors, which carry its
     /// O_SYNC or O_DSYNC. Corresponds to `pwrite(2)`.
     ///
     /// - Parameter mayStay: whether this thread may wait for a twin, in `Forward.then`. Not one that others need.
     public func write(
-        _ data: UnsafeRawBufferPointer, at offset: UInt64, through descriptor: FileDescriptor,
+        _ data: UnsafeRawBufferPointer, at offset: UInt64, through path: DataPath,
         mayStay: Bool = true
     ) -> Outcome {
         let range = ByteRange(at: offset, count: UInt64(data.count))
@@ -39,17 +39,17 @@ extension Image {
         let limit = limit.load(ordering: .relaxed)
         if range.upperBound > limit {
             gate.leave(range)
-            return writeBounded(data, at: offset, limit, through: descriptor)
+            return writeBounded(data, at: offset, limit, through: path)
         }
         guard isIntended(range) else { return leaveForIntent(range) }
         if trackers.forwards {
-            let forward = Forward(self, range, descriptor)
+            let forward = Forward(self, range, path)
             forward.begin(data, mayStay: mayStay)
             return .forwarded(forward)
         }
         let slot = trackers.beginChange(range)
         let cuts = end.begin()
-        let outcome = writeSource(data, at: offset, through: descriptor)
+        let outcome = writeSource(data, at: offset, through: path)
         if case .done(let count) = outcome { end.reached(offset + UInt64(count)) }
         mark(range)
         if case .done(let count) = outcome {
@@ -65,12 +65,12 @@ extension Image {
     /// The write of the source, and nothing else; timed where a job wants to know.
     @inline(__always)
     func writeSource(
-        _ data: UnsafeRawBufferPointer, at offset: UInt64, through descriptor: FileDescriptor
+        _ data: UnsafeRawBufferPointer, at offset: UInt64, through path: DataPath
     ) -> Outcome {
         let started = timer.start()
         defer { timer.stop(started, .write(data.count)) }
         do throws(Errno) {
-            return .done(try descriptor.writeSome(data, at: offset))
+            return .done(try path.writeSome(data, at: offset))
         } catch {
             return .failed(error)
         }

@@ -67,7 +67,8 @@ final class PreparedMove {
         let node = try FileDescriptor.openNode(at: move.descriptor.procPath)
         defer { try? node.close() }
         for handle in move.image.handles.all {
-            replacements.append((handle.descriptor, try node.reopened(handle.flags.backing)))
+            let new = try node.reopened(handle.flags, directly: handle.isDirect)
+            replacements.append((handle.descriptor, new))
         }
     }
 

@@ -21,7 +21,9 @@ extension Session {
             let count = try files.with(input.fh) { (file) throws(Errno) in
                 let started = file.image.timer.start()
                 defer { file.image.timer.stopRead(started, bytes: buffer.count) }
-                let count = try file.descriptor.readFully(into: buffer, at: input.offset)
+                let path = file.path(
+                    input.flags, input.offset, input.size, least: OpenFile.leastDirectRead)
+                let count = try path.readFully(into: buffer, at: input.offset)
                 return file.image.owned(count, at: input.offset)
             }
             reply.data(after: thread.answerHeader, count: count)
@@ -42,11 +44,12 @@ extension Session {
         let late = files.with(input.fh) { file -> (Forward, LateReply)? in
             let reply = DataReply(device: device, unique: header.unique)
             if input.write_flags & CFUSE_WRITE_KILL_SUIDGID != 0 { clearSetID(of: file.node) }
-            let outcome = file.image.write(payload, at: input.offset, through: file.descriptor)
-            switch outcome {
+            let path = file.path(
+                input.flags, input.offset, input.size, least: OpenFile.leastDirectWrite)
+            switch file.image.write(payload, at: input.offset, through: path) {
             case .done(let count): reply.written(count)
             case .failed(let error): reply.fail(error)
-            case .held: HeldWrite(LateReply(reply), payload, input.offset, file).wait()
+            case .held: HeldWrite(LateReply(reply), payload, input.offset, file, path).wait()
             case .forwarded(let forward): return (forward, LateReply(reply))
             }
             return nil
@@ -99,15 +102,18 @@ private final class HeldWrite: @unchecked Sendable {
     private let payload: UnsafeMutableRawBufferPointer
     private let offset: UInt64
     private let file: OpenFile
+    private let path: DataPath
 
     init(
-        _ reply: LateReply, _ payload: UnsafeRawBufferPointer, _ offset: UInt64, _ file: OpenFile
+        _ reply: LateReply, _ payload: UnsafeRawBufferPointer, _ offset: UInt64, _ file: OpenFile,
+        _ path: DataPath
     ) {
         self.reply = reply
         self.payload = .allocate(byteCount: payload.count, alignment: PageMemory.pageSize)
         self.payload.copyMemory(from: payload)
         self.offset = offset
         self.file = file
+        self.path = path
     }
 
     deinit { payload.deallocate() }
@@ -117,7 +123,7 @@ private final class HeldWrite: @unchecked Sendable {
     private func retry() {
         let data = UnsafeRawBufferPointer(payload)
         // Whoever lifts holds waits for no twin.
-        switch file.image.write(data, at: offset, through: file.descriptor, mayStay: false) {
+        switch file.image.write(data, at: offset, through: path, mayStay: false) {
         case .held: wait()
         case .forwarded(let forward): reply.answer(after: forward, of: data)
         case let outcome: reply.answer(outcome)

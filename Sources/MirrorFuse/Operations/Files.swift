@@ -61,7 +61,7 @@ extension Session {
     }
 }
 
-/// `struct dioattr` of XFS. The backing file is not opened for direct I/O, so nothing is demanded; 512
+/// `struct dioattr` of XFS. What is not aligned for the backing file is done buffered, so nothing is demanded; 512
 /// makes QEMU's `cache=none` accept images whose size is no multiple of 4096.
 struct DirectIOLimits {
     static let command: UInt32 = 0x800c_581e

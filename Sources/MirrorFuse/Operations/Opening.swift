@@ -71,9 +71,9 @@ extension Session {
     private func counted(
         _ node: Node, _ flags: OpenFlags, _ given: FileDescriptor?
     ) throws(Errno) -> OpenFile {
-        let (image, descriptor) = try engine.open(
+        let (image, path) = try engine.open(
             node.identity, node.descriptor, at: nodes.path(of: node.id), flags, given: given)
-        return OpenFile(node: node, flags: flags, descriptor: descriptor, image: image)
+        return OpenFile(node: node, flags: flags, path: path, image: image)
     }
 
     /// Of a file that was joined; on a failure it leaves and is dropped.
@@ -133,6 +133,6 @@ extension Session {
         drop(file)
     }
 
-    /// Before the descriptor goes with the file.
-    func drop(_ file: OpenFile) { engine.close(file.image, file.descriptor, file.flags) }
+    /// Before the descriptors go with the file.
+    func drop(_ file: OpenFile) { engine.close(file.image, file.path, file.flags) }
 }

@@ -153,10 +153,10 @@ private struct Takeover {
     private mutating func restore(_ handle: HandleRecords.Entry) throws(Errno) {
         let node = try session.nodes.node(handle.node)
         let flags = OpenFlags(rawValue: handle.flags)
-        let (image, descriptor) = try session.engine.open(
+        let (image, path) = try session.engine.open(
             node.identity, node.descriptor, at: session.nodes.path(of: node.id), flags,
             insists: true)
-        let file = OpenFile(node: node, flags: flags, descriptor: descriptor, image: image)
+        let file = OpenFile(node: node, flags: flags, path: path, image: image)
         session.files.restore(handle.number, file)
         let name = held[node.id]
         if let name { unused.remove(name) }
