@@ -28,8 +28,8 @@ def bulk(lab, medium):
         rounds = max(1, rounds // 2)
     found = []
     for image, what in (("full.img", "a full image"), ("thin.img", "an image that is 30 % full")):
-        times = take_turns(mount, image, f"{twins}/{image}", rounds, lab.settings.warm_up)
-        found += beside(medium, what, times)
+        turns = take_turns(mount, image, f"{twins}/{image}", rounds, lab.settings.warm_up)
+        found += beside(medium, what, *turns)
     mount.close()
     remove(source)
     return found
@@ -50,29 +50,43 @@ def thin(full, path, size):
 
 
 def take_turns(mount, image, twin, rounds, warm_up):
-    """Seconds by tool. What a copy left to be written to the disk goes with it."""
+    """Seconds by tool: until its copy can be read, and until it is on the disk as in ready."""
     times = {tool: [] for tool in ("twinfs", *TOOLS)}
+    durable = {tool: [] for tool in times}
     for _ in range(rounds + warm_up):
         for tool, figures in times.items():
+            begin = monotonic()
             if tool == "twinfs":
                 figures.append(mirror(mount, image, twin))
+                durable[tool].append(figures[-1])
             else:
-                begin = monotonic()
                 TOOLS[tool](f"{mount.source}/{image}", twin)
                 figures.append(monotonic() - begin)
+                run("sync", twin)
+                durable[tool].append(monotonic() - begin)
             remove(twin)
-    return {tool: Spread(figures[warm_up:]) for tool, figures in times.items()}
+    return tuple({tool: Spread(figures[warm_up:]) for tool, figures in kind.items()}
+                 for kind in (times, durable))
 
 
 def mirror(mount, image, twin):
-    """Up to ready, the command's own start included. The cut, which also flushes, is not."""
+    """Up to ready, the command's own start included: the twin is durable and has its name."""
     seconds = mount.seconds_to_ready(image, target=twin, sync="top")
     mount.drop(image)
     return seconds
 
 
-def beside(medium, what, times):
+def beside(medium, what, times, durable):
+    """On a disk the tools that leave their copy in memory are shown, and no aim is set for them."""
+    if medium != "disk":
+        return [compared(medium, f"time to copy {what}, to the best tool's", times, 1.0)]
+    return [
+        compared(medium, f"time to copy {what} to disk, to the best tool's and sync", durable, 1.0),
+        compared(medium, "the same, to the best tool's into memory", times, None),
+    ]
+
+
+def compared(medium, what, times, aim):
     best = min(TOOLS, key=lambda tool: times[tool].median)
     each = ", ".join(f"{tool} {spread.median:.2f} s" for tool, spread in times.items())
-    return [ratio(9, medium, f"time to copy {what}, to the best tool's", times["twinfs"],
-                  times[best], 1.0, at_least=False, note=each)]
+    return ratio(9, medium, what, times["twinfs"], times[best], aim, at_least=False, note=each)

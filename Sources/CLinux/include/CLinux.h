@@ -15,8 +15,13 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
+#ifndef RWF_DONTCACHE
+#define RWF_DONTCACHE 0x80
+#endif
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
@@ -68,6 +73,16 @@ static inline void clinux_set_thread_fsids(uid_t uid, gid_t gid) {
 }
 
 static inline int clinux_set_io_flusher(void) { return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0); }
+
+// pread(2) and pwrite(2) whose pages do not stay in the page cache (RWF_DONTCACHE); EOPNOTSUPP where that is unknown.
+static inline ssize_t clinux_read_without_pages(int fd, void *buffer, size_t count, off_t offset) {
+    struct iovec piece = {buffer, count};
+    return preadv2(fd, &piece, 1, offset, RWF_DONTCACHE);
+}
+static inline ssize_t clinux_write_without_pages(int fd, const void *data, size_t count, off_t offset) {
+    struct iovec piece = {(void *)data, count};
+    return pwritev2(fd, &piece, 1, offset, RWF_DONTCACHE);
+}
 
 static inline int clinux_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 

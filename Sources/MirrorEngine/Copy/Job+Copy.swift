@@ -172,6 +172,8 @@ struct CopyBatch: Sendable {
     var extents: [Range<Int>] = []
     /// Read the twin too, and write only what differs.
     let compares: Bool
+    /// Of a copy from the beginning to the end: it leaves the page cache to the guest.
+    let isBulk: Bool
 
     var ranges: [ByteRange] { extents.map(member.table.granularity.bytes(of:)) }
 }
@@ -197,14 +199,14 @@ extension Job {
         guard firstGranule > 0, busyLanes == 0 else { return nil }
         for member in members {
             if let extent = member.table.takeExtent(from: 0, limit: 1) {
-                return CopyBatch(member: member, extents: [extent], compares: compares(member))
+                return batch(of: member, [extent])
             }
         }
         return nil
     }
 
     private func takeBatch(of member: Member) -> CopyBatch? {
-        var batch = CopyBatch(member: member, compares: compares(member))
+        var batch = batch(of: member)
         var room = batchRoom
         while room > 0, batch.extents.count < Self.batchExtents,
             let extent = member.table.takeExtent(
@@ -217,6 +219,12 @@ extension Job {
         if batch.extents.isEmpty { return nil }
         hasTaken = true
         return batch
+    }
+
+    private func batch(of member: Member, _ extents: [Range<Int>] = []) -> CopyBatch {
+        CopyBatch(
+            member: member, extents: extents, compares: compares(member),
+            isBulk: machine.phase == .bulk)
     }
 
     private func nextMember() {

@@ -44,16 +44,17 @@ final class Lane: @unchecked Sendable {
         return batch.extents.map { extent in
             var result = CopyResult(extent: extent)
             let bytes = batch.member.table.granularity.bytes(of: extent)
-            copy(bytes, of: batch.member, upTo: limit, compares: batch.compares, &result)
+            copy(bytes, of: batch, upTo: limit, &result)
             return result
         }
     }
 
     private func copy(
-        _ range: ByteRange, of member: Member, upTo limit: UInt64, compares: Bool,
+        _ range: ByteRange, of batch: CopyBatch, upTo limit: UInt64,
         _ result: inout CopyResult
     ) {
-        let buffer = room(for: compares ? 2 : 1)
+        let twin = batch.member.twin
+        let buffer = room(for: batch.compares ? 2 : 1)
         var offset = range.lowerBound
         while offset < range.upperBound {
             // Pieces end where blocks do, so that a hole at their seam is seen as one.
@@ -62,15 +63,15 @@ final class Lane: @unchecked Sendable {
             let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
             let there = limit > offset ? min(UInt64(count), limit - offset) : 0
             let wanted = UnsafeMutableRawBufferPointer(rebasing: piece[..<Int(there)])
-            guard let done = read(wanted, offset, member.source, &result) else { return }
+            guard let done = read(wanted, offset, batch, &result) else { return }
             let data = UnsafeRawBufferPointer(rebasing: piece[..<done])
             do throws(Errno) {
-                if compares {
+                if batch.compares {
                     let other = UnsafeMutableRawBufferPointer(rebasing: buffer[size..<size + done])
-                    _ = try member.twin.makeEqual(to: data, at: offset, using: other)
+                    _ = try twin.makeEqual(to: data, at: offset, using: other)
                 } else {
                     let claimed = offset + UInt64(count)
-                    try write(data, offset, member.twin, claimed: claimed, &result)
+                    try write(data, offset, batch, claimed: claimed, &result)
                 }
             } catch {
                 result.failure = (.target, error)
@@ -79,7 +80,7 @@ final class Lane: @unchecked Sendable {
             result.copied += done
             offset += UInt64(done)
             if done < count {
-                return clear(ByteRange(offset, range.upperBound), member.twin, &result)
+                return clear(ByteRange(offset, range.upperBound), twin, &result)
             }
         }
     }
@@ -95,11 +96,13 @@ final class Lane: @unchecked Sendable {
     }
 
     private func read(
-        _ piece: UnsafeMutableRawBufferPointer, _ offset: UInt64, _ source: FileDescriptor,
+        _ piece: UnsafeMutableRawBufferPointer, _ offset: UInt64, _ batch: CopyBatch,
         _ result: inout CopyResult
     ) -> Int? {
         do throws(Errno) {
-            return try source.readFully(into: piece, at: offset)
+            return batch.isBulk
+                ? try batch.member.bulkSource.readFully(into: piece, at: offset)
+                : try batch.member.source.readFully(into: piece, at: offset)
         } catch {
             result.failure = (.source, error)
             return nil
@@ -117,9 +120,10 @@ final class Lane: @unchecked Sendable {
     }
 
     private func write(
-        _ data: UnsafeRawBufferPointer, _ offset: UInt64, _ twin: Twin, claimed: UInt64,
+        _ data: UnsafeRawBufferPointer, _ offset: UInt64, _ batch: CopyBatch, claimed: UInt64,
         _ result: inout CopyResult
     ) throws(Errno) {
+        let twin = batch.member.twin
         try ZeroScan.forEachRun(in: data, at: offset, block: twin.zeroBlock) {
             (run, isZero) throws(Errno) in
             let start = offset + UInt64(run.lowerBound)
@@ -130,7 +134,8 @@ final class Lane: @unchecked Sendable {
                     claimed: isLast ? claimed : nil)
                 result.zeroes += run.count
             } else {
-                try twin.write(UnsafeRawBufferPointer(rebasing: data[run]), at: start)
+                let run = UnsafeRawBufferPointer(rebasing: data[run])
+                try twin.write(run, at: start, isBulk: batch.isBulk)
             }
         }
     }

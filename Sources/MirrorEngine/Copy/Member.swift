@@ -13,6 +13,8 @@ final class Member: @unchecked Sendable {
     let path: FilePath
     /// The bytes that guests see, for reading.
     let source: FileDescriptor
+    /// The same, for what is read once.
+    let bulkSource: BulkAccess
     let twin: Twin
     /// What `sync=incremental` starts from.
     let checkpoint: Checkpoint?
@@ -61,6 +63,7 @@ final class Member: @unchecked Sendable {
 
     init(_ parts: MemberParts, _ parameters: JobParameters, _ tables: MemberTables) {
         (image, path, source, twin) = (parts.image, parts.path, parts.source, parts.twin)
+        bulkSource = BulkAccess(parts.source)
         atomicLength = Atomic(parts.size)
         checkpoint = parts.checkpoint
         (table, written) = (tables.table, tables.written)

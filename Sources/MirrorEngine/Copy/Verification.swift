@@ -197,7 +197,7 @@ extension Member {
     func readSource(
         into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
     ) throws(Verification.Failure) -> Int {
-        do throws(Errno) { return try source.readFully(into: buffer, at: offset) } catch {
+        do throws(Errno) { return try bulkSource.readFully(into: buffer, at: offset) } catch {
             throw sourceFailure(error)
         }
     }

@@ -6,9 +6,11 @@ import SystemPackage
 struct FileStore: TwinStore {
     let descriptor: FileDescriptor
     let blockSize: Int
+    private let bulk: BulkAccess
 
     init(_ descriptor: FileDescriptor) {
         self.descriptor = descriptor
+        bulk = BulkAccess(descriptor)
         blockSize = (try? descriptor.filesystemBlockSize()) ?? ZeroScan.block
     }
 
@@ -21,6 +23,16 @@ struct FileStore: TwinStore {
 
     func write(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
         try descriptor.writeFully(data, at: offset)
+    }
+
+    func readBulk(
+        into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
+    ) throws(Errno) -> Int {
+        try bulk.readFully(into: buffer, at: offset)
+    }
+
+    func writeBulk(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
+        try bulk.writeFully(data, at: offset)
     }
 
     func zero(_ range: ByteRange, unmap: Bool) throws(Errno) {

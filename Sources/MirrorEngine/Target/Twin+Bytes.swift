@@ -5,17 +5,25 @@ import SystemPackage
 // Bytes.
 
 extension Twin {
-    /// Fills `buffer` with what the twin has there; past its end that is zero.
+    /// Fills `buffer` with what the twin has there; past its end that is zero. For comparisons, which read
+    /// everything once.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno) {
         try faults?.pass(.read)
-        let count = try store.read(into: buffer, at: offset)
+        let count = try store.readBulk(into: buffer, at: offset)
         UnsafeMutableRawBufferPointer(rebasing: buffer[count...])
             .initializeMemory(as: UInt8.self, repeating: 0)
     }
 
-    func write(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
+    /// - Parameter isBulk: part of a first pass, which nobody is expected to read or overwrite soon.
+    func write(
+        _ data: UnsafeRawBufferPointer, at offset: UInt64, isBulk: Bool = false
+    ) throws(Errno) {
         try faults?.pass(.write)
-        try store.write(data, at: offset)
+        if isBulk {
+            try store.writeBulk(data, at: offset)
+        } else {
+            try store.write(data, at: offset)
+        }
         ragged.forget(ByteRange(at: offset, count: UInt64(data.count)))
     }
 

@@ -24,6 +24,13 @@ public protocol TwinStore: Sendable {
     /// Writes all of `data`.
     func write(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno)
 
+    /// As `read` and `write`, for what is read once or written once: where the store can, it stays in nobody's
+    /// memory.
+    func readBulk(
+        into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
+    ) throws(Errno) -> Int
+    func writeBulk(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno)
+
     /// Makes a range read as zero: with `unmap` a hole where the store can, else allocated zeroes.
     func zero(_ range: ByteRange, unmap: Bool) throws(Errno)
 
@@ -48,6 +55,16 @@ public protocol TwinStore: Sendable {
 public typealias TwinStoreOpener = @Sendable (_ uri: String) throws(CommandError) -> any TwinStore
 
 extension TwinStore {
+    public func readBulk(
+        into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
+    ) throws(Errno) -> Int {
+        try read(into: buffer, at: offset)
+    }
+
+    public func writeBulk(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
+        try write(data, at: offset)
+    }
+
     public func giveBackTail(of range: ByteRange, _ claimed: UInt64) -> Bool { false }
 
     /// Offset of the first byte below `end` that is not zero, found by reading: what a device says of its
