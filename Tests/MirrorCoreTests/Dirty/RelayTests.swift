@@ -1,4 +1,5 @@
 import Dispatch
+import Glibc
 import Synchronization
 import Testing
 
@@ -34,7 +35,8 @@ extension StressTests {
                 looks += 1
             }
             group.wait()
-            #expect(looks > 1000)
+            // Sanitized, beside all other tests, it comes to few.
+            #expect(looks > (dlsym(nil, "__tsan_init") == nil ? 1000 : 100))
             #expect(DirtyTable.areInSync(relay.tables))
         }
     }
