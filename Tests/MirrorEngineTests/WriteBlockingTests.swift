@@ -209,7 +209,8 @@ private final class OwnWrite: Sendable {
     func run(_ guest: Guest, at offset: UInt64) {
         let bytes = [UInt8](repeating: 9, count: 8192)
         bytes.withUnsafeBytes { data in
-            let outcome = guest.image.write(data, at: offset, through: guest.descriptor)
+            let path = DataPath(buffered: guest.descriptor)
+            let outcome = guest.image.write(data, at: offset, through: path)
             guard case .forwarded(let forward) = outcome else { return }
             isInThen.store(true, ordering: .relaxed)
             forward.then(data) { _ in self.isAnswered.store(true, ordering: .relaxed) }
