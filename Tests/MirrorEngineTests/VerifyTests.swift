@@ -49,6 +49,11 @@ import Testing
         #expect(job.unverifiedBytes == 0)
         #expect(job.verifyError == nil)
         #expect(job.targetState == "synced")
+        // The status can be seen a moment before its event is written.
+        let isTold = bench.eventually {
+            bench.events.contains { $0.contains("TWINFS_VERIFY_COMPLETED") }
+        }
+        #expect(isTold)
         let event = bench.events.last { $0.contains("TWINFS_VERIFY_COMPLETED") }
         #expect(event?.contains("\"verified-bytes\":4194304") == true)
         #expect(event?.contains("\"mismatched-bytes\":0") == true)
