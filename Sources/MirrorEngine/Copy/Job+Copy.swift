@@ -179,8 +179,11 @@ struct CopyBatch: Sendable {
 }
 
 extension Job {
-    /// While a twin has never been in sync its first granule (partition table, image header) comes last.
-    private var firstGranule: Int { machine.wasReady || isDelta ? 0 : 1 }
+    /// While a twin has never been in sync its beginning (partition table, image header) comes last: a granule, and
+    /// the whole of a filesystem's block, of which a part alone never becomes a hole.
+    private var firstGranule: Int {
+        machine.wasReady || isDelta ? 0 : max(1, 4096 / granularity.bytes)
+    }
 
     /// The next extents are looked for from the beginning.
     func restartPass() {
@@ -198,7 +201,7 @@ extension Job {
         }
         guard firstGranule > 0, busyLanes == 0 else { return nil }
         for member in members {
-            if let extent = member.table.takeExtent(from: 0, limit: 1) {
+            if let extent = member.table.takeExtent(from: 0, limit: firstGranule) {
                 return batch(of: member, [extent])
             }
         }
