@@ -1,3 +1,4 @@
+import Dispatch
 import Logging
 import MirrorCore
 import MirrorSystem
@@ -36,17 +37,28 @@ extension Engine {
         notices.restartRefusal.withLock { $0 = words }
     }
 
-    func restart(_ reply: CommandReply) throws(CommandError) {
+    func restart(_ reply: @escaping CommandReply) throws(CommandError) {
+        guard keeper.process != nil else { throw Self.noKeeper }
+        restart(looks: 250, reply)
+    }
+
+    private static let noKeeper = CommandError(
+        .notSupported, "restart: no keeper holds the mount, which would end with this worker")
+
+    /// A worker that has just taken over may be asked before it has said what to do then: it is waited for, for five
+    /// seconds at most.
+    private func restart(looks: Int, _ reply: @escaping CommandReply) {
         if let words = notices.restartRefusal.withLock({ $0 }) {
-            throw CommandError(.notSupported, "restart: \(words)")
+            return reply(CommandResult(CommandError(.notSupported, "restart: \(words)")))
         }
-        guard keeper.process != nil, let action = notices.restart.withLock({ $0 }) else {
-            throw CommandError(
-                .notSupported,
-                "restart: no keeper holds the mount, which would end with this worker")
+        if let action = notices.restart.withLock({ $0 }) {
+            reply(CommandResult(ok: "restarting generation \(keeper.predecessors + 1)"))
+            return action()
         }
-        reply(CommandResult(ok: "restarting generation \(keeper.predecessors + 1)"))
-        action()
+        guard looks > 0 else { return reply(CommandResult(Self.noKeeper)) }
+        DispatchQueue.global(qos: .userInitiated).asyncAfter(deadline: .now() + .milliseconds(20)) {
+            self.restart(looks: looks - 1, reply)
+        }
     }
 
     /// Tells that this worker has taken the mount over.
