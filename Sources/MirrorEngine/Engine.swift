@@ -17,10 +17,12 @@ public final class Engine: Sendable {
     let jobs = JobRegistry()
     let checkpoints: Checkpoints
     let records: JobRecords
-    let permits = LanePermits(16)
+    /// For lanes, so that two hundred jobs do not mean two thousand threads. A job's first lane needs none: a target
+    /// that hangs can slow the others down, but not stop them.
+    let permits = Permits(16)
     /// For request threads that write to twins themselves: so many of them may hang with a target, while
     /// the others serve.
-    let forwardPermits = LanePermits(8)
+    let forwardPermits = Permits(8)
     let log: Logger
     /// The source directory, opened before the mount may hide it.
     let source: FileDescriptor

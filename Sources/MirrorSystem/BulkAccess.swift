@@ -27,24 +27,15 @@ public final class BulkAccess: Sendable {
     public func readFully(
         into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
     ) throws(Errno) -> Int {
-        var done = 0
-        while done < buffer.count {
-            let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
-            let count = try readSome(into: rest, at: offset + UInt64(done))
-            if count == 0 { break }
-            done += count
+        try filling(buffer, from: offset) { (rest, place) throws(Errno) in
+            try readSome(into: rest, at: place)
         }
-        return done
     }
 
     /// As `FileDescriptor.writeFully`.
     public func writeFully(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
-        var done = 0
-        while done < data.count {
-            let rest = UnsafeRawBufferPointer(rebasing: data[done...])
-            let count = try writeSome(rest, at: offset + UInt64(done))
-            if count == 0 { throw .ioError }
-            done += count
+        try emptying(data, to: offset) { (rest, place) throws(Errno) in
+            try writeSome(rest, at: place)
         }
     }
 
@@ -76,7 +67,8 @@ public final class BulkAccess: Sendable {
         }
     }
 
-    /// A refusal has moved nothing, so the other way does all of it.
+    /// A refusal has moved nothing, so the other way does all of it; also that of a filter of system calls
+    /// (EPERM, ENOSYS), which may let an ordinary call pass.
     private func withoutPages(
         _ count: Int, _ body: () throws(Errno) -> Int, else ordinary: () throws(Errno) -> Int
     ) throws(Errno) -> Int {
@@ -85,7 +77,7 @@ public final class BulkAccess: Sendable {
         }
         do throws(Errno) {
             return try body()
-        } catch .notSupported {
+        } catch .notSupported, .notPermitted, .noFunction {
             leavesNoPages.store(false, ordering: .relaxed)
             return try ordinary()
         }

@@ -15,6 +15,37 @@ func retrying<Value: FixedWidthInteger>(_ call: () -> Value) throws(Errno) -> Va
     }
 }
 
+/// Reads by `readSome` until `buffer` is full or the file ends; says how many bytes came.
+@inline(__always)
+func filling(
+    _ buffer: UnsafeMutableRawBufferPointer, from offset: UInt64,
+    _ readSome: (UnsafeMutableRawBufferPointer, UInt64) throws(Errno) -> Int
+) throws(Errno) -> Int {
+    var done = 0
+    while done < buffer.count {
+        let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+        let count = try readSome(rest, offset + UInt64(done))
+        if count == 0 { break }
+        done += count
+    }
+    return done
+}
+
+/// Writes all of `data` by `writeSome`.
+@inline(__always)
+func emptying(
+    _ data: UnsafeRawBufferPointer, to offset: UInt64,
+    _ writeSome: (UnsafeRawBufferPointer, UInt64) throws(Errno) -> Int
+) throws(Errno) {
+    var done = 0
+    while done < data.count {
+        let rest = UnsafeRawBufferPointer(rebasing: data[done...])
+        let count = try writeSome(rest, offset + UInt64(done))
+        if count == 0 { throw .ioError }
+        done += count
+    }
+}
+
 extension FileDescriptor {
     /// Reads up to `buffer.count` bytes at `offset`; 0 at the end of the file. Corresponds to `pread(2)`.
     @inline(__always)
@@ -34,14 +65,9 @@ extension FileDescriptor {
     public func readFully(
         into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
     ) throws(Errno) -> Int {
-        var done = 0
-        while done < buffer.count {
-            let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
-            let count = try readSome(into: rest, at: offset + UInt64(done))
-            if count == 0 { break }
-            done += count
+        try filling(buffer, from: offset) { (rest, place) throws(Errno) in
+            try readSome(into: rest, at: place)
         }
-        return done
     }
 
     /// Up to `count` bytes from `offset`; fewer at the end of the file, none where it cannot be read.
@@ -65,12 +91,8 @@ extension FileDescriptor {
 
     /// Writes all of `data` at `offset`.
     public func writeFully(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
-        var done = 0
-        while done < data.count {
-            let rest = UnsafeRawBufferPointer(rebasing: data[done...])
-            let count = try writeSome(rest, at: offset + UInt64(done))
-            if count == 0 { throw .ioError }
-            done += count
+        try emptying(data, to: offset) { (rest, place) throws(Errno) in
+            try writeSome(rest, at: place)
         }
     }
 

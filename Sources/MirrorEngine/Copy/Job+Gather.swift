@@ -24,7 +24,8 @@ struct Gathering {
     /// Nothing is taken before.
     fileprivate(set) var until: ContinuousClock.Instant?
     fileprivate var began = ContinuousClock.now
-    fileprivate var lastPass = Duration.zero
+    /// How long the last pass took.
+    var lastPass = Duration.zero
 
     fileprivate var wanted: Duration {
         min(max(lastPass * Self.share, Self.shortest), Self.longest)

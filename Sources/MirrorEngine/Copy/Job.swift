@@ -232,8 +232,8 @@ final class Job: @unchecked Sendable {
 
 /// What a job needs of its mount.
 struct JobServices: Sendable {
-    let permits: LanePermits
-    let forwardPermits: LanePermits
+    let permits: Permits
+    let forwardPermits: Permits
     let records: JobRecords
     let log: Logger
     /// Who holds what the next worker needs; nil where the jobs end with this one.

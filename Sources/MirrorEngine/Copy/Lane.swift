@@ -140,25 +140,3 @@ final class Lane: @unchecked Sendable {
         }
     }
 }
-
-/// How many lanes of one mount may work at once, so that two hundred jobs do not mean two thousand threads.
-/// A job's first lane needs no permit: a target that hangs can slow the others down, but not stop them.
-/// Also how many request threads may write to twins at once: `Engine.forwardPermits`.
-final class LanePermits: Sendable {
-    private let free: Atomic<Int>
-
-    init(_ count: Int) { free = Atomic(count) }
-
-    func take() -> Bool {
-        var seen = free.load(ordering: .relaxed)
-        while seen > 0 {
-            let (done, original) = free.weakCompareExchange(
-                expected: seen, desired: seen - 1, ordering: .relaxed)
-            if done { return true }
-            seen = original
-        }
-        return false
-    }
-
-    func giveBack() { free.add(1, ordering: .relaxed) }
-}

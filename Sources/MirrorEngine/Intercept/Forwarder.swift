@@ -19,7 +19,7 @@ final class Forwarder: Sendable {
     let wake: @Sendable () -> Void
 
     /// For request threads that write to the twin themselves, of all jobs of the mount.
-    private let permits: LanePermits
+    private let permits: Permits
     private let speed: TwinSpeed
 
     private let on = Atomic<Bool>(false)
@@ -39,7 +39,7 @@ final class Forwarder: Sendable {
     }
 
     init(
-        table: DirtyTable, unflushed: DirtyTable, twin: Twin, label: String, permits: LanePermits,
+        table: DirtyTable, unflushed: DirtyTable, twin: Twin, label: String, permits: Permits,
         flushFailures: @escaping @Sendable () -> Int,
         failed: @escaping @Sendable (ByteRange, Errno) -> Void,
         wake: @escaping @Sendable () -> Void
