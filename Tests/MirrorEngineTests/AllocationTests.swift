@@ -47,6 +47,26 @@ import Testing
         #expect(twin.allocated.symmetricDifference(twin.nonZero) == [], "seed \(seed)")
     }
 
+    /// The beginning of an image comes last in bulk: as a whole, or its first block would be copied in pieces only.
+    @Test func `a first block that becomes zero in bulk is a hole at its end`() throws {
+        let bench = try Bench()
+        try bench.makeFile("vm.img", bytes: 64 << 10)
+        let guest = try bench.guest("vm.img")
+        let start = "mirror vm.img target=\(bench.target)/ granularity=512 speed=16K"
+        #expect(bench.command(start).errno == nil)
+        #expect(bench.wait("vm.img") { $0.copiedBytes >= 8 << 10 })
+        #expect(bench.job("vm.img")?.phase == "bulk")
+        guest.allocate([.punchHole, .keepSize], at: 0, count: 4096)
+        #expect(bench.command("set vm.img speed=0").errno == nil)
+        #expect(bench.engine.isInSync("vm.img"))
+        #expect(bench.command("complete vm.img switch=off").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        let isEqual = bench.isEqual("vm.img")
+        #expect(isEqual)
+        let isAllocated = try Blocks(bench.target.appending("vm.img")).allocated.contains(0)
+        #expect(!isAllocated)
+    }
+
     private func change(_ guest: Guest, _ random: inout SplitMix) {
         // Whole blocks, whole sectors, or any bytes at all.
         let unit: UInt64 = [1, 512, 4096, 4096][Int(random.next(below: 4))]

@@ -57,5 +57,32 @@ import Testing
         #expect(engine.wait("vm.img") { $0.phase == "completed" })
     }
 
+    /// Between the first answer of a worker that has taken over and its last preparations.
+    @Test func `a restart that is asked for too early waits until it is known how`() throws {
+        let engine = bench.remounted(keeper: KeptKeeper())
+        let restarts = Atomic<Int>(0)
+        DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(200)) {
+            engine.setRestart { restarts.add(1, ordering: .relaxed) }
+        }
+        let reply = bench.command("restart", in: engine)
+        #expect(reply.errno == nil, "\(reply.text)")
+        #expect(eventually { restarts.load(ordering: .relaxed) == 1 })
+        engine.refuseRestart("not here")
+        let refused = bench.command("restart", in: engine)
+        #expect(refused.errno == .notSupported && refused.text.contains("not here"))
+        #expect(bench.command("restart").errno == .notSupported)
+    }
+
     private final class Answered: Sendable { let isSo = Atomic<Bool>(false) }
+}
+
+/// A keeper that is a process.
+private final class KeptKeeper: Keeper {
+    private let local = LocalKeeper()
+    var predecessors: Int { 1 }
+    var process: Int32? { 1 }
+    var inheritedNames: [String] { [] }
+    func keep(_ descriptor: FileDescriptor, as name: String) { local.keep(descriptor, as: name) }
+    func drop(_ name: String) { local.drop(name) }
+    func inherited(_ name: String) -> FileDescriptor? { nil }
 }
