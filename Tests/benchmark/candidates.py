@@ -3,7 +3,7 @@
 import os
 
 from lab import Failure, Unavailable, until
-from peers import Bindfs, Candidate, QemuFuse, QemuNBD, QemuNBDMirror
+from peers import Bare, Bindfs, Candidate, QemuFuse, QemuNBD, QemuNBDMirror
 from twinfs import Mount
 
 
@@ -98,5 +98,6 @@ KINDS = {
     "native": Candidate, "twinfs": Twinfs, "ready": TwinfsReady, "standby": TwinfsStandby,
     "write-blocking": TwinfsWriteBlocking, "at-target": TwinfsAtTarget,
     "read-only": TwinfsReadOnly, "intent-on": TwinfsIntent, "intent-off": TwinfsIntent,
-    "bindfs": Bindfs, "qemu-fuse": QemuFuse, "qemu-nbd": QemuNBD, "qemu-nbd-mirror": QemuNBDMirror,
+    "bare": Bare, "bindfs": Bindfs, "qemu-fuse": QemuFuse, "qemu-nbd": QemuNBD,
+    "qemu-nbd-mirror": QemuNBDMirror,
 }

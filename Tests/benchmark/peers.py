@@ -3,7 +3,7 @@
 import os
 
 import qemu
-from lab import until
+from lab import run, unmount, until
 
 
 class Candidate:
@@ -48,6 +48,30 @@ def forget(path):
     with open(path, "rb+") as file:
         os.fdatasync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+class Bare(Candidate):
+    """The shortest way through /dev/fuse (bare.c): what the kernel's interface gives on this machine."""
+
+    # More make it no faster at any depth, fewer do.
+    threads = 3
+
+    def prepare(self):
+        point = self.lab.point(f"{self.medium}-{self.name}")
+        self.process = self.lab.spawn(self.program(), self.stored(), point, str(self.threads))
+        self.lab.stack.callback(unmount, point)
+        until(lambda: os.path.ismount(point), "the bare way")
+        self.file = f"{point}/image"
+
+    def program(self):
+        built = f"{self.lab.scratch}/bare"
+        if not os.path.exists(built):
+            source = f"{os.path.dirname(os.path.realpath(__file__))}/bare.c"
+            run("cc", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", built, source)
+        return built
+
+    def pids(self):
+        return [self.process.pid]
 
 
 class Bindfs(Candidate):

@@ -6,7 +6,7 @@ TITLES = {
     "native": "native", "twinfs": "twinfs", "ready": "twinfs, ready", "standby": "twinfs, standby",
     "write-blocking": "twinfs, write-blocking", "at-target": "twinfs on the target's folder",
     "read-only": "twinfs, read-only image", "intent-on": "twinfs, ready, intent=on",
-    "intent-off": "twinfs, ready, intent=off", "bindfs": "bindfs", "qemu-fuse": "qemu FUSE",
+    "intent-off": "twinfs, ready, intent=off", "bare": "bare FUSE", "bindfs": "bindfs", "qemu-fuse": "qemu FUSE",
     "qemu-nbd": "qemu NBD", "qemu-nbd-mirror": "qemu NBD, mirror",
 }
 
