@@ -14,6 +14,9 @@ public enum Machine {
         return String(decoding: id, as: UTF8.self)
     }()
 
+    /// How many processors there are. Corresponds to `sysconf(3)` with _SC_NPROCESSORS_ONLN.
+    public static let processors = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+
     /// Nanoseconds since 1970. Corresponds to `clock_gettime(2)` with CLOCK_REALTIME.
     public static var nanoseconds: Int64 { now(CLOCK_REALTIME) }
 

@@ -11,8 +11,8 @@ from twinfs import Mount
 
 MIB = 1 << 20
 TIB = 1 << 40
-# What a mount begins with, and what each of them has touched: see RequestThread and ThreadCount.
-WARM_THREADS = 16
+# What a mount begins with, and what each of them has touched: see RequestThread and Readers.
+WARM_THREADS = max(3, min(16, os.cpu_count() + 1))
 REQUEST = MIB
 
 

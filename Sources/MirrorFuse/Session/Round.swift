@@ -18,6 +18,8 @@ final class Round: Sendable {
         count.store(count.load(ordering: .relaxed) | 1, ordering: .releasing)
     }
 
+    var now: UInt64 { count.load(ordering: .relaxed) }
+
     /// What to ask `hasPassed` with; nil where the thread holds nothing that the journal does not know.
     var open: UInt64? {
         let now = count.load(ordering: .acquiring)

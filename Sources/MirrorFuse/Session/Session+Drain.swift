@@ -13,7 +13,7 @@ extension Session {
     func drain(_ patience: Duration) {
         ThreadSignal.prepare()
         stopping.store(true, ordering: .sequentiallyConsistent)
-        threads.end()
+        endThreads()
         let end = ContinuousClock.now + patience
         while ContinuousClock.now < end {
             for thread in threads.numbers { ThreadSignal.interrupt(thread) }

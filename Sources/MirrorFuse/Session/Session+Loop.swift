@@ -4,7 +4,7 @@ import MirrorSystem
 import SystemPackage
 
 // The request loop: plain threads that read the device, answer READ and WRITE themselves and hand
-// everything else to libfuse. A thread that blocks (a slow flush, say) is made up for by a new one, so
+// everything else to libfuse. A thread that blocks (a slow flush, say) is made up for by another one, so
 // that `.mirror` always answers.
 
 extension Session {
@@ -20,11 +20,12 @@ extension Session {
         if !isInitialized {
             throw MountError(message: "the mount ended before it began", cause: "")
         }
-        for _ in 1..<ThreadCount.warm { _ = startThread() }
+        for _ in 1..<Readers.usual { startThread() }
+        _ = PlainThread.start(stackSize: 128 << 10) { self.watchForStalls() }
     }
 
     @discardableResult
-    private func startThread() -> Bool {
+    func startThread() -> Bool {
         guard threads.add() else { return false }
         let started = PlainThread.start(stackSize: Self.stackSize) { self.run() }
         if !started { threads.hasNotStarted() }
@@ -46,13 +47,16 @@ extension Session {
 
     private func serve(_ thread: RequestThread) {
         while !isDraining {
+            guard readers.enter() else {
+                thread.round.isJournalled()
+                readers.park()
+                continue
+            }
             thread.round.next()
-            threads.waits()
             let received = receive(into: thread.request)
-            let isLast = threads.works()
+            let isLast = readers.leave()
             guard let count = received else { return }
-            if isLast { startThread() }
-            if count > 0 { dispatch(thread, count) }
+            if count > 0 { dispatch(thread, count, isLast) }
         }
     }
 
@@ -62,7 +66,7 @@ extension Session {
         do throws(Errno) {
             return try FileDescriptor(rawValue: device).receive(into: buffer)
         } catch .operationNotSupportedByDevice {
-            threads.end()
+            endThreads()
             return nil
         } catch .noSuchFileOrDirectory, .resourceTemporarilyUnavailable, .interrupted {
             // The request was withdrawn while it was read, or another thread took it.
@@ -73,19 +77,33 @@ extension Session {
         }
     }
 
+    /// - Parameter isLast: nobody waits for the next request.
     @inline(__always)
-    private func dispatch(_ thread: RequestThread, _ count: Int) {
+    private func dispatch(_ thread: RequestThread, _ count: Int, _ isLast: Bool) {
         let request = UnsafeRawBufferPointer(rebasing: thread.request[..<count])
         let header = request.load(as: fuse_in_header.self)
         if header.opcode == FUSE_WRITE.rawValue, !MirrorNumber.owns(header.nodeid) {
             thread.round.isJournalled()
-            return write(request, header)
+            return timed(slowWrites, count, isLast) { write(request, header) }
         }
         if header.opcode == FUSE_READ.rawValue, !MirrorNumber.owns(header.nodeid) {
             thread.round.isJournalled()
-            return read(request, header, thread)
+            let bytes = Int(request.load(fromByteOffset: 40, as: fuse_read_in.self).size)
+            return timed(slowReads, bytes, isLast) { read(request, header, thread) }
         }
+        if isLast { callReader() }
         handOver(request, header, thread)
+    }
+
+    /// Serves a request of a kind that may block or not.
+    @inline(__always)
+    private func timed(
+        _ slowness: borrowing Slowness, _ bytes: Int, _ isLast: Bool, _ serve: () -> Void
+    ) {
+        if isLast, slowness.isLikely { callReader() } else if isLast { stallWatch.isNeeded() }
+        let begin = Stopwatch.nanoseconds
+        serve()
+        slowness.note(Stopwatch.nanoseconds - begin, bytes: bytes)
     }
 
     /// Everything else is libfuse's to decode. What must not simply be done twice gets a slot in the
@@ -145,7 +163,7 @@ extension Session {
             replayInit()
             kept.initAnswered.set(1)
             usable.open()
-            return dispatch(RequestThread.current, request.count)
+            return dispatch(RequestThread.current, request.count, false)
         }
         record(initRequest: request)
         process(request)

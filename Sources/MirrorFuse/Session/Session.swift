@@ -32,6 +32,10 @@ final class Session: @unchecked Sendable {
     var offer = KernelOffer()
 
     let threads = ThreadCount()
+    let readers = Readers()
+    let stallWatch = StallWatch()
+    let slowReads = Slowness()
+    let slowWrites = Slowness()
     /// Set for good by `drain`.
     let stopping = Atomic<Bool>(false)
     /// Opened when INIT was answered, or when the mount went before that.

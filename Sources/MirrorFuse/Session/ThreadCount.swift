@@ -1,17 +1,12 @@
 import MirrorSystem
 import Synchronization
 
-/// How many request threads there are, and how many of them wait for a request.
+/// How many request threads there are, and where each is in its loop.
 struct ThreadCount: ~Copyable, Sendable {
-    /// Threads that are there from the start: as many as a guest's usual queue is deep, so that none of
-    /// its requests waits for a thread to start. Between 8 and 16 a busy machine of two processors shows
-    /// no difference above its noise.
-    static let warm = 16
     /// Most threads, so that many slow flushes at once cost a bounded amount of memory (2 MiB each).
     static let most = 64
 
     private let running = Atomic<Int>(0)
-    private let idle = Atomic<Int>(0)
     /// Those of `running` that may hang with a target.
     private let atTargets = Atomic<Int>(0)
     /// The mount is gone, or `drain` was called.
@@ -21,6 +16,9 @@ struct ThreadCount: ~Copyable, Sendable {
     private let live = Mutex<[Int32: Round]>([:])
 
     var numbers: [Int32] { live.withLock { Array($0.keys) } }
+
+    /// Where each thread is, by its number.
+    var rounds: [Int32: UInt64] { live.withLock { $0.mapValues(\.now) } }
 
     /// Those that may hold a request that the journal does not know, each with the round that it is in.
     var openRounds: [(round: Round, number: UInt64)] {
@@ -46,7 +44,8 @@ struct ThreadCount: ~Copyable, Sendable {
     /// A thread that was counted did not start.
     func hasNotStarted() { running.subtract(1, ordering: .relaxed) }
 
-    /// All threads are to end, or will be told by the kernel.
+    var isEnding: Bool { areEnding.load(ordering: .sequentiallyConsistent) }
+
     func end() { areEnding.store(true, ordering: .sequentiallyConsistent) }
 
     /// Counts a thread out; whether it was the last one to wait for.
@@ -65,15 +64,8 @@ struct ThreadCount: ~Copyable, Sendable {
     func isBackFromTarget() { atTargets.subtract(1, ordering: .sequentiallyConsistent) }
 
     private var isLastAwaited: Bool {
-        guard areEnding.load(ordering: .sequentiallyConsistent) else { return false }
+        guard isEnding else { return false }
         let away = atTargets.load(ordering: .sequentiallyConsistent)
         return running.load(ordering: .sequentiallyConsistent) <= away
     }
-
-    @inline(__always)
-    func waits() { idle.add(1, ordering: .relaxed) }
-
-    /// A thread took a request; whether nobody waits for the next one.
-    @inline(__always)
-    func works() -> Bool { idle.subtract(1, ordering: .relaxed).newValue == 0 }
 }
