@@ -1,5 +1,6 @@
 import Foundation
 import MirrorCore
+import SystemPackage
 import Testing
 
 @testable import MirrorEngine
@@ -39,6 +40,53 @@ import Testing
         #expect(eventually { isTimed(guest) })
         #expect(bench.command("cancel vm.img force=on").errno == nil)
         #expect(eventually { !isTimed(guest) })
+    }
+
+    @Test
+    func `a paced copier takes what processors have to spare, unless that is next to nothing`()
+        throws
+    {
+        let plan = FaultPlan(error: .ioError, first: .max, isLasting: false)
+        let bench = try Bench(faults: plan)
+        try bench.makeFile("vm.img", bytes: 64 << 20)
+        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(plan.idleCount(of: .write) > 0)
+        // As if the processors had little to spare.
+        try bench.makeFile("slow.img", bytes: 64 << 20)
+        #expect(bench.command("mirror slow.img target=\(bench.target)/ speed=8M").errno == nil)
+        #expect(eventually { onlyOthersWrite(plan) })
+        #expect(bench.command("cancel slow.img force=on").errno == nil)
+    }
+
+    @Test func `a copier that need not yield, and one that the guest waits for, take their share`()
+        throws
+    {
+        let plan = FaultPlan(error: .ioError, first: .max, isLasting: false)
+        let bench = try Bench(faults: plan)
+        try bench.makeFile("vm.img", bytes: 16 << 20)
+        #expect(bench.command("mirror vm.img target=\(bench.target)/ pace=full").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(plan.count(of: .write) > 0 && plan.idleCount(of: .write) == 0)
+        let guest = try bench.guest("vm.img")
+        #expect(bench.command("set vm.img pace=guest copy-mode=background").errno == nil)
+        #expect(bench.command("pause vm.img").errno == nil)
+        guest.write([UInt8](repeating: 1, count: 4096), at: 0)
+        let before = plan.count(of: .write)
+        plan.hang(.write)
+        #expect(bench.command("resume vm.img").errno == nil)
+        #expect(eventually { plan.count(of: .write) > before })
+        #expect(plan.idleCount(of: .write) > 0)
+        plan.endHang(.write)
+        #expect(bench.command("cancel vm.img").errno == nil)
+        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+    }
+
+    /// Of the calls of the next moment.
+    private func onlyOthersWrite(_ plan: FaultPlan) -> Bool {
+        let (all, idle) = (plan.count(of: .write), plan.idleCount(of: .write))
+        usleep(200_000)
+        return plan.count(of: .write) > all && plan.idleCount(of: .write) == idle
     }
 
     private func isTimed(_ guest: Guest) -> Bool {

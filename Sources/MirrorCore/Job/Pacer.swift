@@ -47,7 +47,7 @@ public struct Pacer: Sendable {
         }
 
         /// Bytes a second.
-        var speed: Double { Double(copied) / max(seconds, 0.001) }
+        public var speed: Double { Double(copied) / max(seconds, 0.001) }
         var requests: Int { loads.reduce(0) { $0 + $1.count } }
 
         mutating func add(_ other: Window) {

@@ -1,5 +1,6 @@
 import Dispatch
 import MirrorCore
+import MirrorSystem
 import Synchronization
 import SystemPackage
 
@@ -127,8 +128,9 @@ extension Job {
         pace.limit.spend(count)
         pace.started += count
         let failures = flushFailures.load(ordering: .sequentiallyConsistent)
+        let givesWay = pace.givesWay && !machine.isHolding
         lane.queue.async { [self] in
-            let results = lane.copy(batch)
+            let results = ThreadPriority.idle(givesWay) { lane.copy(batch) }
             if hasPermit { services.permits.giveBack() }
             queue.async { [self] in finished(batch.member, results, on: lane, since: failures) }
         }
