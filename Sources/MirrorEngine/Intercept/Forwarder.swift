@@ -164,26 +164,27 @@ final class Forwarder: Sendable {
     }
 }
 
-/// How long small writes to a twin take, as a moving average.
+/// Whether small writes to a twin are fast, but for those that wait for a processor or for each other.
 ///
 /// Whether a request's thread writes the twin itself depends on it: with a lane guests wait for two threads to wake up,
 /// some tens of microseconds, but source and twin are written side by side.
-private final class TwinSpeed: Sendable {
+final class TwinSpeed: Sendable {
     /// Longer writes outweigh two wake-ups.
     static let mostBytes = 128 << 10
     /// Nanoseconds.
     private static let fast = 100_000
-    /// A write counts for no more, so that one that met a busy moment is soon outweighed.
-    private static let slowest = 1_000_000
+    private static let most = 48
 
-    /// Two threads at once may lose one's figure.
-    private let average = Atomic<Int>(0)
+    /// Rises with each slow write, and falls by three with each fast one: many writes at once make each other slow, with
+    /// lanes still more, and one fast one in four shows that it is not the twin. Two threads at once may lose one's.
+    private let score = Atomic<Int>(0)
 
-    var isFast: Bool { average.load(ordering: .relaxed) < Self.fast }
+    var isFast: Bool { score.load(ordering: .relaxed) < Self.most / 2 }
 
     func took(_ nanoseconds: Int) {
-        let old = average.load(ordering: .relaxed)
-        average.store(old + (min(nanoseconds, Self.slowest) - old) / 8, ordering: .relaxed)
+        let old = score.load(ordering: .relaxed)
+        let new = nanoseconds < Self.fast ? max(0, old - 3) : min(Self.most, old + 1)
+        if new != old { score.store(new, ordering: .relaxed) }
     }
 }
 
