@@ -4,8 +4,8 @@ import MirrorSystem
 import SystemPackage
 
 // The request loop: plain threads that read the device, answer READ and WRITE themselves and hand
-// everything else to libfuse. A thread that blocks (a slow flush, say) is made up for by a new one, so
-// that `.mirror` always answers.
+// everything else to libfuse. A thread that blocks (a slow flush, say) is made up for by a new one; when there
+// are as many as may be, what could block waits in the backlog. So `.mirror` always answers.
 
 extension Session {
     /// Room for the deepest callback with its temporary buffers.
@@ -24,7 +24,7 @@ extension Session {
     }
 
     @discardableResult
-    private func startThread() -> Bool {
+    func startThread() -> Bool {
         guard threads.add() else { return false }
         let started = PlainThread.start(stackSize: Self.stackSize) { self.run() }
         if !started { threads.hasNotStarted() }
@@ -48,11 +48,15 @@ extension Session {
         while !isDraining {
             thread.round.next()
             threads.waits()
+            // After `waits`: of a thread that adds to the backlog and one that comes back, the later one looks last.
+            if !backlog.isEmpty, serveBacklog(thread) { continue }
             let received = receive(into: thread.request)
-            let isLast = threads.works()
+            let waiting = threads.works()
             guard let count = received else { return }
-            if isLast { startThread() }
-            if count > 0 { dispatch(thread, count) }
+            if waiting == 0 { startThread() }
+            if count == 0 { continue }
+            if threads.areScarce(waiting: waiting), postpones(thread, count) { continue }
+            dispatch(thread, count)
         }
     }
 
@@ -74,7 +78,7 @@ extension Session {
     }
 
     @inline(__always)
-    private func dispatch(_ thread: RequestThread, _ count: Int) {
+    func dispatch(_ thread: RequestThread, _ count: Int) {
         let request = UnsafeRawBufferPointer(rebasing: thread.request[..<count])
         let header = request.load(as: fuse_in_header.self)
         if header.opcode == FUSE_WRITE.rawValue, !MirrorNumber.owns(header.nodeid) {

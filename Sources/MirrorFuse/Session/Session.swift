@@ -12,6 +12,7 @@ import SystemPackage
 final class Session: @unchecked Sendable {
     let engine: Engine
     let nodes: NodeTable
+    let root: RootLook
     let files: HandleTable<OpenFile>
     let directories: HandleTable<OpenDirectory>
     let mirror: MirrorTable
@@ -32,6 +33,7 @@ final class Session: @unchecked Sendable {
     var offer = KernelOffer()
 
     let threads = ThreadCount()
+    let backlog = Backlog()
     /// Set for good by `drain`.
     let stopping = Atomic<Bool>(false)
     /// Opened when INIT was answered, or when the mount went before that.
@@ -56,8 +58,10 @@ final class Session: @unchecked Sendable {
         directories = HandleTable(kept.directories)
         mirrorFiles = HandleTable(kept.mirrorFiles)
         let root = try source.openNode(".")
+        let attributes = try root.attributes()
         nodes = NodeTable(
-            root: root, attributes: try root.attributes(), kept: kept.nodes, last: kept.lastNode)
+            root: root, attributes: attributes, kept: kept.nodes, last: kept.lastNode)
+        self.root = RootLook(nodes.root, attributes)
         mirror = MirrorTable(engine, kept.mirrorNodes, kept.lastMirrorNode)
         let pollers = pollers
         engine.events.subscribe { pollers.wake() }

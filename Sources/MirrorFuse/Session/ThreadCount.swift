@@ -9,6 +9,8 @@ struct ThreadCount: ~Copyable, Sendable {
     static let warm = 16
     /// Most threads, so that many slow flushes at once cost a bounded amount of memory (2 MiB each).
     static let most = 64
+    /// Those of `most` that only answer for what cannot hang, once all others are at work (`Backlog`).
+    static let reserve = 8
 
     private let running = Atomic<Int>(0)
     private let idle = Atomic<Int>(0)
@@ -71,9 +73,28 @@ struct ThreadCount: ~Copyable, Sendable {
     }
 
     @inline(__always)
-    func waits() { idle.add(1, ordering: .relaxed) }
+    func waits() { idle.add(1, ordering: .sequentiallyConsistent) }
 
-    /// A thread took a request; whether nobody waits for the next one.
+    /// A thread took a request; how many others wait for the next one.
     @inline(__always)
-    func works() -> Bool { idle.subtract(1, ordering: .relaxed).newValue == 0 }
+    func works() -> Int { idle.subtract(1, ordering: .sequentiallyConsistent).newValue }
+
+    /// Whether only the reserve is not at work, when so many threads wait for a request. One that is being started counts
+    /// as one at work.
+    @inline(__always)
+    func areScarce(waiting: Int) -> Bool {
+        running.load(ordering: .relaxed) - waiting > Self.most - Self.reserve
+    }
+
+    /// The same as `works`, but not where only the reserve is left; nil there.
+    func worksUnlessScarce() -> Int? {
+        var waiting = idle.load(ordering: .sequentiallyConsistent)
+        while !areScarce(waiting: waiting - 1) {
+            let (isDone, now) = idle.compareExchange(
+                expected: waiting, desired: waiting - 1, ordering: .sequentiallyConsistent)
+            if isDone { return waiting - 1 }
+            waiting = now
+        }
+        return nil
+    }
 }
