@@ -38,4 +38,20 @@ public final class Latch: @unchecked Sendable {
         while !opened { pthread_cond_wait(condition, mutex) }
         pthread_mutex_unlock(mutex)
     }
+
+    /// Waits for at most so long; whether it is open.
+    public func wait(atMost limit: Duration) -> Bool {
+        var end = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &end)
+        let nanoseconds = end.tv_nsec + Int(limit / .nanoseconds(1))
+        end.tv_sec += nanoseconds / 1_000_000_000
+        end.tv_nsec = nanoseconds % 1_000_000_000
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        var isInTime = true
+        while !opened, isInTime {
+            isInTime = pthread_cond_clockwait(condition, mutex, CLOCK_MONOTONIC, &end) != ETIMEDOUT
+        }
+        return opened
+    }
 }

@@ -254,6 +254,18 @@ struct KeptRecordsTests {
         #expect(next.journal.takeAbandoned().isEmpty)
     }
 
+    @Test("a slot whose request has come again and waits is not abandoned")
+    func expected() throws {
+        let keeper = LocalKeeper()
+        let journal = try session(keeper).journal
+        for unique: UInt64 in [8, 10] { _ = journal.begin(unique: unique, opcode: 1, node: 1) }
+        let next = try session(keeper.successor()).journal
+        for unique: UInt64 in [8, 12] { next.expect(unique | 1 << 63) }
+        #expect(next.takeAbandoned().count == 1)
+        let entry = try #require(next.begin(unique: 8 | 1 << 63, opcode: 1, node: 1))
+        #expect(entry.isRepeat)
+    }
+
     @Test("a thread holds what the journal does not know from before it receives until it has told")
     func rounds() throws {
         let round = Round()

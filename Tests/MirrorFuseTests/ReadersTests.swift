@@ -36,6 +36,19 @@ import Testing
         #expect(readers.enter())
     }
 
+    @Test func `who waits and who is parked does not work, and nobody parks who is wanted`() {
+        let readers = Readers()
+        for _ in 0..<Readers.usual { #expect(readers.enter()) }
+        Thread { readers.park() }.start()
+        while readers.idle <= Readers.usual { PlainThread.sleep(.milliseconds(1)) }
+        #expect(readers.idle == Readers.usual + 1)
+        // Returns.
+        readers.park { true }
+        #expect(readers.idle == Readers.usual + 1)
+        #expect(!readers.leave() && readers.idle == Readers.usual)
+        #expect(readers.call() && readers.idle == Readers.usual - 1)
+    }
+
     @Test func `at the end all wait, and those that park come back`() {
         let readers = Readers()
         for _ in 0..<Readers.usual { #expect(readers.enter()) }

@@ -1,4 +1,5 @@
-import MirrorSystem
+import MirrorCore
+public import MirrorSystem
 import Synchronization
 public import SystemPackage
 
@@ -10,9 +11,24 @@ extension Image {
         limit.store(backing.map(\.limit) ?? .max, ordering: .releasing)
     }
 
+    /// Reads until `buffer` is full or the image ends; says how many bytes came. Answers by a value: with `throws`
+    /// the caller would count references for each read. Corresponds to `pread(2)`.
+    public func read(
+        into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64, through path: DataPath
+    ) -> Result<Int, Errno> {
+        let started = timer.start()
+        defer { timer.stop(started, .read(buffer.count)) }
+        do throws(Errno) {
+            let count = try path.readFully(into: buffer, at: offset)
+            return .success(owned(count, at: offset))
+        } catch {
+            return .failure(error)
+        }
+    }
+
     /// How many of the bytes that a read at `offset` got from the file belong to the image. Asked after the
     /// read: the file may have become a device just before it.
-    public func owned(_ count: Int, at offset: UInt64) -> Int {
+    func owned(_ count: Int, at offset: UInt64) -> Int {
         let limit = limit.load(ordering: .acquiring)
         return offset >= limit ? 0 : Int(min(UInt64(count), limit - offset))
     }

@@ -27,7 +27,7 @@ public final class Image: Sendable {
     let moves = Atomic<Int>(0)
 
     /// How long requests take, for jobs that mind.
-    public let timer = RequestTimer()
+    let timer = RequestTimer()
 
     /// Changes that wait for their intent to be durable.
     let intentWaits = IntentWaits()

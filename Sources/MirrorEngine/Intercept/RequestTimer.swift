@@ -4,7 +4,7 @@ import Synchronization
 
 /// Times what guests' requests spend at the source, while a job wants to know (`pace=guest`). What a hold, an
 /// order among writes or a twin makes them wait for is not in it.
-public final class RequestTimer: Sendable {
+final class RequestTimer: Sendable {
     let meter = LatencyMeter()
     /// Jobs that want to know.
     private let users = Atomic<Int>(0)
@@ -14,7 +14,7 @@ public final class RequestTimer: Sendable {
 
     /// Before the call at the source; 0 where nobody wants to know.
     @inline(__always)
-    public func start() -> Int {
+    func start() -> Int {
         users.load(ordering: .relaxed) == 0 ? 0 : Stopwatch.nanoseconds
     }
 
@@ -23,8 +23,4 @@ public final class RequestTimer: Sendable {
     func stop(_ start: Int, _ kind: @autoclosure () -> LatencyMeter.Kind) {
         if start != 0 { meter.add(kind(), from: start, to: Stopwatch.nanoseconds) }
     }
-
-    /// The same for a read.
-    @inline(__always)
-    public func stopRead(_ start: Int, bytes: Int) { stop(start, .read(bytes)) }
 }

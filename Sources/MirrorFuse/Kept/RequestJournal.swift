@@ -62,6 +62,9 @@ final class RequestJournal: Sendable {
         return nil
     }
 
+    /// A request that came again is known of, and begins later: the slot that it may have is not abandoned.
+    func expect(_ unique: UInt64) { _ = find(unique & ~Self.resent)?.adopt(life) }
+
     static let resent: UInt64 = 1 << 63
 
     private func find(_ number: UInt64) -> JournalEntry? {

@@ -17,18 +17,14 @@ extension Session {
         let reply = DataReply(device: device, unique: header.unique)
         guard files.holds(input.fh) else { return reply.fail(.staleNFSFileHandle) }
         let buffer = UnsafeMutableRawBufferPointer(rebasing: thread.answer[..<Int(input.size)])
-        do throws(Errno) {
-            let count = try files.with(input.fh) { (file) throws(Errno) in
-                let started = file.image.timer.start()
-                defer { file.image.timer.stopRead(started, bytes: buffer.count) }
-                let path = file.path(
-                    input.flags, input.offset, input.size, least: OpenFile.leastDirectRead)
-                let count = try path.readFully(into: buffer, at: input.offset)
-                return file.image.owned(count, at: input.offset)
-            }
-            reply.data(after: thread.answerHeader, count: count)
-        } catch {
-            reply.fail(error)
+        let outcome = files.with(input.fh) { file in
+            let path = file.path(
+                input.flags, input.offset, input.size, least: OpenFile.leastDirectRead)
+            return file.image.read(into: buffer, at: input.offset, through: path)
+        }
+        switch outcome {
+        case .success(let count): reply.data(after: thread.answerHeader, count: count)
+        case .failure(let error): reply.fail(error)
         }
     }
 

@@ -74,7 +74,9 @@ extension Session {
             if MirrorNumber.owns(node) {
                 return reply.attributes(try mirror.attributes(of: node, identity), valid: 0)
             }
-            reply.attributes(shown(try nodes.node(node).attributes()), valid: Self.valid)
+            let known = try nodes.node(node)
+            let attributes = try known === nodes.root ? root.attributes() : known.attributes()
+            reply.attributes(shown(attributes), valid: Self.valid)
         } catch {
             reply.fail(error)
         }

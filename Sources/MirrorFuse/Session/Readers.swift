@@ -32,11 +32,18 @@ final class Readers: Sendable {
         waiting.subtract(1, ordering: .sequentiallyConsistent).newValue == 0
     }
 
-    /// Waits until another reader is wanted. Of a thread that parks and the last reader that leaves, at least
+    /// Those that do not work.
+    var idle: Int {
+        waiting.load(ordering: .sequentiallyConsistent)
+            + parked.load(ordering: .sequentiallyConsistent)
+    }
+
+    /// Waits until another reader is wanted, for requests or because `isWanted`. Of a thread that parks and the last reader that leaves, at least
     /// one sees the other: each writes its own count before it reads the other's.
-    func park() {
+    func park(unless isWanted: () -> Bool = { false }) {
         parked.add(1, ordering: .sequentiallyConsistent)
-        if haveNone || areEnding.load(ordering: .sequentiallyConsistent), takeParked() { return }
+        let mayNot = haveNone || areEnding.load(ordering: .sequentiallyConsistent) || isWanted()
+        if mayNot, takeParked() { return }
         calls.wait()
     }
 

@@ -4,8 +4,8 @@ import MirrorSystem
 import SystemPackage
 
 // The request loop: plain threads that read the device, answer READ and WRITE themselves and hand
-// everything else to libfuse. A thread that blocks (a slow flush, say) is made up for by another one, so
-// that `.mirror` always answers.
+// everything else to libfuse. A thread that blocks (a slow flush, say) is made up for by another one; when there
+// are as many as may be, what could block waits in the backlog. So `.mirror` always answers.
 
 extension Session {
     /// Room for the deepest callback with its temporary buffers.
@@ -47,16 +47,24 @@ extension Session {
 
     private func serve(_ thread: RequestThread) {
         while !isDraining {
+            if !backlog.isEmpty, serveBacklog(thread) { continue }
             guard readers.enter() else {
                 thread.round.isJournalled()
-                readers.park()
+                readers.park { isBacklogDue }
+                continue
+            }
+            // After `enter`: of a thread that adds to the backlog and one that comes back, the later one looks last.
+            if isBacklogDue {
+                _ = readers.leave()
                 continue
             }
             thread.round.next()
             let received = receive(into: thread.request)
             let isLast = readers.leave()
             guard let count = received else { return }
-            if count > 0 { dispatch(thread, count, isLast) }
+            if count == 0 { continue }
+            if areThreadsScarce, postpones(thread, count) { continue }
+            dispatch(thread, count, isLast)
         }
     }
 
@@ -79,7 +87,7 @@ extension Session {
 
     /// - Parameter isLast: nobody waits for the next request.
     @inline(__always)
-    private func dispatch(_ thread: RequestThread, _ count: Int, _ isLast: Bool) {
+    func dispatch(_ thread: RequestThread, _ count: Int, _ isLast: Bool) {
         let request = UnsafeRawBufferPointer(rebasing: thread.request[..<count])
         let header = request.load(as: fuse_in_header.self)
         if header.opcode == FUSE_WRITE.rawValue, !MirrorNumber.owns(header.nodeid) {

@@ -12,6 +12,7 @@ import SystemPackage
 final class Session: @unchecked Sendable {
     let engine: Engine
     let nodes: NodeTable
+    let root: RootLook
     let files: HandleTable<OpenFile>
     let directories: HandleTable<OpenDirectory>
     let mirror: MirrorTable
@@ -36,6 +37,7 @@ final class Session: @unchecked Sendable {
     let stallWatch = StallWatch()
     let slowReads = Slowness()
     let slowWrites = Slowness()
+    let backlog = Backlog()
     /// Set for good by `drain`.
     let stopping = Atomic<Bool>(false)
     /// Opened when INIT was answered, or when the mount went before that.
@@ -60,8 +62,10 @@ final class Session: @unchecked Sendable {
         directories = HandleTable(kept.directories)
         mirrorFiles = HandleTable(kept.mirrorFiles)
         let root = try source.openNode(".")
+        let attributes = try root.attributes()
         nodes = NodeTable(
-            root: root, attributes: try root.attributes(), kept: kept.nodes, last: kept.lastNode)
+            root: root, attributes: attributes, kept: kept.nodes, last: kept.lastNode)
+        self.root = RootLook(nodes.root, attributes)
         mirror = MirrorTable(engine, kept.mirrorNodes, kept.lastMirrorNode)
         let pollers = pollers
         engine.events.subscribe { pollers.wake() }

@@ -5,6 +5,11 @@ import Synchronization
 struct ThreadCount: ~Copyable, Sendable {
     /// Most threads, so that many slow flushes at once cost a bounded amount of memory (2 MiB each).
     static let most = 64
+    /// Those of `most` that only answer for what cannot hang, once all others are at work (`Backlog`).
+    static let reserve = 8
+
+    /// Most that may be at work at once.
+    static let mostBusy = most - reserve
 
     private let running = Atomic<Int>(0)
     /// Those of `running` that may hang with a target.
@@ -16,6 +21,8 @@ struct ThreadCount: ~Copyable, Sendable {
     private let live = Mutex<[Int32: Round]>([:])
 
     var numbers: [Int32] { live.withLock { Array($0.keys) } }
+
+    var count: Int { running.load(ordering: .sequentiallyConsistent) }
 
     /// Where each thread is, by its number.
     var rounds: [Int32: UInt64] { live.withLock { $0.mapValues(\.now) } }
