@@ -43,6 +43,19 @@ import Testing
         #expect(read?.intended == [ByteRange(far, far + extent)])
     }
 
+    @Test func `runs of extents are told as long as they are, wherever the words of the log end`() {
+        let (log, store) = IntentLog.onDisk()
+        var (next, runs) = (UInt64(0), [ByteRange]())
+        for (gap, count) in [(0, 1), (1, 62), (1, 64), (1, 65), (63, 128), (1, 1), (64, 127)] {
+            let start = (next + UInt64(gap)) * extent
+            next += UInt64(gap + count)
+            runs.append(ByteRange(start, next * extent))
+            log.set(ByteRange(start, next * extent))
+        }
+        #expect(log.intended == runs)
+        #expect(IntentLog.read(store.cut())?.intended == runs)
+    }
+
     @Test func `what a log lacks for its image is intended`() {
         let (_, store) = IntentLog.onDisk(blocks: 2)
         let block = UInt64(IntentFormat.extentsPerBlock) * extent

@@ -13,6 +13,8 @@ import row_copy
 import row_size
 import row_switch
 import rows
+import scale
+import scale_picture
 import table
 from conditions import Conditions
 from lab import Failure, Lab, Unavailable
@@ -82,11 +84,24 @@ def write_raw(path, matrix, found):
         json.dump({"samples": samples, "findings": [vars(one) for one in found]}, file, indent=1)
 
 
+def show_scale(lab, conditions, arguments):
+    points = list(scale.measure(lab))
+    print(conditions.head(REPOSITORY), *conditions.notes(), "", sep="\n")
+    print(*scale.lines(points), sep="\n", flush=True)
+    if arguments.raw:
+        with open(arguments.raw, "w", encoding="utf-8") as file:
+            json.dump([vars(point) for point in points], file, indent=1)
+    scale_picture.draw(points, arguments.scale)
+    return 0
+
+
 def main():
     arguments = parse()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with Lab(arguments.scratch, arguments.settings) as lab:
         conditions = Conditions(lab)
+        if arguments.scale:
+            return show_scale(lab, conditions, arguments)
         matrix, found = measure(lab, conditions, arguments)
         report(conditions, matrix, found)
         if arguments.raw:

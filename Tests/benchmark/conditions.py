@@ -50,9 +50,7 @@ class Conditions:
     def lines(self, repository):
         """The head of the tables."""
         settings = self.lab.settings
-        yield (f"{date.today()}, Linux {platform.release()}, "
-               f"{os.cpu_count()} cores of {processor()}, commit {commit(repository)}, "
-               f"disk {filesystem(self.lab.roots['disk'])}.")
+        yield self.head(repository)
         yield (f"{settings.rounds} rounds of {settings.duration:g} s in turns"
                f"{' after one to warm up' if settings.warm_up else ''}, fio, images of "
                f"{settings.image >> 20} MiB ({settings.disk_image >> 20} MiB on disk), "
@@ -60,9 +58,16 @@ class Conditions:
         yield ("Cells: median of the rounds, ratio to native, ± half the range, median and 99th "
                "percentile of the latency, processor time of the daemon per I/O.")
         yield ""
-        for warning in self.warnings():
-            yield f"**Not valid:** {warning}"
+        yield from self.notes()
         yield ""
+
+    def head(self, repository):
+        return (f"{date.today()}, Linux {platform.release()}, "
+                f"{os.cpu_count()} cores of {processor()}, commit {commit(repository)}, "
+                f"disk {filesystem(self.lab.roots['disk'])}.")
+
+    def notes(self):
+        return [f"**Not valid:** {warning}" for warning in self.warnings()]
 
 
 def filesystem(path):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 MIB = 1 << 20
 GIB = 1 << 30
+TIB = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,12 @@ class Settings:
     scattered: int = 65536
     # A second of every phase in the picture.
     phase: float = 2.0
+    # For `--scale`: how many images and jobs, how large an image.
+    scale_counts: tuple = (1, 10, 100, 1000)
+    scale_sizes: tuple = (GIB, 64 * GIB, TIB, 16 * TIB)
+    # Seconds until what follows the last change is over, and for which the idle mount is looked at.
+    scale_settle: float = 12.0
+    scale_idle: float = 3.0
 
 
 DEFAULT = Settings()
@@ -37,7 +44,8 @@ QUICK = replace(DEFAULT, rounds=2, duration=0.4, warm_up=False, others=False,
                 disk_image=GIB // 2, bulk=GIB // 2, slow_image=64 * MIB, scattered=32768, phase=1.0)
 SMOKE = replace(QUICK, rounds=1, duration=0.1, image=16 * MIB, disk_image=16 * MIB, bulk=32 * MIB,
                 slow_image=16 * MIB, switch_image=32 * MIB, switch_dirty=4 * MIB,
-                scattered=2048, phase=0.2)
+                scattered=2048, phase=0.2, scale_counts=(1, 10), scale_sizes=(GIB, 16 * TIB),
+                scale_settle=0.2, scale_idle=0.2)
 
 
 def parse():
@@ -50,6 +58,8 @@ def parse():
     parser.add_argument("--quick", action="store_true", help="two minutes, a first impression")
     parser.add_argument("--smoke", action="store_true", help="only shows that all of it works")
     parser.add_argument("--picture", help="draw the life of a job into this SVG file")
+    parser.add_argument("--scale", help="instead, show how a mount grows with images, jobs and the "
+                        "size of an image, and draw it into this SVG file")
     parser.add_argument("--raw", help="write every single figure into this JSON file")
     parser.add_argument("--scratch", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--from", dest="base", default=".", help=argparse.SUPPRESS)
@@ -57,7 +67,7 @@ def parse():
     chosen = SMOKE if arguments.smoke else QUICK if arguments.quick else DEFAULT
     given = {name: getattr(arguments, name) for name in ("rounds", "duration")}
     arguments.settings = replace(chosen, **{k: v for k, v in given.items() if v is not None})
-    for name in ("picture", "raw"):
+    for name in ("picture", "raw", "scale"):
         if getattr(arguments, name):
             setattr(arguments, name, os.path.join(arguments.base, getattr(arguments, name)))
     arguments.media = arguments.media.split(",")

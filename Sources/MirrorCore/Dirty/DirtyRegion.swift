@@ -14,11 +14,12 @@ final class DirtyRegion: Sendable {
     private static let cleanWord: UInt64 = 0
     private static let fullWord: UInt64 = 1
 
-    private let states = AtomicWords(count: shards)
+    /// Those of the first 64 GiB are near: most images end there.
+    private let states = LongWords(count: shards, near: 512)
     private let summary = AtomicWords(count: shards / 64)
 
     deinit {
-        for shard in 0..<Self.shards {
+        for shard in 0..<states.used {
             if case .page(let page) = unsafe state(shard) { unsafe page.release() }
         }
     }
@@ -68,7 +69,7 @@ final class DirtyRegion: Sendable {
     }
 
     var pageCount: Int {
-        (0..<Self.shards).count { states.load($0) > Self.fullWord }
+        (0..<states.used).count { states.load($0) > Self.fullWord }
     }
 
     private static func page(_ word: UInt64) -> Unmanaged<DirtyPage> {

@@ -33,8 +33,9 @@ public final class DirtyTable: Sendable {
     /// The first offset that cannot be tracked, in bytes.
     public static let limit = UInt64(regionCount * DirtyRegion.shards) << UInt64(ShardIndex.shift)
 
-    /// Regions as unmanaged references, 0 where there is none. Never freed before the table.
-    private let regions = AtomicWords(count: regionCount)
+    /// Regions as unmanaged references, 0 where there is none; those of the first 32 TiB are near. Never freed
+    /// before the table.
+    private let regions = LongWords(count: regionCount, near: 64)
     /// A bit for each region, set before the region is: what has a region has its bit.
     private let regionSummary: AtomicWords
     let gauge: WriteGauge
@@ -69,7 +70,7 @@ public final class DirtyTable: Sendable {
     }
 
     deinit {
-        for index in 0..<Self.regionCount {
+        for index in 0..<regions.used {
             if let region = unsafe region(index) { unsafe region.release() }
         }
     }

@@ -19,6 +19,7 @@ struct JobParts {
         self.parameters = parameters
         (uuid, created, past) = (RandomID.make(), WallClock.now.seconds, nil)
         let all = try Self.withReferences(paths, parameters, engine)
+        try Self.refuseWithoutRoom(for: all)
         var members: [MemberParts] = []
         do throws(CommandError) {
             for path in all {
@@ -82,6 +83,21 @@ struct JobParts {
         // What cannot be opened has its own message where it is.
         guard engine.presence(of: path.bytes) == .file else { return [path] }
         return try ImageClosure(of: path.bytes, in: source).members.map { FilePath(bytes: $0.path) }
+    }
+
+    /// What a member keeps open: image, twin, tables, log, the keeper's copies.
+    private static let descriptors = 12
+
+    /// Guests open files too, and get errors where jobs have used up the descriptors: an eighth is theirs.
+    private static func refuseWithoutRoom(for paths: [FilePath]) throws(CommandError) {
+        guard let (most, lowestFree) = try? DaemonProcess.descriptors(),
+            lowestFree + paths.count * descriptors > most - most / 8
+        else { return }
+        throw CommandError(
+            .io,
+            "image \(shown(paths[0])): the daemon may have \(most) open files, and has too few left for another job"
+                + " and for guests; end jobs, or allow more (ulimit -Hn, LimitNOFILE=) and mount again"
+        )
     }
 
     private static func refuseTwice(_ members: [MemberParts]) throws(CommandError) {

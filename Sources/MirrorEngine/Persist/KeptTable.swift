@@ -53,6 +53,8 @@ extension DirtyTable {
 
 extension TableMemory {
     init(_ memory: SharedMemory) {
-        self.init(memory.bytes) { memory.giveBack(at: $0, count: $1) }
+        self.init(
+            memory.bytes, giveBack: { memory.giveBack(at: $0, count: $1) },
+            nextTouched: { memory.nextTouched(from: $0) })
     }
 }

@@ -51,12 +51,13 @@ extension Engine {
     /// Below `jobs/` stands a directory for each component of a job's id, and in the last one its files.
     private func jobEntries(_ prefix: [[UInt8]]) -> [MirrorEntry] {
         var entries: [MirrorEntry] = []
+        var directories: Set<[UInt8]> = []
         for (id, isLive) in jobs.all.map({ ($0.id, true) }) + jobs.ended.map({ ($0.id, false) }) {
             let components = id.split(separator: UInt8(ascii: "/")).map(Array.init)
             guard components.starts(with: prefix) else { continue }
             if components.count > prefix.count {
                 let name = components[prefix.count]
-                if !entries.contains(where: { $0.name == name }) {
+                if directories.insert(name).inserted {
                     entries.append((name, .jobs(prefix + [name])))
                 }
             } else {

@@ -47,6 +47,15 @@ public final class SharedMemory: @unchecked Sendable {
             [.punchHole, .keepSize], at: UInt64(offset), count: UInt64(count))
     }
 
+    /// The first byte from `offset` on that was ever touched, roughly; nil where none was. What lies before it reads
+    /// as zero. Corresponds to `lseek(2)` with SEEK_DATA.
+    public func nextTouched(from offset: Int) -> Int? {
+        // Where it cannot be asked everything may have been.
+        do { return try descriptor.nextData(from: UInt64(offset)).map { Int($0) } } catch {
+            return offset
+        }
+    }
+
     deinit {
         munmap(bytes.baseAddress, bytes.count)
         try? descriptor.close()

@@ -48,6 +48,18 @@ public enum DaemonProcess {
         _ = try retrying { setrlimit(resource, &limit) }
     }
 
+    /// How many descriptors this process may have, and the lowest number that is free: below it all are in use, and
+    /// the next ones that are opened fill what is free from there on. Corresponds to `getrlimit(2)`, `open(2)`.
+    public static func descriptors() throws(Errno) -> (most: Int, lowestFree: Int) {
+        var limit = rlimit()
+        _ = try retrying { getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) }
+        let most = Int(clamping: limit.rlim_cur)
+        let number = Glibc.open("/dev/null", O_PATH | O_CLOEXEC)
+        if number < 0 { return (most, most) }
+        close(number)
+        return (most, Int(number))
+    }
+
     /// Keeps the kernel from waiting, for memory, on writes that this process has to serve.
     /// Corresponds to `prctl(2)` with PR_SET_IO_FLUSHER; needs CAP_SYS_RESOURCE.
     public static func becomeIOFlusher() throws(Errno) {

@@ -31,16 +31,14 @@ extension DirtyTable {
     /// under way is marked before it is forgotten.
     public convenience init?(recovering memory: TableMemory, gauge: WriteGauge, owner: UInt64 = 0) {
         guard let kept = KeptMarks(reading: memory, owner: owner),
-            let changes = kept.changes.ranges(reach: kept.reach),
-            let claims = kept.claims.ranges(reach: 0)
+            let left = kept.underWay()
         else { return nil }
         self.init(kept.granularity, gauge, kept)
         recoverShards(kept)
-        for range in changes + claims { markUncounted(range) }
-        if kept.length.load(0) != 0 || !changes.isEmpty { _ = markLength() }
+        for range in left.changes + left.claims { markUncounted(range) }
+        if kept.length.load(0) != 0 || !left.changes.isEmpty { _ = markLength() }
         settleLength()
-        kept.changes.endAll()
-        kept.claims.endAll()
+        kept.endAll()
     }
 
     private func recoverShards(_ kept: KeptMarks) {
@@ -49,8 +47,9 @@ extension DirtyTable {
             start = index + 1
             let reference = unsafe regionMade(index)
             unsafe reference._withUnsafeGuaranteedRef { region in
-                for shard in index * DirtyRegion.shards..<start * DirtyRegion.shards {
-                    recover(shard, region, kept)
+                let words = DirtyRegion.shards / 64
+                for word in index * words..<start * words where kept.hasShards(inWord: word) {
+                    for shard in word * 64..<(word + 1) * 64 { recover(shard, region, kept) }
                 }
             }
         }

@@ -160,6 +160,22 @@ extension KeptMarks {
         claims.end(slot)
         claimNumbers.giveBack(slot)
     }
+
+    /// What a predecessor had under way; nil where that cannot be told.
+    func underWay() -> (changes: [ByteRange], claims: [ByteRange])? {
+        let changeSlots = changes.used(in: memory, at: Layout.changes)
+        let claimSlots = claims.used(in: memory, at: Layout.claims)
+        guard let changes = changes.ranges(in: changeSlots, reach: reach),
+            let claims = claims.ranges(in: claimSlots, reach: 0)
+        else { return nil }
+        return (changes, claims)
+    }
+
+    /// Nothing is under way any more; nobody uses the table yet.
+    func endAll() {
+        for slot in changes.used(in: memory, at: Layout.changes) { changes.end(slot) }
+        for slot in claims.used(in: memory, at: Layout.claims) { claims.end(slot) }
+    }
 }
 
 // Shards. Under the shard's lock.
@@ -190,6 +206,9 @@ extension KeptMarks {
         // R6: nothing but memory is waited for.
         memory.giveBack(offset(of: shard), bytes)
     }
+
+    /// Whether any of 64 shards is not clean.
+    func hasShards(inWord word: Int) -> Bool { full.load(word) | paged.load(word) != 0 }
 
     /// What a predecessor has left of a shard; nil for clean. Nobody uses the table yet.
     func recovered(_ shard: Int) -> RecoveredShard? {

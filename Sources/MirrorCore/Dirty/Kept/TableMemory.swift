@@ -7,16 +7,21 @@ public struct TableMemory: @unchecked Sendable {
     /// Gives whole pages back, `offset` and `count` in bytes; they read as zero from then on. Keeps the bytes
     /// alive, too.
     let giveBack: @Sendable (_ offset: Int, _ count: Int) -> Void
+    /// The first byte from `offset` on that may be other than zero; nil where all are zero. To look at zeroes that
+    /// were never touched may take memory for them.
+    let nextTouched: @Sendable (_ offset: Int) -> Int?
 
     /// - Parameters:
     ///   - bytes: page-aligned. All zero for a new table. What is never touched should cost nothing.
     ///   - giveBack: gives pages back, or does nothing; keeps the bytes alive.
+    ///   - nextTouched: which bytes need not be looked at.
     public init(
         _ bytes: UnsafeMutableRawBufferPointer,
-        giveBack: @escaping @Sendable (_ offset: Int, _ count: Int) -> Void
+        giveBack: @escaping @Sendable (_ offset: Int, _ count: Int) -> Void,
+        nextTouched: @escaping @Sendable (_ offset: Int) -> Int? = { $0 }
     ) {
         unsafe self.bytes = unsafe bytes
-        self.giveBack = giveBack
+        (self.giveBack, self.nextTouched) = (giveBack, nextTouched)
     }
 
     /// Bytes that a table takes, nearly all of them never touched: 2 GiB at 4 KiB granules.

@@ -26,12 +26,11 @@ struct UnderWay: ~Copyable, Sendable {
     @inline(__always)
     func end(_ slot: Int) { words.store(0, slot * 2 + 1) }
 
-    /// What was under way, a cut up to `reach`; nil where a slot holds no range.
-    func ranges(reach: UInt64) -> [ByteRange]? {
+    /// What was under way in these slots, a cut up to `reach`; nil where one holds no range.
+    func ranges(in used: [Int], reach: UInt64) -> [ByteRange]? {
         var ranges: [ByteRange] = []
-        for slot in 0..<words.count / 2 {
+        for slot in used {
             let last = words.load(slot * 2 + 1)
-            if last == 0 { continue }
             let lower = words.load(slot * 2)
             var upper = last & ~(Self.isThere | Self.isCut)
             if last & Self.isCut != 0 { upper = max(lower, upper, reach) }
@@ -41,8 +40,20 @@ struct UnderWay: ~Copyable, Sendable {
         return ranges
     }
 
-    func endAll() {
-        for slot in 0..<words.count / 2 where words.load(slot * 2 + 1) != 0 { end(slot) }
+    /// The slots that count. Those that nobody ever used are not looked at, a page at a time.
+    ///
+    /// - Parameter offset: where the row begins in `memory`; at a page.
+    func used(in memory: TableMemory, at offset: Int) -> [Int] {
+        let (count, pageSlots) = (words.count / 2, 4096 / Self.slotBytes)
+        var (used, page) = ([Int](), 0)
+        while let touched = memory.nextTouched(offset + page * 4096) {
+            page = (touched - offset) / 4096
+            let slots = page * pageSlots..<(page + 1) * pageSlots
+            if slots.lowerBound >= count { break }
+            used += slots.clamped(to: 0..<count).filter { words.load($0 * 2 + 1) != 0 }
+            page += 1
+        }
+        return used
     }
 }
 

@@ -21,6 +21,8 @@ final class IntentBits: @unchecked Sendable {
     enum Kind: Int { case durable, touched, recent }
 
     private let roots: PageMemory
+    /// Behind the last word that ever had a durable bit: nobody need look at what an image does not have.
+    private let end = Atomic<Int>(0)
     private var table: UnsafeMutablePointer<Atomic<UInt>> {
         roots.bytes.baseAddress!.assumingMemoryBound(to: Atomic<UInt>.self)
     }
@@ -60,6 +62,7 @@ final class IntentBits: @unchecked Sendable {
     func set(_ kind: Kind, _ bits: UInt64, _ word: Int) -> UInt64 {
         // The last block of a log reaches past the end of what can be tracked.
         if bits == 0 || word >= Self.leaves * Self.leafWords { return 0 }
+        if kind == .durable { end.max(word + 1, ordering: .sequentiallyConsistent) }
         let old = leafMade(word)[at(kind, word)].bitwiseOr(
             bits, ordering: .sequentiallyConsistent)
         return bits & ~old.oldValue
@@ -72,8 +75,9 @@ final class IntentBits: @unchecked Sendable {
 
     /// Calls `body` for each word that may have a durable bit, in order.
     func forEachWord(_ body: (Int) -> Void) {
-        for index in 0..<Self.leaves where table[index].load(ordering: .acquiring) != 0 {
-            for word in index * Self.leafWords..<(index + 1) * Self.leafWords
+        let end = end.load(ordering: .sequentiallyConsistent)
+        for start in stride(from: 0, to: end, by: Self.leafWords) where leaf(start) != nil {
+            for word in start..<min(end, start + Self.leafWords)
             where load(.durable, word) != 0 { body(word) }
         }
     }

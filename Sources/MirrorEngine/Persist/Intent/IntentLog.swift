@@ -127,10 +127,13 @@ final class IntentLog: Sendable {
         let shift = UInt64(IntentFormat.extentShift)
         bits.forEachWord { word in
             var rest = bits.load(.durable, word)
+            // By runs of ones: in a log that intends everything a word is one.
             while rest != 0 {
-                let first = UInt64(word * 64 + rest.trailingZeroBitCount)
-                add(ByteRange(first << shift, (first + 1) << shift))
-                rest &= rest - 1
+                let first = rest.trailingZeroBitCount
+                let end = first + (~(rest >> UInt64(first))).trailingZeroBitCount
+                let extents = (UInt64(word * 64 + first), UInt64(word * 64 + end))
+                add(ByteRange(extents.0 << shift, extents.1 << shift))
+                rest &= .max << UInt64(end)
             }
         }
         return ranges

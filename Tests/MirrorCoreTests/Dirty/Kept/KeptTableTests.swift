@@ -50,6 +50,22 @@ import Testing
         #expect(try #require(recovered()).dirtyBytes == 0)
     }
 
+    @Test func `a table that comes back takes no memory for slots that nobody used`() throws {
+        let first = table()
+        let slots = SlotNumbers()
+        let used = slots.take(near: 5 << 40)
+        first.markUncounted(ByteRange(0, 1))
+        first.beginChange(ByteRange(1 << 20, 1 << 21), slot: used)
+        first.markUncounted(ByteRange(1 << 20, 1 << 21))
+        let before = memory.used
+        for _ in 0..<2 {
+            let next = try #require(DirtyTable(recovering: memory.shared, gauge: gauge))
+            #expect(next.dirtyBytes == 4096 + 1 << 20)
+        }
+        // Which shards are all dirty has to be read: a page.
+        #expect(memory.used <= before + 4096)
+    }
+
     @Test func `pages that are given back are gone from the memory`() throws {
         let table = table()
         let before = memory.used

@@ -34,9 +34,13 @@ final class VictimMemory: @unchecked Sendable {
 
     /// For the table that works on it.
     var shared: TableMemory {
-        TableMemory(bytes) { [self] offset, count in
+        let giveBack: @Sendable (Int, Int) -> Void = { [self] offset, count in
             let how = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
             precondition(fallocate(file, how, offset, count) == 0)
+        }
+        return TableMemory(bytes, giveBack: giveBack) { [self] offset in
+            let next = lseek(file, offset, SEEK_DATA)
+            return next < 0 ? nil : next
         }
     }
 
