@@ -35,7 +35,7 @@ class Settings:
     scale_counts: tuple = (1, 10, 100, 1000)
     scale_sizes: tuple = (GIB, 64 * GIB, TIB, 16 * TIB)
     # Seconds until what follows the last change is over, and for which the idle mount is looked at.
-    scale_settle: float = 12.0
+    scale_settle: float = 25.0
     scale_idle: float = 3.0
 
 
