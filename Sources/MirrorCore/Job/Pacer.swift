@@ -87,6 +87,12 @@ public struct Pacer: Sendable {
 
     private var floor: Double { Double(minSpeed > 0 ? minSpeed : Self.smallestFloor) }
 
+    /// Whether anybody has asked for anything of late.
+    public var seesGuest: Bool {
+        if case .idle = state { return false }
+        return true
+    }
+
     /// Bytes a second that the copier may copy now; nil: as fast as it can.
     public var bytesPerSecond: Int? {
         switch state {

@@ -24,10 +24,13 @@ struct Pace {
 
     /// Whether the copier uses only processors that nobody else wants: the guest's latency that its requests have
     /// before they come here cannot be timed.
-    var givesWay: Bool { pacer != nil && windowsOfShare == 0 }
+    var givesWay: Bool { pacer?.seesGuest ?? false && windowsOfShare == 0 }
 
-    fileprivate mutating func seeStarving(_ window: Pacer.Window) {
-        let isStarving = window.copied > 0 && window.speed < Self.starving
+    /// - Parameter ceiling: bytes a second by `speed`; 0 is none.
+    mutating func seeStarving(_ window: Pacer.Window, ceiling: Int) {
+        let limits = [ceiling, pacer?.bytesPerSecond ?? 0].filter { $0 > 0 }
+        let allowed = limits.min().map(Double.init) ?? .infinity
+        let isStarving = window.copied > 0 && window.speed < min(Self.starving, allowed / 2)
         windowsOfShare = isStarving ? 10 : max(0, windowsOfShare - 1)
     }
 
@@ -82,7 +85,7 @@ extension Job {
         pace.last = sample
         let goesOn = pace.pacer != nil && machine.mayCopy && (isCopying || window.copied > 0)
         guard goesOn else { return endPace() }
-        pace.seeStarving(window)
+        pace.seeStarving(window, ceiling: limit.bytesPerSecond)
         if !machine.isHolding { pace.pacer?.take(window) }
         follow(pace.pacer?.bytesPerSecond)
         samplePaceLater()
