@@ -199,12 +199,13 @@ public final class NBDStore: TwinStore {
         if state.withLock({ $0.generation }) != generation { throw Self.lost }
     }
 
-    /// A connection of this generation was lost. With it goes what else leads to the same server.
+    /// A connection of this generation was lost. With it goes what else leads to the same server: one of those that is
+    /// found lost later is no further loss, since nothing that it did after the first one counts (`withConnection`).
     private func lose(_ generation: Int) {
         // Closed outside of the lock.
         let dropped = state.withLock { state -> [NBDConnection?] in
-            state.losses += 1
             guard state.generation == generation else { return [] }
+            state.losses += 1
             state.generation += 1
             defer { state.idle = state.idle.map { _ in nil } }
             return state.idle

@@ -47,7 +47,7 @@ public struct Pacer: Sendable {
         }
 
         /// Bytes a second.
-        public var speed: Double { Double(copied) / max(seconds, 0.001) }
+        var speed: Double { Double(copied) / max(seconds, 0.001) }
         var requests: Int { loads.reduce(0) { $0 + $1.count } }
 
         mutating func add(_ other: Window) {
@@ -86,12 +86,6 @@ public struct Pacer: Sendable {
     public init(minSpeed: Int) { self.minSpeed = minSpeed }
 
     private var floor: Double { Double(minSpeed > 0 ? minSpeed : Self.smallestFloor) }
-
-    /// Whether anybody has asked for anything of late.
-    public var seesGuest: Bool {
-        if case .idle = state { return false }
-        return true
-    }
 
     /// Bytes a second that the copier may copy now; nil: as fast as it can.
     public var bytesPerSecond: Int? {

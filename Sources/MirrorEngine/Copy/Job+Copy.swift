@@ -1,6 +1,5 @@
 import Dispatch
 import MirrorCore
-import MirrorSystem
 import Synchronization
 import SystemPackage
 
@@ -128,9 +127,8 @@ extension Job {
         pace.limit.spend(count)
         pace.started += count
         let failures = flushFailures.load(ordering: .sequentiallyConsistent)
-        let givesWay = pace.givesWay && !machine.isHolding
         lane.queue.async { [self] in
-            let results = ThreadPriority.idle(givesWay) { lane.copy(batch) }
+            let results = lane.copy(batch)
             if hasPermit { services.permits.giveBack() }
             queue.async { [self] in finished(batch.member, results, on: lane, since: failures) }
         }

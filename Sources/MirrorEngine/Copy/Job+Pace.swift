@@ -15,25 +15,6 @@ struct Pace {
     /// Bytes of all batches that were started.
     var started = 0
 
-    /// Windows for which the copier takes its share of the processors; a machine that has none to spare had left it
-    /// next to nothing.
-    private var windowsOfShare = 0
-    /// Less is next to nothing, in bytes a second: far below what a disk does, and what a target over a network does
-    /// needs little of a processor in any case.
-    private static let starving = 16.0 * 1_048_576
-
-    /// Whether the copier uses only processors that nobody else wants: the guest's latency that its requests have
-    /// before they come here cannot be timed.
-    var givesWay: Bool { pacer?.seesGuest ?? false && windowsOfShare == 0 }
-
-    /// - Parameter ceiling: bytes a second by `speed`; 0 is none.
-    mutating func seeStarving(_ window: Pacer.Window, ceiling: Int) {
-        let limits = [ceiling, pacer?.bytesPerSecond ?? 0].filter { $0 > 0 }
-        let allowed = limits.min().map(Double.init) ?? .infinity
-        let isStarving = window.copied > 0 && window.speed < min(Self.starving, allowed / 2)
-        windowsOfShare = isStarving ? 10 : max(0, windowsOfShare - 1)
-    }
-
     /// Requests are being timed.
     var isSampling = false
     fileprivate var last = Sample()
@@ -85,7 +66,6 @@ extension Job {
         pace.last = sample
         let goesOn = pace.pacer != nil && machine.mayCopy && (isCopying || window.copied > 0)
         guard goesOn else { return endPace() }
-        pace.seeStarving(window, ceiling: limit.bytesPerSecond)
         if !machine.isHolding { pace.pacer?.take(window) }
         follow(pace.pacer?.bytesPerSecond)
         samplePaceLater()

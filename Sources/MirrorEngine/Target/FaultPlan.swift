@@ -22,7 +22,6 @@ final class FaultPlan: Sendable {
         var isMended = false
         var wasReached = false
         var counts: [Call: Int] = [:]
-        var idleCounts: [Call: Int] = [:]
         var hung: Set<Call> = []
     }
 
@@ -55,9 +54,6 @@ final class FaultPlan: Sendable {
     /// How often a call was made.
     func count(of call: Call) -> Int { state.withLock { $0.counts[call] ?? 0 } }
 
-    /// How often by a thread that has only what processors have to spare.
-    func idleCount(of call: Call) -> Int { state.withLock { $0.idleCounts[call] ?? 0 } }
-
     /// Calls of this kind do not return until they may.
     func hang(_ call: Call) { state.withLock { _ = $0.hung.insert(call) } }
     func endHang(_ call: Call) { state.withLock { _ = $0.hung.remove(call) } }
@@ -68,7 +64,6 @@ final class FaultPlan: Sendable {
             if let only, call != only { return false }
             state.calls += 1
             state.counts[call, default: 0] += 1
-            if ThreadPriority.isIdle { state.idleCounts[call, default: 0] += 1 }
             let isDue =
                 switch due {
                 case .once(let number): state.calls == number
