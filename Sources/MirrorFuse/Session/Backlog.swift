@@ -3,8 +3,9 @@ import Synchronization
 /// Requests that were received and not begun, because nearly every thread is at work already: with a source that
 /// hangs, all of them would be, and nobody would answer for `.mirror`.
 ///
-/// A successor needs to know nothing of them, the kernel sends it what was not answered. Requests that are under way
-/// together have no order, so a late one does no harm.
+/// R8: one that is added leaves the queue once, for a thread that answers it. A successor needs to know nothing of
+/// them, the kernel sends it what was not answered. Requests that are under way together have no order, so a late
+/// one does no harm.
 final class Backlog: Sendable {
     /// Bytes.
     private let most: Int

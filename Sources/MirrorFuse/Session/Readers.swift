@@ -43,13 +43,13 @@ final class Readers: Sendable {
     func park(unless isWanted: () -> Bool = { false }) {
         parked.add(1, ordering: .sequentiallyConsistent)
         let mayNot = haveNone || areEnding.load(ordering: .sequentiallyConsistent) || isWanted()
-        if mayNot, takeParked() { return }
+        if mayNot, parked.takeOne() { return }
         calls.wait()
     }
 
     /// Has a parked thread wait for requests. False where none is parked.
     func call() -> Bool {
-        guard takeParked() else { return false }
+        guard parked.takeOne() else { return false }
         calls.signal()
         return true
     }
@@ -58,17 +58,6 @@ final class Readers: Sendable {
     func end() {
         areEnding.store(true, ordering: .sequentiallyConsistent)
         while call() {}
-    }
-
-    private func takeParked() -> Bool {
-        var count = parked.load(ordering: .sequentiallyConsistent)
-        while count > 0 {
-            let (isTaken, now) = parked.compareExchange(
-                expected: count, desired: count - 1, ordering: .sequentiallyConsistent)
-            if isTaken { return true }
-            count = now
-        }
-        return false
     }
 }
 

@@ -40,7 +40,7 @@ struct UnderWay: ~Copyable, Sendable {
         return ranges
     }
 
-    /// The slots that count. Those that nobody ever used are not looked at, a page at a time.
+    /// The slots that count (R10: all that may hold a range). Pages that nobody ever touched are not looked at.
     ///
     /// - Parameter offset: where the row begins in `memory`; at a page.
     func used(in memory: TableMemory, at offset: Int) -> [Int] {

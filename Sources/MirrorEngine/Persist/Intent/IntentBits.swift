@@ -62,6 +62,7 @@ final class IntentBits: @unchecked Sendable {
     func set(_ kind: Kind, _ bits: UInt64, _ word: Int) -> UInt64 {
         // The last block of a log reaches past the end of what can be tracked.
         if bits == 0 || word >= Self.leaves * Self.leafWords { return 0 }
+        // Before the bit (R11): whoever looks for what is intended must come as far.
         if kind == .durable { end.max(word + 1, ordering: .sequentiallyConsistent) }
         let old = leafMade(word)[at(kind, word)].bitwiseOr(
             bits, ordering: .sequentiallyConsistent)
