@@ -47,15 +47,21 @@ cost() { # CLASS RW: sets cost
 
 too_much=
 expect() { # WHAT CLASS RW HUNDREDTHS…: at most so many per request, of allocations, references, locks, futexes
-    local what=$1 class=$2 rw=$3 kind text=
-    shift 3
-    cost "$class" "$rw"
+    local what=$1 class=$2 rw=$3 kind over try text=
+    local most=(0 "${@:4}")
+    # Threads that are started for slow requests, at most 64, cost some once. What each request costs comes again.
+    for try in 1 2 3; do
+        cost "$class" "$rw"
+        over=
+        for kind in 1 2 3 4; do
+            [ $((cost[kind] * 100)) -lt $((most[kind] * cost[0])) ] || over+=" $what: ${kinds[kind]};"
+        done
+        [ -n "$over" ] || break
+        say "pass $try is over in$over"
+    done
+    too_much+=$over
     for kind in 1 2 3 4; do
         text+=" $(awk "BEGIN { printf \"%.4f\", ${cost[kind]} / ${cost[0]} }") ${kinds[kind]},"
-        if [ $((cost[kind] * 100)) -ge $(($1 * cost[0])) ]; then
-            too_much+=" $what: ${kinds[kind]};"
-        fi
-        shift
     done
     say "$what, per request:$text ${cost[0]} requests"
 }
@@ -66,7 +72,7 @@ for kind in 1 2 3; do
     [ "${others[kind]}" -gt 0 ] || fail "${kinds[kind]} are not counted"
 done
 
-# Less than a hundredth is the start of a thread, or the end of a file that was not known before.
+# Less than a hundredth is the end of a file that was not known before.
 none=(1 1 1 1)
 expect "write without a job" writes randwrite "${none[@]}"
 expect "read without a job" reads randread "${none[@]}"
