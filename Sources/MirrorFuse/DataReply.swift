@@ -1,4 +1,5 @@
 import CFuse
+import MirrorSystem
 import SystemPackage
 
 /// The one answer to a READ or WRITE that the loop decoded itself, past libfuse (R8). Forgotten, it
@@ -42,6 +43,24 @@ struct DataReply: ~Copyable, Sendable {
         _ = cfuse_write(device, header, length)
         discard self
     }
+
+    /// Answers READ with `count` bytes that `fill` adds to the pipe. False where that cannot be: the request still
+    /// wants its answer then, or has it, and the kernel overlooks a second one (R8).
+    func pages(
+        _ count: Int, by pipe: PagePipe, _ scratch: UnsafeMutableRawBufferPointer,
+        _ fill: () -> Bool
+    ) -> Bool {
+        let length = MemoryLayout<fuse_out_header>.size + count
+        var head = fuse_out_header(len: UInt32(length), error: 0, unique: unique)
+        let isSent =
+            withUnsafeBytes(of: &head) { pipe.begin(with: $0) } && fill()
+            && pipe.send(length, to: FileDescriptor(rawValue: device))
+        if !isSent { pipe.empty(into: scratch) }
+        return isSent
+    }
+
+    /// It has been answered by `pages`.
+    consuming func isAnswered() { discard self }
 
     // A failed answer needs nothing: the kernel has given the request up (ENOENT) or the mount is gone.
     private static func send(_ device: Int32, _ unique: UInt64, _ error: Int32) {

@@ -43,6 +43,12 @@ public struct DataPath: Sendable {
         return count + (try buffered.readFully(into: rest, at: offset + UInt64(count)))
     }
 
+    /// Adds `count` bytes to `pipe`, where they are read through the page cache. False where they are not all in it.
+    public func readPages(_ count: Int, at offset: UInt64, into pipe: PagePipe) -> Bool {
+        if let direct, direct.isDirect { return false }
+        return pipe.add(count, of: buffered, at: offset)
+    }
+
     @inline(__always)
     private func readDirect(
         into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
@@ -66,6 +72,12 @@ extension FileDescriptor {
     public func reopened(_ flags: OpenFlags, directly: Bool) throws(Errno) -> FileDescriptor {
         if directly, let file = reopenedDirectly(flags) { return file }
         return try reopened(flags.backing)
+    }
+
+    /// Whether it has O_DIRECT now: what it refers to may have changed since it was opened.
+    public var isDirect: Bool {
+        let flags = fcntl(rawValue, F_GETFL)
+        return flags != -1 && flags & Glibc.O_DIRECT != 0
     }
 
     private func reopenedDirectly(_ flags: OpenFlags) -> FileDescriptor? {

@@ -55,6 +55,19 @@ import Testing
         #expect(isBelow && isRest && tracker.table.dirtyBytes > 0)
     }
 
+    @Test func `a read through a pipe is refused where it would go past the end`() throws {
+        let pipe = try PagePipe(1 << 20)
+        for (offset, count, isWhole) in [
+            (0, 50_000, true), (0, 50_001, false), (49_999, 1, true), (50_000, 1, false),
+        ] {
+            let isRead = handle.image.readPages(
+                count, into: pipe, at: UInt64(offset), through: handle.path)
+            #expect(isRead == isWhole)
+            let scratch = PageMemory(count: 65_536)
+            pipe.empty(into: scratch.bytes)
+        }
+    }
+
     @Test func `a read and a search end there`() throws {
         let image = handle.image
         #expect(image.owned(4096, at: 0) == 4096 && image.owned(4096, at: 49_000) == 1000)

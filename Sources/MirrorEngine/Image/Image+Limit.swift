@@ -26,6 +26,17 @@ extension Image {
         }
     }
 
+    /// The same into a pipe. False where they are not all in it, whatever the reason: `read` tells it.
+    public func readPages(
+        _ count: Int, into pipe: PagePipe, at offset: UInt64, through path: DataPath
+    ) -> Bool {
+        let started = timer.start()
+        guard path.readPages(count, at: offset, into: pipe), owned(count, at: offset) == count
+        else { return false }
+        timer.stop(started, .read(count))
+        return true
+    }
+
     /// How many of the bytes that a read at `offset` got from the file belong to the image. Asked after the
     /// read: the file may have become a device just before it.
     func owned(_ count: Int, at offset: UInt64) -> Int {
