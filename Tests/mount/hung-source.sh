@@ -74,6 +74,31 @@ mount_twinfs "$SCRATCH/source" "$mnt"
 connection=$(fuse_connection "$mnt")
 start_mirror "$mnt/vm1.img" target="$SCRATCH/twins"
 wait_ready "$mnt/vm1.img"
+say "all that wait for requests, at once, and nobody foresaw it"
+python3 - "$mnt/vm2.img" "$SCRATCH/is-quick" "$SCRATCH/go" <<'PYTHON' &
+import mmap, os, sys, threading, time
+image, block = os.open(sys.argv[1], os.O_RDWR | os.O_DIRECT), mmap.mmap(-1, 4096)
+for place in range(3000):
+    os.pwrite(image, block, place * 4096)
+open(sys.argv[2], "w").close()
+while not os.path.exists(sys.argv[3]):
+    time.sleep(0.1)
+threads = [threading.Thread(target=os.pwrite, args=(image, block, place * 4096)) for place in range(32)]
+for one in threads:
+    one.start()
+for one in threads:
+    one.join()
+PYTHON
+guests=($!) changes=()
+eventually "$LIMIT" test -e "$SCRATCH/is-quick" || fail "the guest did not begin"
+fsfreeze -f "$SCRATCH/source"
+touch "$SCRATCH/go"
+some_wait() { [ "$(cat "$connection/waiting")" -ge 32 ]; }
+eventually 20 some_wait || fail "only $(cat "$connection/waiting") requests wait for the source"
+operator_works
+fsfreeze -u "$SCRATCH/source"
+wait "${guests[0]}" || fail "a guest saw an error"
+
 for restarts in no yes; do
     begin_guests
     sleep 1
