@@ -16,7 +16,7 @@ import rows
 import scale
 import scale_picture
 import table
-from conditions import Conditions
+from conditions import Conditions, large_pipes
 from lab import Failure, Lab, Unavailable
 from rounds import Matrix, say
 from settings import parse
@@ -98,7 +98,7 @@ def show_scale(lab, conditions, arguments):
 def main():
     arguments = parse()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    with Lab(arguments.scratch, arguments.settings) as lab:
+    with large_pipes(), Lab(arguments.scratch, arguments.settings) as lab:
         conditions = Conditions(lab)
         if arguments.scale:
             return show_scale(lab, conditions, arguments)

@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
+from contextlib import contextmanager
 from datetime import date
 from time import sleep
 
@@ -14,6 +15,24 @@ def processor_times():
         ticks = [int(word) for word in file.readline().split()[1:9]]
     idle, stolen, total = ticks[3] + ticks[4], ticks[7], sum(ticks)
     return total - idle - stolen, stolen, total
+
+
+@contextmanager
+def large_pipes():
+    """Pipes as large as a service may have them, which keeps CAP_SYS_RESOURCE, also in a container that does not."""
+    path, wanted = "/proc/sys/fs/pipe-max-size", 2 << 20
+    with open(path, encoding="ascii") as file:
+        limit = int(file.read())
+    try:
+        set_to(path, max(limit, wanted))
+        yield
+    finally:
+        set_to(path, limit)
+
+
+def set_to(path, value):
+    with open(path, "w", encoding="ascii") as file:
+        file.write(str(value))
 
 
 class Conditions:
