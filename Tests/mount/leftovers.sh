@@ -83,3 +83,17 @@ sweep() { # TAG FOLDER
     done
     return $found
 }
+
+# What tests left that were ended with the machine or by SIGKILL: their folders are named
+# twinfs-NAME-PID.XXXXXX, and the process is no test any more. A loop device on a mount that is dead
+# stops every mkfs.btrfs of the machine.
+sweep_ended_tests() { # FOLDER of those folders
+    local folder owner
+    for folder in "$1"/twinfs-*; do
+        [[ $folder =~ -([0-9]+)\.[A-Za-z0-9]{6}$ ]] || continue
+        owner=${BASH_REMATCH[1]}
+        grep -aqsE 'Tests/|\.sh' "/proc/$owner/cmdline" && continue
+        sweep "of.no.test" "$folder" || true
+        rm -rf --one-file-system "$folder"
+    done
+}
