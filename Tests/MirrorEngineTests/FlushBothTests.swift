@@ -8,7 +8,9 @@ import Testing
 @testable import MirrorEngine
 
 @Suite struct FlushBothTests {
-    private static let options = "copy-mode=write-blocking fsync=both"
+    private static let mode = "copy-mode=write-blocking fsync=both"
+    /// Without a time of its own a flush waits for 10 s at most, which a busy disk may take for one.
+    private static let options = "\(mode) write-timeout=600000"
 
     private func bench(_ plan: FaultPlan, _ options: String = Self.options) throws -> (Bench, Guest)
     {
@@ -124,7 +126,7 @@ import Testing
 
     @Test func `a twin whose flush hangs lets the guest go after write-timeout`() throws {
         let plan = healthy()
-        let (bench, guest) = try bench(plan, "\(Self.options) write-timeout=50")
+        let (bench, guest) = try bench(plan, "\(Self.mode) write-timeout=50")
         plan.hang(.flush)
         try guest.flush()
         #expect(bench.wait("vm.img") { $0.copyMode == "background" })
@@ -142,7 +144,7 @@ import Testing
 
     @Test func `without write-timeout the end of the job frees a flush that hangs`() throws {
         let plan = healthy()
-        let (bench, guest) = try bench(plan)
+        let (bench, guest) = try bench(plan, Self.mode)
         plan.hang(.flush)
         let answered = Atomic<Bool>(false)
         guest.image.flushTwins { answered.store(true, ordering: .relaxed) }
