@@ -1,5 +1,5 @@
 import MirrorCore
-public import MirrorSystem
+import MirrorSystem
 import Synchronization
 public import SystemPackage
 
@@ -9,32 +9,6 @@ extension Image {
     /// The file that serves the image from now on, nil for its own. Under `opening`.
     func bound(by backing: Backing?) {
         limit.store(backing.map(\.limit) ?? .max, ordering: .releasing)
-    }
-
-    /// Reads until `buffer` is full or the image ends; says how many bytes came. Answers by a value: with `throws`
-    /// the caller would count references for each read. Corresponds to `pread(2)`.
-    public func read(
-        into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64, through path: DataPath
-    ) -> Result<Int, Errno> {
-        let started = timer.start()
-        defer { timer.stop(started, .read(buffer.count)) }
-        do throws(Errno) {
-            let count = try path.readFully(into: buffer, at: offset)
-            return .success(owned(count, at: offset))
-        } catch {
-            return .failure(error)
-        }
-    }
-
-    /// The same into a pipe. False where they are not all in it, whatever the reason: `read` tells it.
-    public func readPages(
-        _ count: Int, into pipe: PagePipe, at offset: UInt64, through path: DataPath
-    ) -> Bool {
-        let started = timer.start()
-        guard path.readPages(count, at: offset, into: pipe), owned(count, at: offset) == count
-        else { return false }
-        timer.stop(started, .read(count))
-        return true
     }
 
     /// How many of the bytes that a read at `offset` got from the file belong to the image. Asked after the
