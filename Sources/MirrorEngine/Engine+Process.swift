@@ -78,13 +78,15 @@ extension Engine {
         log.notice("another keeper was started")
     }
 
-    /// The mount in a line, for a service manager.
+    /// The mount in a line of at most 1,000 characters, for a service manager, whose datagrams have 4 KiB.
     public var summary: String {
         let all = jobs.all.map { $0.report() }
         let live = all.filter { !["completed", "cancelled", "failed"].contains($0.phase) }
         let ready = live.filter(\.ready).count
         let failing = live.filter { $0.error != nil }.count
-        return "serving \(shown(configuration.mountpoint)): \(live.count) jobs, \(ready) ready"
+        let text =
+            "serving \(shown(configuration.mountpoint)): \(live.count) jobs, \(ready) ready"
             + (failing == 0 ? "" : ", \(failing) with an error")
+        return String(([text] + processWarnings).joined(separator: "; ").prefix(1000))
     }
 }

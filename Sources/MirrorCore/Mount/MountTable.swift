@@ -4,6 +4,8 @@ public struct MountTable: Sendable {
     public static let type = "fuse.twinfs"
 
     public struct Entry: Hashable, Sendable {
+        /// What `mnt_id` in `/proc/PID/fdinfo` says of a file that was opened through this mount.
+        public let id: Int
         /// `major:minor`: the same for every mount of one filesystem.
         public let device: String
         /// Which directory of the filesystem is mounted; `/` unless it is a bind mount.
@@ -75,8 +77,9 @@ extension MountTable.Entry {
     init?(_ line: ArraySlice<UInt8>) {
         let words = line.split(separator: UInt8(ascii: " "))
         guard words.count > 5, let dash = words.firstIndex(of: [UInt8(ascii: "-")][...]),
-            dash + 2 < words.count
+            dash + 2 < words.count, let id = Int(String(decoding: words[0], as: UTF8.self))
         else { return nil }
+        self.id = id
         device = String(decoding: words[2], as: UTF8.self)
         root = Self.unescaped(words[3])
         mountpoint = Self.unescaped(words[4])

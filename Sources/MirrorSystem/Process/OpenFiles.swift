@@ -11,17 +11,32 @@ public struct FileHolder: Hashable, Sendable {
 
     /// Every process, as far as /proc shows them, that holds something at or below `directory` (absolute,
     /// without links), one entry a path. Never touches the directory itself, which may hang.
-    public static func holders(below directory: FilePath) -> [FileHolder] {
+    ///
+    /// - Parameter mounts: files that were opened through these (`MountTable.Entry.id`) do not count: under a
+    ///   mount over its own source a file has the same path.
+    public static func holders(below directory: FilePath, except mounts: Set<Int>) -> [FileHolder] {
         entries("/proc").compactMap { Int32($0) }.flatMap { process -> [FileHolder] in
-            let links =
-                ["cwd", "root"].map { "/proc/\(process)/\($0)" }
-                + entries("/proc/\(process)/fd").map { "/proc/\(process)/fd/\($0)" }
-            let paths = Set(links.compactMap { FilePath($0).linkDestination() })
-                .filter { $0.starts(with: directory) }
+            var paths: Set<FilePath> = []
+            for link in ["cwd", "root"] + entries("/proc/\(process)/fd").map({ "fd/\($0)" }) {
+                guard let path = FilePath("/proc/\(process)/\(link)").linkDestination(),
+                    path.starts(with: directory),
+                    mountID(of: process, link).map(mounts.contains) != true
+                else { continue }
+                paths.insert(path)
+            }
             if paths.isEmpty { return [] }
             let name = FileHolder.name(of: process)
             return paths.map { FileHolder(process: process, name: name, path: $0) }
         }
+    }
+
+    /// Through which mount a descriptor was opened; nil for a directory that is none.
+    private static func mountID(of process: Int32, _ link: String) -> Int? {
+        guard link.hasPrefix("fd/") else { return nil }
+        let path = FilePath("/proc/\(process)/fdinfo/\(link.dropFirst(3))")
+        let text = String(decoding: (try? path.content(limit: 4096)) ?? [], as: UTF8.self)
+        let line = text.split(separator: "\n").first { $0.hasPrefix("mnt_id:") }
+        return line?.split(separator: "\t").last.flatMap { Int($0) }
     }
 
     private static func name(of process: Int32) -> [UInt8] {

@@ -66,7 +66,9 @@ struct Ending {
 enum MountHolders {
     /// `qemu-system-x86 (process 811): /srv/images/vm1.img`; never touches the mount itself.
     static func text(below mountpoint: FilePath, except: [Int32]) -> [String] {
-        FileHolder.holders(below: mountpoint).filter { !except.contains($0.process) }
+        let others = ((try? Mounted.table())?.entries ?? []).filter { !$0.isTwinfs }
+        return FileHolder.holders(below: mountpoint, except: Set(others.map(\.id)))
+            .filter { !except.contains($0.process) }
             .sorted { ($0.process, $0.path.string) < ($1.process, $1.path.string) }
             .map { holder in
                 "\(NameText.shown(holder.name)) (process \(holder.process)): "
