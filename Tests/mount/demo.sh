@@ -4,5 +4,6 @@
 . "$(dirname "$0")/lib.sh"
 
 mkdir "$SCRATCH/tmp"
-TMPDIR=$SCRATCH/tmp timeout "$LIMIT" twinfs demo </dev/null || fail "twinfs demo: $?"
+said=$(TMPDIR=$SCRATCH/tmp timeout "$LIMIT" twinfs demo </dev/null) || fail "twinfs demo: $?: $said"
+[[ $said == *" in $SCRATCH/tmp/twinfs-demo-"* ]] || fail "it worked elsewhere: $said"
 [ -z "$(ls -A "$SCRATCH/tmp")" ] || fail "left: $(ls -A "$SCRATCH/tmp")"

@@ -10,7 +10,7 @@ struct DemoCommand: ParsableCommand {
         discussion: """
             Example: sudo twinfs demo
 
-            Works in a directory of its own under /tmp, which is removed at the end whatever happens. \
+            Works in a directory of its own in TMPDIR, else /tmp, which is removed at the end whatever happens. \
             Ends with 0 only when source and twin are equal.
             """)
 
@@ -41,7 +41,8 @@ struct Demo {
     var mount: Mounted { Mounted(mountpoint: images, names: [Array("demo.img".utf8)]) }
 
     init() throws {
-        directory = try FilePath("/tmp/twinfs-demo-").makeTemporaryDirectory().resolved()
+        let place = FilePath(Environment["TMPDIR"] ?? "/tmp")
+        directory = try place.appending("twinfs-demo-").makeTemporaryDirectory().resolved()
     }
 
     func run() throws {
