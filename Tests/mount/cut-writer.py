@@ -21,6 +21,8 @@ BLOCK = 4096
 MARK = b"twinfs-test-block"
 STAMP = struct.Struct(f"<{len(MARK)}sQQ")
 WINDOW = 1 << 20
+# Blocks of one write; the last are as much as one request can have.
+COUNTS = [1, 2, 4, 16, 256]
 
 
 def stamped(block, number):
@@ -32,13 +34,13 @@ def write(image, journal, log, stop, begin, end):
     begin, end = int(begin), int(end)
     handle = os.open(image, os.O_RDWR | os.O_DIRECT)
     notes = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    buffer = mmap.mmap(-1, BLOCK * 16)
+    buffer = mmap.mmap(-1, BLOCK * max(COUNTS))
     number = 0
     while not os.path.exists(stop):
         # As guests do: some places for a while, then others.
         window = random.randrange(begin, end - WINDOW + 1, WINDOW)
         for step in range(60):
-            count = random.choice([1, 1, 1, 2, 4, 16])
+            count = random.choices(COUNTS, [24, 8, 8, 7, 1])[0]
             first = (window + random.randrange(WINDOW)) // BLOCK
             first = min(first, end // BLOCK - count)
             number += 1

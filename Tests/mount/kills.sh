@@ -1,7 +1,7 @@
 #!/bin/bash
 # Promise: a worker that is killed takes nothing from its guests and nothing from its jobs. Under SIGKILL at random
 # instants, in bulk, in ready, in write-blocking, during switch-overs and during verify: no error, every byte
-# read back as it was written (fio: direct at depth 16, buffered, with an fsync after every fourth write), and in
+# read back as it was written (fio, from 512 bytes to 1 MiB: direct at depth 16, buffered, with an fsync after every fourth write), and in
 # the end source and twin equal, though nothing was started anew. Says the longest stall that a guest saw.
 #
 #   kills.sh [KILLS]    so many kills in all; CAMPAIGN=full: 200
@@ -33,7 +33,7 @@ fio_rounds() { # NAME OFFSET FIO-OPTION…
     trap - EXIT
     until [ -e "$SCRATCH/stop" ]; do
         timeout "$LIMIT" fio --name="$name" --filename="$image" --offset="$offset" --size=12M \
-            --rw=randwrite --bssplit=512/5:4k/50:16k/20:64k/15:256k/10 --blockalign=4k \
+            --rw=randwrite --bssplit=512/5:4k/50:16k/20:64k/13:256k/8:1m/4 --blockalign=4k \
             --verify=crc32c --verify_fatal=1 --continue_on_error=none --randseed=$RANDOM \
             --allow_file_create=0 "$@" >"$SCRATCH/fio.$name" 2>&1 ||
             { cat "$SCRATCH/fio.$name" && return 1; }
