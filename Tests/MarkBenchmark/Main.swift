@@ -17,6 +17,8 @@ import MirrorCore
         row("takeExtent + release, 1 granule each", "") { take(spacing: 2) }
         row("takeExtent + release, 1 granule in each shard", "") { take(spacing: 32768) }
         row("a look that finds nothing", "") { lookAtNothing() }
+        row("zero scan, a 4 KiB block", "") { scan() }
+        row("memcpy, a 4 KiB block", "") { copy() }
     }
 
     /// The best of many short ones: what else the machine does only ever adds.
@@ -117,6 +119,27 @@ import MirrorCore
                 table.release(extent)
             }
         }
+    }
+
+    /// More than the caches hold.
+    private static let block = 4096
+    nonisolated(unsafe) private static let zeroes = UnsafeMutableRawBufferPointer.allocate(
+        byteCount: 256 << 20, alignment: block)
+    nonisolated(unsafe) private static let other = UnsafeMutableRawBufferPointer.allocate(
+        byteCount: 256 << 20, alignment: block)
+
+    private static func scan() -> Double {
+        zeroes.initializeMemory(as: UInt8.self, repeating: 0)
+        return nanoseconds(each: zeroes.count / block) {
+            ZeroScan.forEachRun(in: UnsafeRawBufferPointer(zeroes)) { _, isZero in
+                precondition(isZero)
+            }
+        }
+    }
+
+    private static func copy() -> Double {
+        zeroes.initializeMemory(as: UInt8.self, repeating: 0)
+        return nanoseconds(each: zeroes.count / block) { other.copyMemory(from: .init(zeroes)) }
     }
 
     private static func lookAtNothing() -> Double {

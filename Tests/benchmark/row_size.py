@@ -25,7 +25,7 @@ def mark(_):
     for line in run(program).stdout.splitlines():
         cells = [cell.strip() for cell in line.strip("| ").split("|")]
         aim = cells[2] if len(cells) > 2 else ""
-        if cells[0].startswith(("mark", "gauge")) and is_number(cells[1]):
+        if cells[0].startswith(("mark", "gauge", "zero scan", "memcpy")) and is_number(cells[1]):
             found.append(Finding(13, "memory", cells[0], float(cells[1]),
                                  float(aim) if is_number(aim) else None, False, "ns"))
     return found
