@@ -59,15 +59,16 @@ within_memory() { # WHEN
     [ $((now - empty)) -le $((384 * count)) ] || fail "$1: memory has grown from $empty to $now KiB"
 }
 
-switches() { # of all threads of the worker
-    cat "/proc/$(worker)"/task/*/status 2>/dev/null | awk '/ctxt_switches/ { n += $2 } END { print n }'
+switches() { # PID: of all threads
+    cat "/proc/$1"/task/*/status 2>/dev/null | awk '/ctxt_switches/ { n += $2 } END { print n }'
 }
-# What a look at the status costs is in it; a job that looks around once a second would be, $count times.
+# Nobody looks at the status meanwhile. A job that looks around once a second would be seen $count times.
 is_quiet() {
-    local before
-    before=$(switches)
+    local pid before
+    pid=$(worker)
+    before=$(switches "$pid")
     sleep 2
-    [ $(($(switches) - before)) -lt $((count / 3)) ]
+    [ $(($(switches "$pid") - before)) -lt $((count / 3)) ]
 }
 
 few_threads() { [ "$(threads "$(worker)")" -le $((first_threads + 40)) ]; }

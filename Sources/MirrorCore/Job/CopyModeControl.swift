@@ -12,6 +12,9 @@ public struct CopyModeControl: Sendable {
     static let patience = Duration.seconds(3)
     /// Forwarding lasts at least so long once it began.
     static let leastForwarding = Duration.seconds(5)
+    /// Bytes a second that every copier is taken to manage: a small job may never have been measured. One that does not
+    /// is found out again within `patience`.
+    static let slowestCopier = Double(1 << 20)
     /// After a forward that was abandoned, none are sent for so long.
     static let afterAbandoned = Duration.seconds(10)
 
@@ -101,7 +104,8 @@ public struct CopyModeControl: Sendable {
 
     private mutating func leave(_ sample: Sample) {
         guard let since = forwardingSince, sample.now - since >= Self.leastForwarding,
-            sample.remaining <= sample.affordable, sample.guestRate < sample.copyRate / 2
+            sample.remaining <= sample.affordable,
+            sample.guestRate < max(sample.copyRate / 2, Self.slowestCopier)
         else { return }
         stop(at: sample.now)
     }

@@ -68,6 +68,14 @@ import Testing
         #expect(forwarding().forwards)
     }
 
+    @Test func `it goes back for an idle guest though the copier was never measured`() {
+        var control = forwarding()
+        control.take(sample(6, remaining: 0, guest: 1, copy: 0))
+        #expect(control.forwards)
+        control.take(sample(7, remaining: 0, guest: 0, copy: 0))
+        #expect(!control.forwards)
+    }
+
     @Test func `it goes back once the copier could keep up alone, and not within five seconds`() {
         var control = forwarding()
         control.take(sample(4, remaining: 0, guest: 10))
