@@ -28,6 +28,16 @@ import Testing
         }
     }
 
+    @Test func `one that is never empty stays as large as what waits`() {
+        let backlog = Backlog()
+        for number in 0..<40 { #expect(add([UInt8(number)], to: backlog)) }
+        for number in 0..<20_000 {
+            #expect(add([UInt8(truncatingIfNeeded: number + 40)], to: backlog))
+            #expect(take(from: backlog) == [UInt8(truncatingIfNeeded: number)])
+        }
+        #expect(backlog.places < 2500)
+    }
+
     @Test func `so many bytes wait and no more, and what was taken makes room`() {
         let backlog = Backlog(most: 100)
         #expect(add(.init(repeating: 1, count: 60), to: backlog))

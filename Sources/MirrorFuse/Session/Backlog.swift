@@ -15,6 +15,8 @@ final class Backlog: Sendable {
         /// Those before it are taken.
         var first = 0
         var bytes = 0
+        /// Places of taken requests that are kept.
+        static let mostTaken = 1024
     }
 
     /// Looked at by every thread before each request, without the lock.
@@ -40,6 +42,9 @@ final class Backlog: Sendable {
         }
     }
 
+    /// What it keeps in memory, taken requests among them.
+    var places: Int { waiting.withLock { $0.requests.count } }
+
     /// Takes the oldest one, as if it had just been received into `buffer`; its length, nil where there is none.
     func take(into buffer: UnsafeMutableRawBufferPointer) -> Int? {
         guard let request = waiting.withLock({ $0.take(count) }) else { return nil }
@@ -56,7 +61,13 @@ extension Backlog.Waiting {
         first += 1
         bytes -= request.count
         count.subtract(1, ordering: .sequentiallyConsistent)
-        if first == requests.count { (requests, first) = ([], 0) }
+        if first == requests.count {
+            (requests, first) = ([], 0)
+        } else if first >= Self.mostTaken, first * 2 >= requests.count {
+            // One that is never empty would grow for ever. Each request is moved once for each that was taken.
+            requests.removeFirst(first)
+            first = 0
+        }
         return request
     }
 }

@@ -47,8 +47,10 @@ extension Session {
         }
     }
 
-    /// Has one more thread wait for requests.
-    func callReader() { if !readers.call() { startThread() } }
+    /// Has one more thread wait for requests. Where none can be started now, the watch tries again.
+    func callReader() {
+        if !readers.call(), !startThread() { stallWatch.isNeeded() }
+    }
 
     /// All threads are to end, or will be told by the kernel.
     func endThreads() {
