@@ -53,6 +53,7 @@ extension Engine {
             }
             // Also where this file cannot do it: the one that a switch-over brings may. Never an error.
             if flags.isDirect { direct = try? file.reopened(flags, directly: true) }
+            image.pagesMayGo.store(opened!.givesPages, ordering: .relaxed)
             let ways = DataPath(buffered: opened!, direct: direct)
             if try !image.opened(ways, flags, file.procPath, insists: insists) {
                 log.warning("\(shown(path)): another process has locked its file behind the mount")

@@ -44,19 +44,23 @@ struct DataReply: ~Copyable, Sendable {
         discard self
     }
 
-    /// Answers READ with `count` bytes that `fill` adds to the pipe. False where that cannot be: the request still
-    /// wants its answer then, or has it, and the kernel overlooks a second one (R8).
+    /// Answers READ with `count` bytes that `fill` adds to the pipe. False where the request still wants its answer:
+    /// the bytes are not all there, or the kernel took nothing. Whatever else it says, it has ended the request (R8),
+    /// with an error where a page could not be read any more; then its handle may be gone too.
     func pages(
         _ count: Int, by pipe: PagePipe, _ scratch: UnsafeMutableRawBufferPointer,
         _ fill: () -> Bool
     ) -> Bool {
         let length = MemoryLayout<fuse_out_header>.size + count
         var head = fuse_out_header(len: UInt32(length), error: 0, unique: unique)
-        let isSent =
-            withUnsafeBytes(of: &head) { pipe.begin(with: $0) } && fill()
-            && pipe.send(length, to: FileDescriptor(rawValue: device))
-        if !isSent { pipe.empty(into: scratch) }
-        return isSent
+        guard withUnsafeBytes(of: &head, { pipe.begin(with: $0) }), fill() else {
+            pipe.empty(into: scratch)
+            return false
+        }
+        let device = FileDescriptor(rawValue: device)
+        guard let error = pipe.send(length, to: device) else { return true }
+        pipe.empty(into: scratch)
+        return ![.invalidArgument, .noMemory, .resourceTemporarilyUnavailable].contains(error)
     }
 
     /// It has been answered by `pages`.

@@ -50,7 +50,8 @@ extension MountOptions {
     /// What stands after `-o` for libfuse. nosuid and nodev are its own defaults.
     fileprivate func arguments(source: String, isRoot: Bool) -> String {
         var words = ["fsname=\(Self.escaped(name ?? source))", "subtype=twinfs"]
-        words += ["nosuid", "nodev", "default_permissions"]
+        // For reads of the kernel itself, which are not bounded by what a request has pages for.
+        words += ["nosuid", "nodev", "default_permissions", "max_read=\(Session.payload)"]
         if allowOther || isRoot { words.append("allow_other") }
         if readOnly { words.append("ro") }
         return (words + kernelOptions).joined(separator: ",")

@@ -43,10 +43,12 @@ public struct DataPath: Sendable {
         return count + (try buffered.readFully(into: rest, at: offset + UInt64(count)))
     }
 
+    /// Whether reads go through the page cache. Asks the kernel: a switch-over may have brought another file.
+    public var usesCache: Bool { direct.map { !$0.isDirect } ?? true }
+
     /// Adds `count` bytes to `pipe`, where they are read through the page cache. False where they are not all in it.
     public func readPages(_ count: Int, at offset: UInt64, into pipe: PagePipe) -> Bool {
-        if let direct, direct.isDirect { return false }
-        return pipe.add(count, of: buffered, at: offset)
+        usesCache && pipe.add(count, of: buffered, at: offset)
     }
 
     @inline(__always)

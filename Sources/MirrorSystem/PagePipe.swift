@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 public import SystemPackage
 
@@ -10,6 +11,8 @@ public final class PagePipe {
     private let writer: FileDescriptor
     /// Pages, or parts of them, that it can hold.
     private let slots: Int
+    /// False once something could not be thrown away, a page that cannot be read any more.
+    public private(set) var isUsable = true
 
     /// - Parameter wanted: bytes. The kernel may grant less, to those who may not go beyond
     ///   `/proc/sys/fs/pipe-max-size`, 1 MiB.
@@ -51,15 +54,35 @@ public final class PagePipe {
         return true
     }
 
-    /// Has `receiver` take `count` bytes at once. False where it has not, or has refused them; what is in the pipe
-    /// is then to be thrown away.
-    public func send(_ count: Int, to receiver: FileDescriptor) -> Bool {
-        splice(reader.rawValue, nil, receiver.rawValue, nil, count, 0) == count
+    /// Has `receiver` take `count` bytes at once; nil where it has. Otherwise what is in the pipe is to be thrown
+    /// away.
+    public func send(_ count: Int, to receiver: FileDescriptor) -> Errno? {
+        let sent = splice(reader.rawValue, nil, receiver.rawValue, nil, count, 0)
+        if sent < 0 { return Errno(rawValue: errno) }
+        return sent == count ? nil : .ioError
     }
 
     /// Throws away what is in it.
     /// - Parameter scratch: is overwritten.
     public func empty(into scratch: UnsafeMutableRawBufferPointer) {
-        while Glibc.read(reader.rawValue, scratch.baseAddress, scratch.count) > 0 {}
+        var count: Int
+        repeat {
+            count = Glibc.read(reader.rawValue, scratch.baseAddress, scratch.count)
+        } while count > 0 || count < 0 && errno == EINTR
+        if errno != EAGAIN { isUsable = false }
+    }
+}
+
+extension FileDescriptor {
+    /// Filesystems whose pages stay readable, whatever becomes of a write to them. After one that failed, FUSE and
+    /// network filesystems take a page for unreadable, and whoever takes it from a pipe gets an error.
+    private static let steadyFilesystems: Set<Int64> = [
+        Int64(EXT4_SUPER_MAGIC), Int64(XFS_SUPER_MAGIC), Int64(BTRFS_SUPER_MAGIC),
+        Int64(TMPFS_MAGIC),
+    ]
+
+    /// Whether the file's pages may be answered with by a pipe. Corresponds to `fstatfs(2)`.
+    public var givesPages: Bool {
+        Self.steadyFilesystems.contains(clinux_filesystem_type(rawValue))
     }
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <signal.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -52,6 +54,12 @@ static inline int clinux_disk_sequence(int fd, uint64_t *number) {
 static inline int clinux_ofd_lock(int fd, short type) {
     struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0};
     return fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+// The filesystem's magic number (f_type of fstatfs(2)); -1 and errno where it cannot be asked.
+static inline int64_t clinux_filesystem_type(int fd) {
+    struct statfs statistics;
+    return fstatfs(fd, &statistics) == 0 ? (int64_t)(uint32_t)statistics.f_type : -1;
 }
 
 static inline int clinux_clone(int target, int source) { return ioctl(target, FICLONE, source); }

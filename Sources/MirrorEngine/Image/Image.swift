@@ -21,6 +21,8 @@ public final class Image: Sendable {
     /// End of the image where a block device serves it; `UInt64.max` where a file does, which has its own
     /// end. Changed only while the gate is held and idle, or while nobody has the image open.
     let limit = Atomic<UInt64>(.max)
+    /// Whether the file that serves the image may give its pages away (`FileDescriptor.givesPages`).
+    let pagesMayGo = Atomic<Bool>(false)
     /// The first failure of a flush, kept until the last handle is closed; 0 is none.
     let flushFailure = Atomic<Int32>(0)
     /// How often another file has come to serve the image.

@@ -41,6 +41,9 @@ extension Image {
         }
     }
 
+    /// Whether `readPages` is worth trying.
+    public var givesPages: Bool { pagesMayGo.load(ordering: .relaxed) }
+
     /// The same into a pipe. False where they are not all in it, whatever the reason: `read` tells it.
     public func readPages(
         _ count: Int, into pipe: PagePipe, at offset: UInt64, through path: DataPath

@@ -89,6 +89,7 @@ final class PreparedMove {
         // Reads go on meanwhile: none sees more of a device than the image's bytes.
         if let backing, backing.isDevice { move.image.bound(by: backing) }
         move.image.handles.swap(replacements)
+        move.image.pagesMayGo.store(move.descriptor.givesPages, ordering: .relaxed)
         // What failed to reach the old disk is on the new one: the twin was flushed.
         move.image.moves.add(1, ordering: .sequentiallyConsistent)
         move.image.flushFailure.store(0, ordering: .sequentiallyConsistent)

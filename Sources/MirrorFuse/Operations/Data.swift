@@ -16,6 +16,8 @@ extension Session {
         let input = request.load(fromByteOffset: 40, as: fuse_read_in.self)
         let reply = DataReply(device: device, unique: header.unique)
         guard files.holds(input.fh) else { return reply.fail(.staleNFSFileHandle) }
+        // The mount has max_read, which the kernel keeps to; the buffer ends here all the same.
+        guard input.size <= Session.payload else { return reply.fail(.invalidArgument) }
         if input.size >= RequestThread.leastPiped, answersByPages(input, reply, thread) {
             return reply.isAnswered()
         }
@@ -32,18 +34,23 @@ extension Session {
     }
 
     /// Answers a large read with the pages of the source's cache: one copy instead of two. False where that cannot
-    /// be, at the end of the file for one.
+    /// be, at the end of the file for one. Only of filesystems whose pages stay readable whatever becomes of a write:
+    /// an answer with one that does not is an error for the guest.
     private func answersByPages(
         _ input: fuse_read_in, _ reply: borrowing DataReply, _ thread: RequestThread
     ) -> Bool {
         let count = Int(input.size)
-        guard let pipe = thread.pipe, pipe.hasRoom(forHeadAnd: count, at: input.offset)
+        guard let pipe = thread.pipe, pipe.isUsable,
+            pipe.hasRoom(forHeadAnd: count, at: input.offset)
         else { return false }
+        func path(_ file: OpenFile) -> DataPath {
+            file.path(input.flags, input.offset, input.size, least: OpenFile.leastDirectRead)
+        }
+        let mayBe = files.with(input.fh) { $0.image.givesPages && path($0).usesCache }
+        guard mayBe else { return false }
         return reply.pages(count, by: pipe, thread.answer) {
             files.with(input.fh) { file in
-                let path = file.path(
-                    input.flags, input.offset, input.size, least: OpenFile.leastDirectRead)
-                return file.image.readPages(count, into: pipe, at: input.offset, through: path)
+                file.image.readPages(count, into: pipe, at: input.offset, through: path(file))
             }
         }
     }
