@@ -18,7 +18,7 @@ UNIT
 # As libvirt's, which stops the guests.
 cat >"$SCRATCH/units/libvirt-guests.service" <<UNIT
 [Service]
-ExecStart=python3 $MOUNT_TESTS/prober.py /srv/images/vm.img /run/never /run/never
+ExecStart=python3 /usr/local/bin/prober.py /srv/images/vm.img /run/never /run/never
 ExecStopPost=cp /proc/uptime /run/guests-ended
 UNIT
 # The watchdog sooner than after the unit's 60 s, so that a mount that forgets to report is noticed here.
@@ -40,7 +40,8 @@ start_systemd() {
         trap - EXIT
         echo "$BASHPID" >"$groups/cgroup.procs"
         exec unshare --pid --fork --kill-child --mount --cgroup --uts --ipc \
-            "$MOUNT_TESTS/guest/systemd-root" "$SCRATCH/root" "$SCRATCH/units" "$(command -v twinfs)"
+            "$MOUNT_TESTS/guest/systemd-root" "$SCRATCH/root" "$SCRATCH/units" "$(command -v twinfs)" \
+            "$MOUNT_TESTS/prober.py"
     ) >"$SCRATCH/log" 2>&1 &
     unshared=$!
     eventually 60 systemd_runs || fail "systemd does not start: $(cat "$SCRATCH/log")"
@@ -70,8 +71,7 @@ guest_gets_on() { [ -e "/proc/$guest" ] || fail "the guest saw an error"; }
 
 start_systemd
 inside mkdir /srv/images /srv/backup
-random_file "$SCRATCH/vm.img" 8M
-inside cp "$SCRATCH/vm.img" /srv/images/vm.img
+inside sh -c 'head -c 8M /dev/urandom >/srv/images/vm.img'
 
 say "a wrong configuration is told once, not tried again and again"
 inside sh -c 'echo SOURCE=/srv/nothing MOUNTPOINT=/srv/nothing | tr " " "\n" >/etc/twinfs/wrong.conf'
@@ -89,7 +89,7 @@ CONF
 inside systemctl start twinfs@trial
 expect_unit ActiveState '^active$'
 expect_unit StatusText 'serving /srv/images: 1 jobs, 1 ready'
-inside python3 "$MOUNT_TESTS/prober.py" /srv/images/vm.img /run/stop /run/stall &
+inside python3 /usr/local/bin/prober.py /srv/images/vm.img /run/stop /run/stall &
 guest=$!
 
 say "reload is twinfs restart"
