@@ -31,7 +31,7 @@ for options in "" "fsync=both"; do
     wait_field "$mnt" vm1.img copy-mode background
     guest_goes_on
     guest_goes_on
-    events_since "$lines" | grep -q TWINFS_FELL_BACK || fail "no event of the fall back"
+    [[ $(events_since "$lines") == *TWINFS_FELL_BACK* ]] || fail "no event of the fall back"
     timeout 10 cat "$mnt/.mirror/status" >/dev/null || fail "the status waits for the target"
     expect_field "$mnt" vm1.img phase ready
     kill -CONT "$server"
