@@ -52,6 +52,26 @@ struct ServedFiles {
 }
 
 extension ServedFiles {
+    /// Takes the mark off a job's own twin that its switch-over has left there, if the daemon died between that
+    /// and the record. No record knows such a mark, and no file of the image says that it took its place, which would be so
+    /// if the record had been there and was lost.
+    ///
+    /// - Parameter file: says that it is the twin of this job, of the life before this one.
+    func forgetUncommitted(_ file: FileDescriptor) {
+        guard let serving, serving.state.withLock({ $0.distrust == nil }),
+            let mark = try? FileMarks(of: file).serving,
+            let id = mark.split(separator: " ").first.map(String.init),
+            serving.record(id: id) == nil, let home = try? serving.source.openNodeBeneath(imagePath)
+        else { return }
+        defer { try? home.close() }
+        let former = serving.state.withLock { $0.entries[image]?.backing?.node }
+        for node in [home, former].compactMap(\.self) {
+            guard let marks = try? FileMarks(ofSource: node), marks.superseded?.id != id
+            else { return }
+        }
+        try? file.removeNodeAttribute(SupersededMark.servingAttribute)
+    }
+
     private func refuseMarked(_ path: FilePath, _ marks: FileMarks) throws(CommandError) {
         if let mark = marks.serving {
             let id = mark.split(separator: " ").first.map(String.init)

@@ -162,6 +162,7 @@ extension TwinReturn {
         var opened = [file]
         do {
             try file.lockExclusively()
+            if isOwn(file, try file.status()) { place.served?.forgetUncommitted(file) }
             try place.served?.refuse(path, file)
             let directory = try FileDescriptor.openBacking(
                 path.removingLastComponent(), .readOnly, .directory)

@@ -145,6 +145,36 @@ import Testing
         #expect(third.job("vm.img")?.serving == "\(bench.target)/vm.img")
     }
 
+    /// The twin is marked first, then the record is written: a death in between.
+    @Test(arguments: [true, false])
+    func `a switch-over that had marked its twin and was not recorded goes on`(
+        isOwn: Bool
+    ) throws {
+        starts { $0.phase == "ready" }
+        let keeper = try bench.kill(bench.engine)
+        let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readWrite)
+        defer { try? twin.close() }
+        try twin.mark(serving: "0a0b0c 7")
+        // With the record lost, the image's file still says what took its place.
+        if !isOwn {
+            let home = try FileDescriptor.openBacking(bench.source.appending("vm.img"), .readWrite)
+            defer { try? home.close() }
+            try home.mark(superseded: .init(id: "0a0b0c", generation: 7, place: "/twin"))
+        }
+        let engine = bench.remounted(keeper: keeper)
+        guard isOwn else {
+            #expect(engine.wait("vm.img") { $0.phase == "failed" })
+            #expect(try FileMarks(of: twin).serving == "0a0b0c 7")
+            return
+        }
+        #expect(engine.wait("vm.img") { $0.resumed == "worker" })
+        #expect(engine.isInSync("vm.img"))
+        #expect(try FileMarks(of: twin).serving == nil)
+        #expect(bench.command("complete vm.img", in: engine).errno == nil)
+        #expect(engine.wait("vm.img") { $0.phase == "completed" })
+        #expect(try FileMarks(of: twin).serving != nil)
+    }
+
     @Test func `a delta has what was written before and after`() throws {
         starts("sync=none") { $0.phase == "ready" }
         let guest = try bench.guest("vm.img")
