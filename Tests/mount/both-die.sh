@@ -34,15 +34,19 @@ start_writers() {
     eventually 30 test -s "$SCRATCH/log.1" || fail "the guests do not write"
 }
 
-kill_both() {
-    local worker keeper writer
+kill_both() { # PHASE MILLISECONDS: so long after it has begun, at most
+    local worker keeper writer busy
     worker=$(worker) keeper=$(keeper)
+    begin "$1" &
+    busy=$!
+    random_pause "$2"
     # Neither may notice that the other is gone: it would start another one.
     kill -STOP "$keeper" "$worker"
     kill -KILL "$keeper" "$worker"
     eventually 20 process_gone "$worker" || fail "worker $worker does not die"
     eventually 20 process_gone "$keeper" || fail "keeper $keeper does not die"
     for writer in "${writers[@]}"; do wait "$writer" || fail "a guest saw another error"; done
+    wait $busy || true
     # As an operator would.
     umount -l "$mnt"
     unset "MOUNTS[-1]"
@@ -62,14 +66,14 @@ check_guest() { # PHASE
 }
 
 one_round() { # PHASE
-    local options=() busy most=2000
+    local options=() most=2000
     rm -rf "$twin"*
     random_file "$home" $size
     cp "$home" "$SCRATCH/base"
     case $1 in
     bulk) options=(speed=5M) ;;
     write-blocking) options=(copy-mode=write-blocking) ;;
-    switch-over) most=120 ;;
+    switch-over) most=60 ;;
     esac
     mount_it
     start_mirror "$image" target="$SCRATCH/twins" "${options[@]}" >/dev/null
@@ -78,11 +82,7 @@ one_round() { # PHASE
     sleep 7
     start_writers
     sleep 1
-    begin "$1" &
-    busy=$!
-    random_pause $most
-    kill_both
-    wait $busy || true
+    kill_both "$1" $most
     mount_it
     if [ "$1" = switch-over ]; then after_switch_over; else after_death "$1"; fi
     timeout "$LIMIT" twinfs dismiss "$image" >/dev/null
