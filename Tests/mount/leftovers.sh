@@ -84,13 +84,15 @@ sweep() { # TAG FOLDER
     return $found
 }
 
-# What tests left that were ended with the machine or by SIGKILL: their folders are named
-# twinfs-NAME-PID.XXXXXX, and the process is no test any more. A loop device on a mount that is dead
-# stops every mkfs.btrfs of the machine.
+# Says in a folder that it is a test's, and whose: nothing else is ever swept unasked.
+claim_folder() { echo "$$" >"$1/.twinfs-test"; }
+
+# What tests left that were ended with the machine or by SIGKILL: the process that claimed the folder is no test any
+# more. A loop device on a mount that is dead stops every mkfs.btrfs of the machine.
 sweep_ended_tests() { # FOLDER of those folders
     local folder owner
     for folder in "$1"/twinfs-*; do
-        [[ $folder =~ -([0-9]+)\.[A-Za-z0-9]{6}$ ]] || continue
+        [[ $(cat "$folder/.twinfs-test" 2>/dev/null) =~ ^([0-9]+)$ ]] || continue
         owner=${BASH_REMATCH[1]}
         grep -aqsE 'Tests/|\.sh' "/proc/$owner/cmdline" && continue
         sweep "of.no.test" "$folder" || true

@@ -9,12 +9,13 @@ REPOSITORY=$(dirname "$(dirname "$MOUNT_TESTS")")
 export PATH="${TWINFS_BIN:-$REPOSITORY/.build/release}:$PATH:/usr/sbin:/sbin"
 TEST_NAME=$(basename "$0" .sh)
 export TWINFS_TEST=${TWINFS_TEST:-$TEST_NAME.$$}
-SCRATCH=$(realpath "$(mktemp -d "${TMPDIR:-/var/tmp}/twinfs-$TEST_NAME-$$.XXXXXX")")
+SCRATCH=$(realpath "$(mktemp -d "${TMPDIR:-/var/tmp}/twinfs-$TEST_NAME.XXXXXX")")
 chmod 755 "$SCRATCH"
 # Upper bound for any single wait: only a hang reaches it.
 LIMIT=${LIMIT:-120}
 # shellcheck source=Tests/mount/leftovers.sh
 . "$MOUNT_TESTS/leftovers.sh"
+claim_folder "$SCRATCH"
 
 say() { printf '%s\n' "$*"; }
 
