@@ -54,7 +54,10 @@ struct ServedFiles {
 extension ServedFiles {
     /// Takes the mark off a job's own twin that its switch-over has left there, if the daemon died between that
     /// and the record. No record knows such a mark, and no file of the image says that it took its place, which would be so
-    /// if the record had been there and was lost.
+    /// if the record had been there and was lost; an image of which that is so is refused before, this is the second line.
+    ///
+    /// Done twice it does nothing the second time. Nothing becomes clean by it (R10): what the job has marked it copies.
+    /// Where the mark stays, the disk being full, the twin is refused as before.
     ///
     /// - Parameter file: says that it is the twin of this job, of the life before this one.
     func forgetUncommitted(_ file: FileDescriptor) {
