@@ -43,6 +43,8 @@ let package = Package(
             swiftSettings: house),
         .target(
             name: "MirrorEngine", dependencies: ["MirrorCore", "MirrorSystem", logging, system],
+            path: "Sources",
+            sources: ["MirrorImage", "MirrorTarget", "MirrorState", "MirrorJob", "MirrorEngine"],
             cSettings: linux,
             swiftSettings: house),
         .target(
