@@ -55,7 +55,7 @@ public final class MountServer: Sendable {
     /// ended.
     @discardableResult
     public func wait() -> End {
-        session.ended.wait()
+        session.life.ended.wait()
         return session.isDraining ? .drained : .unmounted
     }
 

@@ -82,9 +82,9 @@ extension Session {
 
     /// May wait for a twin; the mount's end does not wait for that.
     private func finish(_ forward: Forward, _ data: UnsafeRawBufferPointer, _ reply: LateReply) {
-        if threads.leavesForTarget() { ended.open() }
+        if threads.live.leavesForTarget() { life.ended.open() }
         reply.answer(after: forward, of: data)
-        threads.isBackFromTarget()
+        threads.live.isBackFromTarget()
     }
 
     /// A write by someone who may not keep them takes the set-id bits away. The daemon may keep them,

@@ -10,29 +10,29 @@ extension Session {
         guard isInitialized, mayHang(request, header) else { return false }
         // Before the thread goes on to its next round (`sawFreshRequest`).
         if header.unique & RequestJournal.resent != 0 { kept.journal.expect(header.unique) }
-        return backlog.add(request)
+        return threads.backlog.add(request)
     }
 
     /// Takes a request from the backlog and serves it, if more than the reserve is left. The calling thread is counted
     /// as one that works.
     func serveBacklog(_ thread: RequestThread) -> Bool {
-        guard !areThreadsScarce, let count = backlog.take(into: thread.request) else {
+        guard !areThreadsScarce, let count = threads.backlog.take(into: thread.request) else {
             return false
         }
-        dispatch(thread, count, readers.haveNone)
+        dispatch(thread, count, threads.readers.haveNone)
         return true
     }
 
     /// Whether one more than those that work, the calling thread not among them, may take a request from the backlog.
-    var isBacklogDue: Bool { !backlog.isEmpty && busyThreads < ThreadCount.mostBusy }
+    var isBacklogDue: Bool { !threads.backlog.isEmpty && busyThreads < ThreadCount.mostBusy }
 
     /// Whether only the reserve does not work. One that is being started counts as one at work.
     @inline(__always)
     var areThreadsScarce: Bool {
-        threads.count > ThreadCount.mostBusy && busyThreads > ThreadCount.mostBusy
+        threads.live.count > ThreadCount.mostBusy && busyThreads > ThreadCount.mostBusy
     }
 
-    private var busyThreads: Int { threads.count - readers.idle }
+    private var busyThreads: Int { threads.live.count - threads.readers.idle }
 
     /// All but what `.mirror` needs, the way to it included.
     private func mayHang(_ request: UnsafeRawBufferPointer, _ header: fuse_in_header) -> Bool {

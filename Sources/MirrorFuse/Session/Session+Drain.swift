@@ -5,21 +5,21 @@ import Synchronization
 
 extension Session {
     @inline(__always)
-    var isDraining: Bool { stopping.load(ordering: .relaxed) }
+    var isDraining: Bool { life.stopping.load(ordering: .relaxed) }
 
     /// Interrupts the threads that wait for a request; the others end after the one that they work on.
     /// A thread that is between its look at the flag and the call that waits misses the first signal, so
     /// signals are sent until all have ended.
     func drain(_ patience: Duration) {
         ThreadSignal.prepare()
-        stopping.store(true, ordering: .sequentiallyConsistent)
+        life.stopping.store(true, ordering: .sequentiallyConsistent)
         endThreads()
         let end = ContinuousClock.now + patience
         while ContinuousClock.now < end {
-            for thread in threads.numbers { ThreadSignal.interrupt(thread) }
-            if ended.isOpen { break }
+            for thread in threads.live.numbers { ThreadSignal.interrupt(thread) }
+            if life.ended.isOpen { break }
             PlainThread.sleep(.milliseconds(1))
         }
-        ended.open()
+        life.ended.open()
     }
 }

@@ -63,7 +63,7 @@ extension Session {
         if header.opcode != FUSE_INIT.rawValue {
             replayInit()
             kept.initAnswered.set(1)
-            usable.open()
+            life.usable.open()
             return dispatch(RequestThread.current, request.count, false)
         }
         record(initRequest: request)
@@ -75,6 +75,6 @@ extension Session {
             )
         }
         kept.initAnswered.set(1)
-        usable.open()
+        life.usable.open()
     }
 }

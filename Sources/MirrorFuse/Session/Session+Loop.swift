@@ -16,7 +16,7 @@ extension Session {
         guard startThread() else {
             throw MountError(message: "cannot start a thread", cause: "")
         }
-        usable.wait()
+        life.usable.wait()
         if !isInitialized {
             throw MountError(message: "the mount ended before it began", cause: "")
         }
@@ -26,41 +26,41 @@ extension Session {
 
     @discardableResult
     func startThread() -> Bool {
-        guard threads.add() else { return false }
+        guard threads.live.add() else { return false }
         let started = PlainThread.start(stackSize: Self.stackSize) { self.run() }
-        if !started { threads.hasNotStarted() }
+        if !started { threads.live.hasNotStarted() }
         return started
     }
 
     private func run() {
         let thread = RequestThread()
         cfuse_set_thread_state(Unmanaged.passUnretained(thread).toOpaque())
-        let number = threads.entered(thread.round)
+        let number = threads.live.entered(thread.round)
         withExtendedLifetime(thread) {
-            if !usable.isOpen { takeOver() }
+            if !life.usable.isOpen { takeOver() }
             serve(thread)
         }
-        threads.left(number)
-        usable.open()
-        if threads.remove() { ended.open() }
+        threads.live.left(number)
+        life.usable.open()
+        if threads.live.remove() { life.ended.open() }
     }
 
     private func serve(_ thread: RequestThread) {
         while !isDraining {
-            if !backlog.isEmpty, serveBacklog(thread) { continue }
-            guard readers.enter() else {
+            if !threads.backlog.isEmpty, serveBacklog(thread) { continue }
+            guard threads.readers.enter() else {
                 thread.round.isJournalled()
-                readers.park { isBacklogDue }
+                threads.readers.park { isBacklogDue }
                 continue
             }
             // After `enter`: of a thread that adds to the backlog and one that comes back, the later one looks last.
             if isBacklogDue {
-                _ = readers.leave()
+                _ = threads.readers.leave()
                 continue
             }
             thread.round.next()
             let received = receive(into: thread.request)
-            let isLast = readers.leave()
+            let isLast = threads.readers.leave()
             guard let count = received else { return }
             if count == 0 { continue }
             if areThreadsScarce, postpones(thread, count) { continue }
@@ -92,12 +92,12 @@ extension Session {
         let header = request.load(as: fuse_in_header.self)
         if header.opcode == FUSE_WRITE.rawValue, !MirrorNumber.owns(header.nodeid) {
             thread.round.isJournalled()
-            return timed(slowWrites, count, isLast) { write(request, header) }
+            return timed(threads.slowWrites, count, isLast) { write(request, header) }
         }
         if header.opcode == FUSE_READ.rawValue, !MirrorNumber.owns(header.nodeid) {
             thread.round.isJournalled()
             let bytes = Int(request.load(fromByteOffset: 40, as: fuse_read_in.self).size)
-            return timed(slowReads, bytes, isLast) { read(request, header, thread) }
+            return timed(threads.slowReads, bytes, isLast) { read(request, header, thread) }
         }
         if isLast { callReader() }
         handOver(request, header, thread)
@@ -108,7 +108,7 @@ extension Session {
     private func timed(
         _ slowness: borrowing Slowness, _ bytes: Int, _ isLast: Bool, _ serve: () -> Void
     ) {
-        if isLast, slowness.isLikely { callReader() } else if isLast { stallWatch.isNeeded() }
+        if isLast, slowness.isLikely { callReader() } else if isLast { threads.stallWatch.isNeeded() }
         let begin = Stopwatch.nanoseconds
         serve()
         slowness.note(Stopwatch.nanoseconds - begin, bytes: bytes)

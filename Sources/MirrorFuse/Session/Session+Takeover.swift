@@ -21,7 +21,7 @@ extension Session {
         if kept.initAnswered.value != 0 { replayInit() }
         sendAgain()
         for handle in mirrorFiles.records.all where handle.poller != 0 { wake(handle.poller) }
-        if isInitialized { usable.open() }
+        if isInitialized { life.usable.open() }
     }
 
     /// Asks the kernel for every request that was received and not answered.
@@ -51,11 +51,11 @@ extension Session {
         ]
         if sawFresh.load(ordering: .relaxed) || asksNothing.contains(header.opcode) { return }
         if sawFresh.exchange(true, ordering: .relaxed) { return }
-        let open = threads.openRounds
+        let open = threads.live.openRounds
         _ = PlainThread.start(stackSize: 512 << 10) {
             var pause = Duration.milliseconds(10)
             while !open.allSatisfy({ $0.round.hasPassed($0.number) }) {
-                if self.isDraining || self.ended.isOpen { return }
+                if self.isDraining || self.life.ended.isOpen { return }
                 PlainThread.sleep(pause)
                 pause = min(pause * 2, .seconds(1))
             }

@@ -32,18 +32,8 @@ final class Session: @unchecked Sendable {
     /// What the kernel offered in INIT beyond what libfuse 3.14 knows.
     var offer = KernelOffer()
 
-    let threads = ThreadCount()
-    let readers = Readers()
-    let stallWatch = StallWatch()
-    let slowReads = Slowness()
-    let slowWrites = Slowness()
-    let backlog = Backlog()
-    /// Set for good by `drain`.
-    let stopping = Atomic<Bool>(false)
-    /// Opened when INIT was answered, or when the mount went before that.
-    let usable = Latch()
-    /// Opened when the last request thread has ended.
-    let ended = Latch()
+    let threads = RequestThreads()
+    let life = SessionLife()
 
     /// Holds what a successor needs; the records among it are in `kept`.
     let keeper: any Keeper
@@ -77,6 +67,26 @@ final class Session: @unchecked Sendable {
     static func at(_ userdata: UnsafeMutableRawPointer?) -> Session {
         Unmanaged<Session>.fromOpaque(userdata!).takeUnretainedValue()
     }
+}
+
+/// The threads that serve requests, and what decides how many of them wait for one.
+struct RequestThreads: ~Copyable, Sendable {
+    let live = ThreadCount()
+    let readers = Readers()
+    let stallWatch = StallWatch()
+    let slowReads = Slowness()
+    let slowWrites = Slowness()
+    let backlog = Backlog()
+}
+
+/// How far a session has come: each of these happens once, and for good.
+struct SessionLife: ~Copyable, Sendable {
+    /// Set by `drain`.
+    let stopping = Atomic<Bool>(false)
+    /// Opened when INIT was answered, or when the mount went before that.
+    let usable = Latch()
+    /// Opened when the last request thread has ended.
+    let ended = Latch()
 }
 
 /// Who runs the daemon, read once.

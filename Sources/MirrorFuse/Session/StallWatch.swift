@@ -32,13 +32,13 @@ extension Session {
     /// thread of its own, until the session ends.
     func watchForStalls() {
         var (quiet, rounds) = (0, [Int32: UInt64]())
-        while !threads.isEnding {
-            quiet = readers.haveNone ? 0 : quiet + 1
+        while !threads.live.isEnding {
+            quiet = threads.readers.haveNone ? 0 : quiet + 1
             if quiet > StallWatch.patience {
-                stallWatch.sleep { threads.isEnding || readers.haveNone }
+                threads.stallWatch.sleep { threads.live.isEnding || threads.readers.haveNone }
                 quiet = 0
             }
-            let now = threads.rounds
+            let now = threads.live.rounds
             // Stuck, or parked.
             let atRest = now.count { $0.value & 1 != 0 && rounds[$0.key] == $0.value }
             for _ in 0..<max(0, Readers.usual - (now.count - atRest)) { callReader() }
@@ -49,13 +49,13 @@ extension Session {
 
     /// Has one more thread wait for requests. Where none can be started now, the watch tries again.
     func callReader() {
-        if !readers.call(), !startThread() { stallWatch.isNeeded() }
+        if !threads.readers.call(), !startThread() { threads.stallWatch.isNeeded() }
     }
 
     /// All threads are to end, or will be told by the kernel.
     func endThreads() {
-        threads.end()
-        readers.end()
-        stallWatch.wake()
+        threads.live.end()
+        threads.readers.end()
+        threads.stallWatch.wake()
     }
 }
