@@ -21,7 +21,12 @@ enum Invocation {
     static func run() -> Never {
         DaemonProcess.ignoreBrokenPipes()
         do {
-            var command = try Twinfs.parseAsRoot(RawArgument.commandLine)
+            let words = RawArgument.commandLine
+            if let text = help(words) {
+                Console.print(text, newline: false)
+                leave(.success)
+            }
+            var command = try Twinfs.parseAsRoot(words)
             try command.run()
             leave(.success)
         } catch let failure as Failure {
@@ -33,6 +38,15 @@ enum Invocation {
         } catch {
             Twinfs.exit(withError: error)
         }
+    }
+
+    /// What `help TOPIC` prints; nil for any other command, `help SUBCOMMAND` too.
+    private static func help(_ words: [String]) -> String? {
+        if words == ["help", "parameters", "--markdown"] {
+            return Parameter.all.map { $0.markdown + "\n" }.joined()
+        }
+        guard words.count == 2, words[0] == "help" else { return nil }
+        return HelpTopic(rawValue: words[1])?.text
     }
 
     static func leave(_ reason: ExitReason) -> Never {

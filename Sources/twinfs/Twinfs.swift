@@ -28,8 +28,7 @@ struct Twinfs: ParsableCommand {
               twinfs watch /srv/images/vm1.img
               sudo twinfs complete /srv/images/vm1.img switch=off
 
-            Exit codes:
-            \(exitCodes)
+            More help: twinfs help parameters, twinfs help exit-codes, twinfs help files.
             """,
         version: version,
         subcommands: [
@@ -40,8 +39,4 @@ struct Twinfs: ParsableCommand {
             DemoCommand.self, WorkerCommand.self, KeeperCommand.self,
         ],
         defaultSubcommand: MountCommand.self)
-
-    private static var exitCodes: String {
-        ExitReason.allCases.map { "  \($0.rawValue)  \($0.meaning)" }.joined(separator: "\n")
-    }
 }

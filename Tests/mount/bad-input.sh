@@ -50,6 +50,16 @@ refused() { # MESSAGE-REGEX COMMAND…
     cases=$((cases + 1))
 }
 
+say "--- help"
+twinfs help parameters >"$S/help"
+grep -q '^max-pause: default 300, live' "$S/help"
+grep -q '^sync: default full$' "$S/help"
+[ -z "$(LC_ALL=C.UTF-8 grep -E '^.{81}' "$S/help")" ]
+twinfs help exit-codes | grep -q '^64 .*command line'
+twinfs --help | grep -q 'twinfs help exit-codes'
+twinfs help set | grep -q 'Can be changed: speed'
+rm "$S/help"
+
 say "--- the source"
 refused "$S/none" twinfs "$S/none" "$S/mount"
 refused "$S/file" twinfs "$S/file" "$S/mount"

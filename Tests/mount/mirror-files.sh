@@ -23,6 +23,14 @@ for name in status status.json events control metrics jobs/vm1.img/status.json \
     grep -qxF "$mirror/$name" "$SCRATCH/list" || fail "no $name in .mirror"
 done
 
+# `help files` names what is there, and nothing else at the root.
+twinfs help files >"$SCRATCH/help"
+for file in status status.json events control metrics jobs/ID/status.json jobs/ID/dirty \
+    checkpoints/IMAGE/NAME; do
+    grep -qF ".mirror/$file " "$SCRATCH/help" || fail "help files does not name $file"
+done
+[ "$(grep -c '^\.mirror/' "$SCRATCH/help")" = 8 ] || fail "help files names something else"
+
 # Each one is read to its end, again and again, at the same handle's size.
 while read -r file; do
     timeout 10 python3 - "$file" <<'PYTHON' || fail "$file"

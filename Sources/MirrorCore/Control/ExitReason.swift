@@ -1,5 +1,5 @@
 /// Everything that `twinfs` can end with. Numbers are stable; `meaning` is shown by
-/// `twinfs --help` and stands in `docs/control.md`.
+/// `twinfs help exit-codes` and stands in `docs/control.md`.
 public enum ExitReason: Int32, CaseIterable, Error, Sendable {
     case success = 0
     case failure = 1

@@ -1,24 +1,11 @@
 /// One thing that `set` changes in a running job.
-public enum ParameterChange: Hashable, Sendable {
-    /// Bytes a second; 0 is no limit.
-    case speed(Int)
-    case pace(JobParameters.Pace)
-    /// Bytes a second.
-    case minSpeed(Int)
-    case copyMode(JobParameters.CopyMode)
-    case onSourceError(JobParameters.ErrorPolicy)
-    case onTargetError(JobParameters.ErrorPolicy)
-    /// Milliseconds.
-    case maxPause(Int)
-    /// Milliseconds; 0 is off.
-    case writeTimeout(Int)
-    case maxRetries(Int)
+public struct ParameterChange: Hashable, Sendable {
+    public let key: ParameterKey
+    /// Defaults, and the new value at the key.
+    private let value: JobParameters
 
     /// Every key that `set` takes.
-    public static let keys: [ParameterKey] = [
-        .speed, .pace, .minSpeed, .copyMode, .onSourceError, .onTargetError, .maxPause,
-        .writeTimeout, .maxRetries,
-    ]
+    public static let keys = ParameterKey.allCases.filter { $0.row.isLive }
 
     /// The changes that `pairs` ask for, in their order.
     ///
@@ -33,23 +20,22 @@ public enum ParameterChange: Hashable, Sendable {
 
     /// - Throws: `badValue` where `set` may not change the key.
     init(_ key: ParameterKey, _ pair: ParameterPair) throws(CommandError) {
-        let value = ParameterValue(key, pair)
-        switch key {
-        case .speed: self = .speed(try value.size())
-        case .pace: self = .pace(try value.word())
-        case .minSpeed: self = .minSpeed(try value.size())
-        case .copyMode: self = .copyMode(try value.word())
-        case .onSourceError: self = .onSourceError(try value.word())
-        case .onTargetError: self = .onTargetError(try value.word())
-        case .maxPause: self = .maxPause(try value.number(JobParameters.allowedPauses))
-        case .writeTimeout:
-            self = .writeTimeout(try value.number(JobParameters.allowedWriteTimeouts))
-        case .maxRetries: self = .maxRetries(try value.number(JobParameters.allowedRetries))
-        default:
+        guard key.row.isLive else {
             throw CommandError(
                 .badValue,
                 "\(pair.shown): \(key.rawValue) is fixed once the job runs; set knows"
                     + " \(Self.keys.map(\.rawValue).joined(separator: ", "))")
         }
+        var value = JobParameters()
+        try key.row.read(ParameterValue(key, pair), &value)
+        (self.key, self.value) = (key, value)
     }
+
+    /// Writes the new value into `parameters`, and changes nothing else.
+    public func apply(to parameters: inout JobParameters) { key.row.copy(value, &parameters) }
+}
+
+extension JobParameters {
+    /// What `set` did to a job, for the parameters it is shown with.
+    public mutating func apply(_ change: ParameterChange) { change.apply(to: &self) }
 }

@@ -28,7 +28,7 @@ extension Job {
     private func refuseContradictions(_ changes: [ParameterChange]) throws(CommandError) {
         var wanted = parameters
         wanted.copyMode = copyMode
-        for case .copyMode(let mode) in changes { wanted.copyMode = mode }
+        for change in changes { wanted.apply(change) }
         try wanted.refuseContradictions()
     }
 
@@ -43,28 +43,34 @@ extension Job {
         try refuseContradictions(changes)
         for change in changes {
             settings.apply(change)
-            switch change {
-            case .speed(let speed):
-                limit.set(speed)
-                verification?.setSpeed(speed)
-                endThrottle()
-            case .maxPause(let milliseconds): maxPause = milliseconds
-            case .onSourceError(let policy): machine.onSourceError = policy
-            case .onTargetError(let policy): machine.onTargetError = policy
-            case .maxRetries(let count): machine.maxRetries = count
-            case .copyMode(let mode): setCopyMode(mode)
-            case .writeTimeout(let milliseconds): writeTimeout = milliseconds
-            case .pace(let wanted):
-                pace.set(wanted)
-                endThrottle()
-            case .minSpeed(let speed): pace.set(minSpeed: speed)
-            }
+            take(change.key)
         }
         updateForwarding()
         wake()
         publishReport()
         keep()
         return "changed"
+    }
+
+    /// What has to happen for a parameter that `set` changed, beside that `settings` has it.
+    private func take(_ key: ParameterKey) {
+        switch key {
+        case .speed:
+            limit.set(settings.speed)
+            verification?.setSpeed(settings.speed)
+            endThrottle()
+        case .maxPause: maxPause = settings.maxPause
+        case .onSourceError: machine.onSourceError = settings.onSourceError
+        case .onTargetError: machine.onTargetError = settings.onTargetError
+        case .maxRetries: machine.maxRetries = settings.maxRetries
+        case .copyMode: setCopyMode(settings.copyMode)
+        case .writeTimeout: writeTimeout = settings.writeTimeout
+        case .pace:
+            pace.set(settings.pace)
+            endThrottle()
+        case .minSpeed: pace.set(minSpeed: settings.minSpeed)
+        default: break
+        }
     }
 
     /// QEMU's cancel: in bulk, or with `force`, the end at once; in ready, the end when both agree. As there

@@ -118,14 +118,13 @@ struct Action {
     /// A file is named from the directory of the one who names it, not the daemon's.
     private func absolute(_ pair: ParameterPair) -> [UInt8] {
         let slash = UInt8(ascii: "/")
-        let isFile = Self.files.contains { pair.key == Array($0.rawValue.utf8) }
+        let isFile =
+            ParameterKey(rawValue: String(decoding: pair.key, as: UTF8.self))?.row.isFile == true
         guard isFile, let first = pair.value.first, first != slash,
             !JobParameters.isURI(pair.value), let here = try? FilePath(".").resolved()
         else { return pair.value }
         return here.bytes + [slash] + pair.value
     }
-
-    private static let files: [ParameterKey] = [.target, .preCut, .postCut]
 }
 
 extension Action {

@@ -10,7 +10,8 @@ struct MirrorCommand: ParsableCommand {
 
             A target that ends in / is a directory and gets a file of the image's name. Several images are one \
             job that is cut at one instant; they lie in one mount, and their target is a directory.
-            Parameters: \(ParameterKey.allCases.map(\.rawValue).joined(separator: ", ")).
+            Parameters: \(ParameterKey.all).
+            What each means: twinfs help parameters
             """)
 
     @OptionGroup var arguments: ActionArguments
@@ -52,6 +53,7 @@ struct SetCommand: ParsableCommand {
             Example: twinfs set /srv/images/vm1.img speed=50M
 
             Can be changed: \(ParameterChange.keys.map(\.rawValue).joined(separator: ", ")).
+            What each means: twinfs help parameters
             """)
 
     @OptionGroup var arguments: ActionArguments

@@ -25,7 +25,8 @@ struct MountCommand: ParsableCommand {
               debug                    log more
               statedir=DIRECTORY       keep there what must outlive the daemon
               and mount(8)'s own, and as defaults for target= the parameters of a job:
-              \(ParameterKey.allCases.map(\.rawValue).joined(separator: ", "))
+              \(ParameterKey.all)
+              What each means: twinfs help parameters
             """)
 
     @Argument(help: "Directory that holds the images.")

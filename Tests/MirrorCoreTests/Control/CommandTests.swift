@@ -1,9 +1,13 @@
-import MirrorCore
 import Testing
+
+@testable import MirrorCore
 
 @Suite("Commands")
 struct CommandTests {
     func parse(_ line: String) throws -> Command { try Command.parse(Array(line.utf8)) }
+    func change(_ key: ParameterKey, _ value: String) throws -> ParameterChange {
+        try ParameterChange(key, ParameterPair(key, value))
+    }
     let vm = Array("vm1.img".utf8)
 
     @Test("mirror takes an image and parameters")
@@ -30,10 +34,11 @@ struct CommandTests {
         #expect(try parse("verify vm1.img repair=on") == .verify(vm, repair: true))
         #expect(try parse("verify vm1.img repair=off") == .verify(vm, repair: false))
         #expect(
-            try parse("set vm1.img speed=0 max-pause=5") == .set(vm, [.speed(0), .maxPause(5)]))
+            try parse("set vm1.img speed=0 max-pause=5")
+                == .set(vm, [change(.speed, "0"), change(.maxPause, "5")]))
         #expect(
             try parse("set vm1.img on-source-error=stop on-target-error=report")
-                == .set(vm, [.onSourceError(.stop), .onTargetError(.report)]))
+                == .set(vm, [change(.onSourceError, "stop"), change(.onTargetError, "report")]))
     }
 
     @Test("mirror takes several images as a group, in their order")

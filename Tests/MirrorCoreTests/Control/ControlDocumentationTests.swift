@@ -43,11 +43,19 @@ struct ControlDocumentationTests {
             let option = ParameterPair(key, standard)
             #expect(try JobParameters(parsing: [option]) == JobParameters())
         }
+        #expect(try #require(row) == key.row.markdown[...])
         #expect(try #require(row).contains("*live*") == ParameterChange.keys.contains(key))
         let example = cells[4].filter { $0 != "`" }
         let options = (ParameterRow.row(key).with + [example]).map { ParameterPair(option: $0) }
         let parameters = try JobParameters(parsing: options)
         #expect(parameters.shown(key) != JobParameters().shown(key), "\(example)")
+    }
+
+    @Test("lists every file under .mirror with its sentence")
+    func files() {
+        for file in ControlFiles.all {
+            #expect(text.contains("| `\(file.name)` | \(file.meaning) |\n"))
+        }
     }
 
     @Test("says what set changes")

@@ -71,7 +71,7 @@ struct JobParametersTests {
         let error = #expect(throws: CommandError.self) { try parse("granularity=3000") }
         #expect(
             error?.message
-                == "granularity=3000: must be a power of two between 512 and 64M, e.g. granularity=4K"
+                == "granularity=3000: must be a power of two between 512 and 64M, e.g. granularity=64K"
         )
     }
 
