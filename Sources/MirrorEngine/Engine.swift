@@ -81,7 +81,7 @@ public final class Engine: Sendable {
         loadJobs()
     }
 
-    /// The state of the mount and its jobs. Never waits for an image or a target (design, section 10).
+    /// The state of the mount and its jobs. Never waits for an image or a target (docs/control.md).
     public func report() -> StatusReport {
         StatusReport(
             version: Self.version, source: shown(configuration.source),

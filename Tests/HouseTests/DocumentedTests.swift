@@ -4,7 +4,9 @@ import Testing
 /// What docs/ says is shown by a test is.
 @Suite("Tests that the documents name")
 struct DocumentedTests {
-    private static let documents = ["docs/semantics.md", "docs/reliability.md"]
+    private static let documents = [
+        "docs/semantics.md", "docs/qemu.md", "docs/reliability.md",
+    ]
 
     /// `` `JobTests`: *title*; *another title* ``: each title with the file named last before it.
     private func titles(in text: String) -> [(file: String, title: String)] {
@@ -56,7 +58,7 @@ struct DocumentedTests {
 
     @Test("the table of QEMU's mirror names tests")
     func finds() throws {
-        let found = titles(in: try Repository.text("docs/semantics.md"))
+        let found = titles(in: try Repository.text("docs/qemu.md"))
         #expect(found.count > 60)
         #expect(found.contains { $0.file == "JobTests" && $0.title.hasPrefix("a quiet image") })
     }

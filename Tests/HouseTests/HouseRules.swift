@@ -6,7 +6,7 @@ private let engine: Set<String> = [
     "Synchronization",
 ]
 
-/// The table of the design, section 2: which target may import what.
+/// The table in docs/architecture.md: which target may import what.
 private let mayImport: [String: Set<String>] = [
     "CFuse": [],
     "CLinux": [],
@@ -82,7 +82,7 @@ struct HouseRules {
         }
     }
 
-    @Test("the top level holds what the design lists, and dot files")
+    @Test("the top level holds what is listed here, and dot files")
     func topLevel() throws {
         let allowed: Set<String> = [
             "Package.swift", "Sources", "Tests", "mount-helpers", "docs", "README.md",

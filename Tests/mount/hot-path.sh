@@ -1,6 +1,6 @@
 #!/bin/bash
 # Promise: while a request thread reads or writes an image it allocates nothing, counts no reference and takes no lock,
-# with and without a job that tracks; in write-blocking it does so within bounds (docs/performance.md).
+# with and without a job that tracks; in write-blocking it does so within bounds (docs/benchmark.md).
 # shellcheck source=Tests/mount/lib.sh
 . "$(dirname "$0")/lib.sh"
 require cc fio

@@ -19,7 +19,8 @@ extension DirtyTable {
         while let shard = firstNotedShard(from: start / granulesPerShard) {
             let first = max(start, shard * granulesPerShard)
             if let extent = take(in: shard, from: first, limit: limit, givesPagesBack) {
-                // The full fence of step b: clears before the caller's read of the source.
+                // The full fence of the copier's step b (docs/invariants.md): clears before the
+                // caller's read of the source.
                 atomicMemoryFence(ordering: .sequentiallyConsistent)
                 return extent
             }

@@ -5,8 +5,8 @@
 /// by less than half of what is copied. Later would cost more than the guest's patience: all that is dirtied
 /// meanwhile, in small pieces all over the image, has to be copied once more.
 ///
-/// Forwarded, a clean granule stays clean, so what remains can only shrink: every job converges (design,
-/// section 5). Times and shares below are chosen for that and for calm, not measured.
+/// Forwarded, a clean granule stays clean, so what remains can only shrink: every job converges
+/// (docs/architecture.md, "Life of a job"). Times and shares below are chosen for that and for calm, not measured.
 public struct CopyModeControl: Sendable {
     /// What remains has not reached a new low for so long: it does not shrink.
     static let patience = Duration.seconds(3)

@@ -4,8 +4,8 @@ import SystemPackage
 
 /// An image that a guest has open. Node and flags are what a restarted worker opens it again with.
 final class OpenFile: Sendable {
-    /// Bytes from which on a read is served directly (docs/performance.md). Smaller ones are faster through the
-    /// page cache.
+    /// Bytes from which on a read is served directly (docs/performance-log.md). Smaller ones are
+    /// faster through the page cache.
     static let leastDirectRead: UInt32 = 64 << 10
     /// The same for a write; through the cache the copier also finds its bytes again.
     static let leastDirectWrite: UInt32 = 512 << 10

@@ -20,7 +20,7 @@ final class RequestThread: @unchecked Sendable {
     /// Whether the thread can take on a caller's umask without touching other threads'.
     let ownsMask: Bool
 
-    /// Bytes from which on a read is answered through a pipe (docs/performance.md).
+    /// Bytes from which on a read is answered through a pipe (docs/performance-log.md).
     static let leastPiped: UInt32 = 32 << 10
     /// For large reads; nil where there are no descriptors for it. With room for the largest read and its head.
     private(set) lazy var pipe = try? PagePipe(2 * Session.payload)

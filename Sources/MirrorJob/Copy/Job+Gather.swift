@@ -12,7 +12,7 @@ import MirrorCore
 
 /// When the next pass may begin.
 struct Gathering {
-    /// Times are chosen; docs/performance.md has what they bring.
+    /// Times are chosen; docs/performance-log.md has what they bring.
     static let shortest = Duration.milliseconds(10)
     static let longest = Duration.milliseconds(250)
     /// So many times as long as the last pass took: of a guest that never stops the copier is a fifth of

@@ -38,7 +38,8 @@ final class Lane: @unchecked Sendable {
         buffer = nil
     }
 
-    /// Steps b and c for each extent in turn. The claims stay the caller's to end.
+    /// The copier's steps b and c (docs/invariants.md) for each extent in turn. The claims stay
+    /// the caller's to end.
     func copy(_ batch: CopyBatch) -> [CopyResult] {
         let limit = batch.member.readLimit
         return batch.extents.map { extent in

@@ -29,8 +29,9 @@ extension Job {
         }
     }
 
-    /// Design, section 8, step 2: new writes of all members wait, reads go on. What is left is copied at
-    /// once; the hold ends by agreement or after `max-pause`, whichever comes first.
+    /// Step 2 of a cut (docs/invariants.md): new writes of all members wait, reads go on. What is
+    /// left is copied at once; the hold ends by agreement or after `max-pause`, whichever comes
+    /// first.
     ///
     /// A write that depends on an acknowledged one of another member is held if that one was, and was done
     /// before its own door closed if not: the state at the instant when all doors are closed and all gauges

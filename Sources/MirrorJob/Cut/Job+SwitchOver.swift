@@ -3,8 +3,8 @@ import MirrorCore
 import MirrorSystem
 import SystemPackage
 
-// On the job's queue: design, section 8, steps 3 to 5. The machine has seen agreement under a hold, and the
-// twins are flushed.
+// On the job's queue: steps 4 and 5 of a cut (docs/invariants.md). The machine has seen agreement
+// under a hold, and the twins are flushed.
 
 extension Job {
     /// A guest can go on only on what this machine can open.

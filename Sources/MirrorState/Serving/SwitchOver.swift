@@ -5,7 +5,7 @@ import MirrorSystem
 import Synchronization
 import SystemPackage
 
-// Design, section 8, steps 3 and 4: the commit record, then the files under the images.
+// Steps 4 and 5 of a cut (docs/invariants.md): the commit record, then the files under the images.
 
 extension Engine {
     /// Gives images other files: their twins, or their own files again. For all of them at one instant: a
