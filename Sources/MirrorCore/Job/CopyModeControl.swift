@@ -6,7 +6,8 @@
 /// meanwhile, in small pieces all over the image, has to be copied once more.
 ///
 /// Forwarded, a clean granule stays clean, so what remains can only shrink: every job converges
-/// (docs/architecture.md, "Life of a job"). Times and shares below are chosen for that and for calm, not measured.
+/// (docs/architecture.md, "Life of a job"). Times and shares below are chosen for that and for
+/// calm, not measured.
 public struct CopyModeControl: Sendable {
     /// What remains has not reached a new low for so long: it does not shrink.
     static let patience = Duration.seconds(3)

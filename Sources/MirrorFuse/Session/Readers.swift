@@ -2,7 +2,8 @@ import MirrorSystem
 import Synchronization
 
 /// Which request threads wait for a request: few, the others are parked. Few threads find their buffers in the
-/// processor's cache, and do not queue in the kernel for the lock of one file. `docs/performance-log.md` has figures.
+/// processor's cache, and do not queue in the kernel for the lock of one file.
+/// `docs/performance-log.md` has figures.
 ///
 /// A reader that may block has another called before. What nobody foresaw, `StallWatch` sees.
 final class Readers: Sendable {
