@@ -54,7 +54,7 @@ say "--- help"
 twinfs help parameters >"$S/help"
 grep -q '^max-pause: default 300, live' "$S/help"
 grep -q '^sync: default full$' "$S/help"
-[ -z "$(LC_ALL=C.UTF-8 grep -E '^.{81}' "$S/help")" ]
+if LC_ALL=C.UTF-8 grep -E '^.{81}' "$S/help"; then fail "help is wider than 80 columns"; fi
 twinfs help exit-codes | grep -q '^64 .*command line'
 twinfs --help | grep -q 'twinfs help exit-codes'
 twinfs help set | grep -q 'Can be changed: speed'
