@@ -1,14 +1,18 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
-public import SystemPackage
+import MirrorTarget
+package import SystemPackage
 
 /// What a command line written to `.mirror/control` came to.
-public struct CommandResult: Sendable {
+package struct CommandResult: Sendable {
     /// The errno that the write(2) fails with; nil where it succeeded.
-    public let errno: Errno?
+    package let errno: Errno?
     /// One line without its newline, `ok …` or `error …`: what reading the same handle gives.
-    public let text: String
+    package let text: String
 
     init(ok text: String) { (errno, self.text) = (nil, "ok \(text)") }
 
@@ -16,11 +20,11 @@ public struct CommandResult: Sendable {
 }
 
 extension Engine {
-    public typealias CommandReply = @Sendable (CommandResult) -> Void
+    package typealias CommandReply = @Sendable (CommandResult) -> Void
 
     /// Runs one line of `.mirror/control`. Returns at once; `reply` is called once, on any thread, when
     /// the command has taken effect or was refused.
-    public func execute(_ line: [UInt8], reply: @escaping CommandReply) {
+    package func execute(_ line: [UInt8], reply: @escaping CommandReply) {
         do throws(CommandError) {
             try execute(Command.parse(line, defaults: configuration.defaults), reply)
         } catch {

@@ -1,10 +1,10 @@
-import MirrorCore
+package import MirrorCore
 import MirrorSystem
-import SystemPackage
+package import SystemPackage
 
 /// What a job asks of a target that is a file, and how it is done: nothing that was there is lost where
 /// it fails.
-struct TwinRequest {
+package struct TwinRequest {
     let place: TargetPlace
     /// The image's file, and its path as the twin's attributes name it.
     let image: FileStatus
@@ -88,8 +88,8 @@ extension TwinRequest {
     }
 
     private func isLeftOver(_ file: FileDescriptor) -> Bool {
-        file.attribute(TwinFile.image) == shown(imagePath)
-            && file.attribute(TwinFile.state) == Twin.State.inconsistent.rawValue
+        file.attribute(TwinAttribute.image) == shown(imagePath)
+            && file.attribute(TwinAttribute.state) == Twin.State.inconsistent.rawValue
     }
 
     /// The clone that counts is made once tracking starts. This one finds out whether there can be one, and
@@ -105,9 +105,9 @@ extension TwinRequest {
 
     /// The attributes of a twin of this image that is not equal yet.
     private func mark(_ file: FileDescriptor) {
-        try? file.setAttribute(TwinFile.state, Twin.State.inconsistent.rawValue)
-        try? file.setAttribute(TwinFile.image, shown(imagePath))
-        try? file.removeAttribute(TwinFile.checkpoints)
+        try? file.setAttribute(TwinAttribute.state, Twin.State.inconsistent.rawValue)
+        try? file.setAttribute(TwinAttribute.image, shown(imagePath))
+        try? file.removeAttribute(TwinAttribute.checkpoints)
     }
 }
 
@@ -159,10 +159,10 @@ extension TwinRequest {
     /// Only a twin that was cut from this image after the checkpoint was made equals the image but for what
     /// the checkpoint has marked. An id is given to one checkpoint of one image.
     private func refuseUncut(_ file: FileDescriptor) throws(CommandError) {
-        let ids = (file.attribute(TwinFile.checkpoints) ?? "").split(separator: " ").map(
+        let ids = (file.attribute(TwinAttribute.checkpoints) ?? "").split(separator: " ").map(
             String.init)
         let isCut = checkpoint.map(ids.contains) ?? false
-        if isCut, file.attribute(TwinFile.state) == Twin.State.consistent.rawValue { return }
+        if isCut, file.attribute(TwinAttribute.state) == Twin.State.consistent.rawValue { return }
         let reason =
             isCut
             ? "is not consistent: a job that wrote it did not end"
@@ -193,7 +193,7 @@ extension TwinRequest {
 
 extension TargetPlace {
     /// Opens and locks a regular file; nil where there is none.
-    func openExisting(_ path: FilePath) throws -> FileDescriptor? {
+    package func openExisting(_ path: FilePath) throws -> FileDescriptor? {
         guard let status = try? path.status(followingLinks: false) else { return nil }
         guard status.kind == .regular else {
             throw CommandError(
@@ -214,11 +214,11 @@ extension TargetPlace {
     }
 
     /// A twin of another image is not overwritten; a file that never was a twin may be, as the user says so.
-    func refuseOther(
+    package func refuseOther(
         _ file: FileDescriptor, than image: String?
     ) throws(CommandError) {
-        let owner = file.attribute(TwinFile.image)
-        if owner == nil, file.attribute(TwinFile.state) == nil { return }
+        let owner = file.attribute(TwinAttribute.image)
+        if owner == nil, file.attribute(TwinAttribute.state) == nil { return }
         guard owner != image else { return }
         throw CommandError(
             .exists,

@@ -1,5 +1,8 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorState
+import MirrorTarget
 import Synchronization
 import SystemPackage
 
@@ -8,7 +11,7 @@ import SystemPackage
 extension Job {
     /// The one place where the job decides what to do next. Idempotent: called after every wake, result
     /// and command.
-    func advance() {
+    package func advance() {
         guard isRunning else { return concludeIfQuiet() }
         for member in members { member.table.stayAwake() }
         leaveRest()
@@ -288,5 +291,5 @@ extension Job {
 
 extension ContinuousClock.Instant {
     /// A fixed instant from which the job's clocks count.
-    static let origin = ContinuousClock.now
+    package static let origin = ContinuousClock.now
 }

@@ -1,13 +1,16 @@
 import Dispatch
-import MirrorCore
+package import MirrorCore
+import MirrorImage
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import Synchronization
 import SystemPackage
 
 // On the job's queue: what the state machine asks for.
 
 extension Job {
-    func perform(_ actions: [JobMachine.Action]) {
+    package func perform(_ actions: [JobMachine.Action]) {
         updateForwarding()
         updateVerification()
         for action in actions {
@@ -61,7 +64,7 @@ extension Job {
     }
 
     /// Makes the target durable beside the copy. `settles`: the machine waits for it, and nothing is copied.
-    func flush(settles: Bool) {
+    package func flush(settles: Bool) {
         if isFlushing {
             mustFlushAgain = mustFlushAgain || settles
             return

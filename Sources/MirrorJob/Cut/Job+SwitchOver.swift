@@ -1,6 +1,9 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 // On the job's queue: steps 4 and 5 of a cut (docs/invariants.md). The machine has seen agreement
@@ -23,7 +26,7 @@ extension Job {
         }
     }
 
-    func switchOver() {
+    package func switchOver() {
         let moves = members.compactMap { member in
             member.twin.descriptor.map {
                 Move(

@@ -1,12 +1,15 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorState
+import MirrorTarget
 import SystemPackage
 
 // On the job's queue: the end. Finished → detached from the image → concluded.
 
 extension Job {
     /// The machine is in a final phase: no more holds, and no more marks once no write is under way.
-    func finish() {
+    package func finish() {
         lift()
         if machine.phase == .completed {
             counts.targetState = isDelta ? "partial" : "consistent"

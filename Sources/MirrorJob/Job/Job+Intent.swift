@@ -1,6 +1,9 @@
-import Dispatch
+package import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import Synchronization
 import SystemPackage
 
@@ -11,14 +14,14 @@ import SystemPackage
 // well the sources are made durable, on a queue of their own, and the bits are cleared.
 
 /// What the job does for its logs.
-struct IntentCare {
+package struct IntentCare {
     /// Between two looks at what was written. The files are looked at five times as often.
-    static let period = Duration.seconds(5)
+    package static let period = Duration.seconds(5)
     /// Looks at the files after the last change.
     static let calmLooks = 3
 
     /// Where sources are made durable.
-    let queue: DispatchQueue
+    package let queue: DispatchQueue
     /// The table has all marks of the first pass, or of what was found: what is clean in it is equal.
     var isOn = false
     var isHeldBack = false
@@ -31,11 +34,11 @@ struct IntentCare {
     /// What the files were like at the last tick.
     var stamps: [FileStamp] = []
     /// What a tick has chosen, for the flush that it asks for.
-    var chosen: [IntentChoice]?
+    package var chosen: [IntentChoice]?
 }
 
 /// What of one member may be cleared once both of its sides are durable.
-struct IntentChoice: Sendable {
+package struct IntentChoice: Sendable {
     let member: Member
     let log: IntentLog
     let candidates: IntentLog.Candidates
@@ -62,7 +65,7 @@ struct IntentChoice: Sendable {
 extension Job {
     /// Makes a log for each member, durable when this returns. Blocks; before the job begins. Without one
     /// the job goes on, and the status says what that means.
-    func makeIntents() {
+    package func makeIntents() {
         guard let directory = intentDirectory else { return }
         for (index, member) in members.enumerated() { makeIntents(member, index, directory) }
     }
@@ -104,7 +107,7 @@ extension Job {
             }
         }
         guard services.ignoresIntents else { return }
-        log.admitsAll.store(true, ordering: .sequentiallyConsistent)
+        log.bits.admitsAll.store(true, ordering: .sequentiallyConsistent)
         warnOfIntents("is NOT KEPT on purpose: a power cut makes source and twin differ unseen")
     }
 
@@ -224,7 +227,7 @@ extension Job {
     }
 
     /// The twins are durable.
-    func clear(_ chosen: [IntentChoice]) {
+    package func clear(_ chosen: [IntentChoice]) {
         if chosen.isEmpty { return }
         intentCare.isClearing = true
         intentCare.queue.async { [self] in

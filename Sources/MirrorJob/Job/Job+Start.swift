@@ -1,6 +1,9 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 extension Job {
@@ -8,7 +11,7 @@ extension Job {
     /// has to be copied. `started` is called on the queue once marks are kept.
     ///
     /// Tracking starts before the extents are looked up: a write that the lookup misses is marked.
-    func begin(_ started: @escaping @Sendable () -> Void) {
+    package func begin(_ started: @escaping @Sendable () -> Void) {
         wakeSource.setEventHandler { [weak self] in self?.advance() }
         wakeSource.activate()
         attach(members[...], then: started)
@@ -42,7 +45,7 @@ extension Job {
         member.keepLength = { [weak self] in self?.keepNow() ?? true }
         member.forwarder = makeForwarder(member)
         let tracker = Tracker(
-            table: member.table, forwarder: member.forwarder, intents: member.intents
+            table: member.table, forwarder: member.forwarder, intents: member.intents?.gate
         ) { [weak self] in
             self?.wake()
         }

@@ -1,9 +1,12 @@
-import Dispatch
-import Logging
-import MirrorCore
-import MirrorSystem
-import Synchronization
-import SystemPackage
+package import Dispatch
+package import Logging
+package import MirrorCore
+package import MirrorImage
+package import MirrorState
+package import MirrorSystem
+import MirrorTarget
+package import Synchronization
+package import SystemPackage
 
 /// The mirroring of one image, or of several as a group, to one target.
 ///
@@ -32,29 +35,29 @@ import SystemPackage
 /// | what the status says | `Job+Report.swift` |
 ///
 /// `@unchecked Sendable`: every `var` is touched on `queue` only.
-final class Job: @unchecked Sendable {
-    let id: [UInt8]
+package final class Job: @unchecked Sendable {
+    package let id: [UInt8]
     /// The image named first, then the others; at least one.
-    let members: [Member]
-    let parameters: JobParameters
-    let services: JobServices
+    package let members: [Member]
+    package let parameters: JobParameters
+    package let services: JobServices
     /// Names this job, and no other anywhere.
-    let uuid: String
+    package let uuid: String
     /// Seconds since 1970.
-    let created: Int
+    package let created: Int
     /// What an earlier life has left; nil for a job that began in this one.
-    let past: Resumption?
+    package let past: Resumption?
 
-    let queue: DispatchQueue
+    package let queue: DispatchQueue
     /// Runs the target's slow calls beside the copy, one at a time.
     let clerk: DispatchQueue
     private(set) lazy var wakeSource = DispatchSource.makeUserDataAddSource(queue: queue)
 
     var machine: JobMachine
-    var limit: RateLimit
+    package var limit: RateLimit
     var pace: Pace
     var space: Space
-    var progress = Progress()
+    package var progress = Progress()
     var maxPause: Int
 
     /// As asked for; `isForwarding` says what is done.
@@ -89,12 +92,12 @@ final class Job: @unchecked Sendable {
     var throttleNumber = 0
 
     /// The member whose extents are taken now.
-    var current = 0
+    package var current = 0
     var passes = 0
     /// Something was taken since the pass began.
     var hasTaken = false
     /// The verification that is under way.
-    var verification: Verification?
+    package var verification: Verification?
     /// The last one, for the status.
     let lastVerification = Mutex<Verification?>(nil)
     /// Bytes of what it found and nobody has had copied again.
@@ -135,11 +138,11 @@ final class Job: @unchecked Sendable {
     /// The write-intent logs.
     var intentCare: IntentCare
     /// Why they are not kept. For other threads.
-    let intentWarning = Mutex<String?>(nil)
+    package let intentWarning = Mutex<String?>(nil)
     /// `parameters` with what `set` has changed since.
     var settings: JobParameters
     /// Which mount of the job this is; while it is being raised, what the twins may say already.
-    var generation = 1
+    package var generation = 1
     var nextGeneration: Int?
     /// What was kept last.
     var keptRecord: [UInt8] = []
@@ -170,7 +173,7 @@ final class Job: @unchecked Sendable {
         var targetState = "inconsistent"
     }
 
-    init(_ parts: JobParts, id: [UInt8], services: JobServices) {
+    package init(_ parts: JobParts, id: [UInt8], services: JobServices) {
         self.id = id
         self.services = services
         intentCare = IntentCare(
@@ -213,43 +216,64 @@ final class Job: @unchecked Sendable {
     static let flushInterval = 256 << 20
 
     /// Whether the job sees events and may act on them.
-    var isRunning: Bool { !machine.isOver && machine.phase != .created }
+    package var isRunning: Bool { !machine.isOver && machine.phase != .created }
     var isDelta: Bool { parameters.isDelta }
-    var granularity: Granularity { parameters.granularity }
+    package var granularity: Granularity { parameters.granularity }
     /// Bytes that wait for the copier or are with it.
     var remaining: Int { members.reduce(0) { $0 + $1.remaining } }
 
     /// Any thread: whether one of its images has this path now.
-    func mirrors(_ path: [UInt8]) -> Bool { members.contains { $0.image.path.bytes == path } }
+    package func mirrors(_ path: [UInt8]) -> Bool {
+        members.contains { $0.image.path.bytes == path }
+    }
 
     /// Any thread: whether the job is over.
-    var hasEnded: Bool { ended.load(ordering: .acquiring) }
+    package var hasEnded: Bool { ended.load(ordering: .acquiring) }
     func markEnded() { ended.store(true, ordering: .releasing) }
 
     /// Any thread: makes the queue look at the tables. Many wakes are one.
-    func wake() { wakeSource.add(data: 1) }
+    package func wake() { wakeSource.add(data: 1) }
 }
 
 /// What a job needs of its mount.
-struct JobServices: Sendable {
-    let permits: Permits
-    let forwardPermits: Permits
-    let records: JobRecords
-    let log: Logger
+package struct JobServices: Sendable {
+    package let permits: Permits
+    package let forwardPermits: Permits
+    package let records: JobRecords
+    package let log: Logger
     /// Who holds what the next worker needs; nil where the jobs end with this one.
-    let keptBy: (any Keeper)?
+    package let keptBy: (any Keeper)?
     /// Write-intent logs let everything pass and are believed all the same.
-    let ignoresIntents: Bool
+    package let ignoresIntents: Bool
     /// `IntentCare.period`, but for tests.
-    let intentPeriod: Duration
+    package let intentPeriod: Duration
     /// Tells an event of the job: QEMU's name, and what belongs to it.
-    let tell: @Sendable (EventLog.Name, JobReport) -> Void
+    package let tell: @Sendable (EventLog.Name, JobReport) -> Void
     /// The job is over: its images and its place among the live ones are free.
-    let ended: @Sendable (Job) -> Void
+    package let ended: @Sendable (Job) -> Void
     /// Serves images from their twins. Blocks; on the clerk.
-    let switchOver: @Sendable ([Move]) throws(CommandError) -> Void
+    package let switchOver: @Sendable ([Move]) throws(CommandError) -> Void
     /// The twin that serves an image; nil where its own file does.
-    let servingPath: @Sendable (Image) -> FilePath?
+    package let servingPath: @Sendable (Image) -> FilePath?
     /// The ids of the checkpoints that mark every change of an image now.
-    let checkpoints: @Sendable (Image) -> [String]
+    package let checkpoints: @Sendable (Image) -> [String]
+
+    package init(
+        permits: Permits, forwardPermits: Permits, records: JobRecords, log: Logger,
+        keptBy: (any Keeper)?, ignoresIntents: Bool, intentPeriod: Duration,
+        tell: @escaping @Sendable (EventLog.Name, JobReport) -> Void,
+        ended: @escaping @Sendable (Job) -> Void,
+        switchOver: @escaping @Sendable ([Move]) throws(CommandError) -> Void,
+        servingPath: @escaping @Sendable (Image) -> FilePath?,
+        checkpoints: @escaping @Sendable (Image) -> [String]
+    ) {
+        (
+            self.permits, self.forwardPermits, self.records, self.log, self.keptBy,
+            self.ignoresIntents, self.intentPeriod, self.tell, self.ended, self.switchOver,
+            self.servingPath, self.checkpoints
+        ) = (
+            permits, forwardPermits, records, log, keptBy, ignoresIntents, intentPeriod, tell,
+            ended, switchOver, servingPath, checkpoints
+        )
+    }
 }

@@ -1,28 +1,31 @@
 import Dispatch
-import MirrorCore
+package import MirrorCore
+package import MirrorImage
+package import MirrorState
 import MirrorSystem
+package import MirrorTarget
 import Synchronization
-import SystemPackage
+package import SystemPackage
 
 /// One image of a job and its twin, and what differs between them.
 ///
 /// `@unchecked Sendable`: every stored `var` is touched on the job's queue only.
-final class Member: @unchecked Sendable {
-    let image: Image
+package final class Member: @unchecked Sendable {
+    package let image: Image
     /// Relative to the source directory, when the job began.
-    let path: FilePath
+    package let path: FilePath
     /// The bytes that guests see, for reading.
-    let source: FileDescriptor
+    package let source: FileDescriptor
     /// The same, for what is read once.
     let bulkSource: BulkAccess
-    let twin: Twin
+    package let twin: Twin
     /// What `sync=incremental` starts from.
-    let checkpoint: Checkpoint?
-    let table: DirtyTable
+    package let checkpoint: Checkpoint?
+    package let table: DirtyTable
     /// Whether the table is a dead worker's and has all of its marks.
     let isTableWhole: Bool
     /// What is kept of the member for a restart; the path and the length of the image follow it.
-    let kept: JobRecord.Member
+    package let kept: JobRecord.Member
     /// What was written to the target since its last good flush; dirty again if the next one fails. `flushing` is
     /// what the flush under way covers, or one that a dead worker had under way.
     let unflushed: DirtyTable
@@ -31,10 +34,10 @@ final class Member: @unchecked Sendable {
     /// once, and what the twin reads as may be in memory only.
     let flushLost: Atomic<Bool>
     /// What a delta holds: its extent list. Nothing is ever taken from it.
-    let written: DirtyTable?
+    package let written: DirtyTable?
 
     /// What the first pass has to do; after a restart that proves nothing, compare.
-    var firstPass: FirstPass
+    package var firstPass: FirstPass
     /// Makes durable that the image is shorter now, where a device keeps what lies behind; false where that
     /// failed. On the clerk.
     var keepLength: (@Sendable () -> Bool)?
@@ -61,7 +64,7 @@ final class Member: @unchecked Sendable {
     /// What a verification found to differ and nobody has had copied again; nil where nothing was found.
     var differing: DirtyTable?
 
-    init(_ parts: MemberParts, _ parameters: JobParameters, _ tables: MemberTables) {
+    package init(_ parts: MemberParts, _ parameters: JobParameters, _ tables: MemberTables) {
         (image, path, source, twin) = (parts.image, parts.path, parts.source, parts.twin)
         bulkSource = BulkAccess(parts.source)
         atomicLength = Atomic(parts.size)
@@ -145,9 +148,9 @@ extension Member {
     }
 
     /// A failed call, and on which side.
-    struct Failure: Error {
+    package struct Failure: Error {
         let side: JobMachine.Side
-        let error: Errno
+        package let error: Errno
     }
 
     /// Gives the twin the image's size. Nothing of the job is being copied.
@@ -200,7 +203,7 @@ extension Member {
     }
 
     /// Closes both sides; nothing of the job is under way on them.
-    func close() {
+    package func close() {
         twin.close()
         try? source.close()
     }

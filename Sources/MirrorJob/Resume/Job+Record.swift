@@ -1,6 +1,9 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+package import MirrorState
 import MirrorSystem
+import MirrorTarget
 import Synchronization
 import SystemPackage
 
@@ -11,10 +14,10 @@ extension Job {
     private static let patience = DispatchTimeInterval.seconds(5)
 
     /// Whether the job comes back after a restart.
-    var isKept: Bool { services.records.directory != nil }
+    package var isKept: Bool { services.records.directory != nil }
 
     /// Keeps the job as it is now, off this queue; nothing is done where nothing has changed.
-    func keep() {
+    package func keep() {
         guard isKept, suspension == nil, !machine.isOver else { return }
         let record = record()
         let bytes = record.bytes
@@ -31,7 +34,7 @@ extension Job {
     }
 
     /// The same, and calls `done` on this queue when it is durable, or when it has taken too long.
-    func keep(then done: @escaping @Sendable () -> Void) {
+    package func keep(then done: @escaping @Sendable () -> Void) {
         guard isKept else { return done() }
         let record = suspension ?? record()
         keptRecord = record.bytes
@@ -41,7 +44,7 @@ extension Job {
     }
 
     /// The job as it is now.
-    func record() -> JobRecord {
+    package func record() -> JobRecord {
         var record = JobRecord(
             uuid: uuid, generation: generation, next: nextGeneration, id: NameText.shown(id),
             created: created, parameters: JobRecord.texts(settings),
@@ -78,31 +81,4 @@ private final class Once: Sendable {
     init(_ body: @escaping @Sendable () -> Void) { self.body = Mutex(body) }
 
     func run() { body.withLock { $0.take() }?() }
-}
-
-extension JobRecord.Member {
-    /// What a member that begins has to keep. Asks the target; not on a job's queue.
-    init(_ twin: Twin, _ opened: OpenedImage) {
-        let (descriptor, path) = (twin.descriptor, twin.place.path)
-        let file = descriptor.flatMap { try? $0.status() }
-        (image, length) = (shown(opened.path), opened.status.size)
-        let identity = opened.status.identity
-        (inode, device) = (identity.inode, identity.device)
-        var names = (path, twin.workingPath)
-        if case .device = twin.place.kind {
-            let name = DeviceName.lasting(path)
-            names = (name, name)
-            disk = descriptor.map { DiskNumber(of: $0) }
-        } else {
-            disk = nil
-        }
-        (target, working) = (shown(names.0), shown(names.1))
-        (firstPass, lostFlush) = (twin.firstPass.rawValue, nil)
-        switch twin.place.kind {
-        case .file:
-            (kind, self.twin, capacity) = (twin.isHome ? "home" : "file", file?.identity.inode, nil)
-        case .device(let size): (kind, self.twin, capacity) = ("device", nil, size)
-        case .export: (kind, self.twin, capacity) = ("export", nil, nil)
-        }
-    }
 }

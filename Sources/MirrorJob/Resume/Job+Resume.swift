@@ -1,6 +1,9 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 // A job that comes back after a restart. Its marks go on before anybody can write; its twins are opened on the
@@ -11,7 +14,7 @@ extension Job {
     private static let longestPause = 30_000
 
     /// Before the mount serves anybody, so nothing has to be held. Does not wait for a target.
-    func comeBack() {
+    package func comeBack() {
         guard let past else { return }
         wakeSource.setEventHandler { [weak self] in self?.advance() }
         wakeSource.activate()
@@ -45,7 +48,7 @@ extension Job {
     }
 
     /// After a restart, and nobody has found yet that a twin is not there.
-    var isComingBack: Bool { machine.isResuming && !machine.isOver && reopenings == 0 }
+    package var isComingBack: Bool { machine.isResuming && !machine.isOver && reopenings == 0 }
 
     /// The user asks for it: at once.
     func reopenNow() { if !isClerkBusy { reopen() } }

@@ -1,26 +1,40 @@
-import MirrorCore
+package import MirrorCore
+import MirrorImage
+package import MirrorState
 import MirrorSystem
-import SystemPackage
+package import MirrorTarget
+package import SystemPackage
 
 /// Opens the twin of a job that comes back: in place, under the name that it has, with nothing cut off. What
 /// is not the job's twin is not touched. Blocks for as long as the target likes; on the clerk.
-struct TwinReturn: Sendable {
-    let twin: Twin
-    let kept: JobRecord.Member
-    let uuid: String
+package struct TwinReturn: Sendable {
+    package let twin: Twin
+    package let kept: JobRecord.Member
+    package let uuid: String
     /// Those that the twin may say.
-    let generations: [Int]
-    let wasReady: Bool
+    package let generations: [Int]
+    package let wasReady: Bool
     /// Whether a file that has the final name gives way at the first publication.
-    let replaces: Bool
+    package let replaces: Bool
     /// Bytes of the image.
-    let size: UInt64
-    let opener: TwinStoreOpener?
-    let faults: FaultPlan?
+    package let size: UInt64
+    package let opener: TwinStoreOpener?
+    package let faults: FaultPlan?
     /// Opens and locks the image's own file, where that is the twin.
-    let home: @Sendable () throws(CommandError) -> FileDescriptor
+    package let home: @Sendable () throws(CommandError) -> FileDescriptor
 
-    enum Failure: Error {
+    package init(
+        twin: Twin, kept: JobRecord.Member, uuid: String, generations: [Int], wasReady: Bool,
+        replaces: Bool, size: UInt64, opener: TwinStoreOpener?, faults: FaultPlan?,
+        home: @escaping @Sendable () throws(CommandError) -> FileDescriptor
+    ) {
+        (
+            self.twin, self.kept, self.uuid, self.generations, self.wasReady, self.replaces,
+            self.size, self.opener, self.faults, self.home
+        ) = (twin, kept, uuid, generations, wasReady, replaces, size, opener, faults, home)
+    }
+
+    package enum Failure: Error {
         /// The twin is not there, for now.
         case absent(String)
         /// Something else is in its place.
@@ -31,7 +45,7 @@ struct TwinReturn: Sendable {
 
     private var place: TargetPlace { twin.place }
 
-    func open() throws(Failure) -> ReturnedTwin {
+    package func open() throws(Failure) -> ReturnedTwin {
         do throws(Errno) { try faults?.pass(.open) } catch {
             throw .absent("the twin \(place.name) cannot be opened: \(error)")
         }
@@ -83,7 +97,8 @@ struct TwinReturn: Sendable {
     private func returned(
         _ store: any TwinStore, _ file: TwinFile?, _ status: FileStatus?, isOwn: Bool
     ) -> ReturnedTwin {
-        let isCut = file?.descriptor.attribute(TwinFile.state) == Twin.State.consistent.rawValue
+        let isCut =
+            file?.descriptor.attribute(TwinAttribute.state) == Twin.State.consistent.rawValue
         var isFlushed = true
         do throws(Errno) {
             try faults?.pass(.flush)
@@ -123,7 +138,7 @@ extension TwinReturn {
 
     /// How the job had ended; nil where it had not.
     private func end(_ file: FileDescriptor) -> JobMachine.Phase? {
-        let text = file.attribute(TwinFile.job)
+        let text = file.attribute(TwinAttribute.job)
         return [.completed, .cancelled, .failed].first { JobStamp.end(uuid, $0) == text }
     }
 
@@ -143,7 +158,7 @@ extension TwinReturn {
 
     /// Why this file is not the job's twin; nil where it is.
     private func refusal(of file: FileDescriptor, _ path: FilePath) -> String? {
-        let text = file.attribute(TwinFile.job)
+        let text = file.attribute(TwinAttribute.job)
         if let text, JobStamp(text)?.uuid == uuid { return nil }
         let isSame = (try? file.status().identity.inode) == kept.twin
         if text == nil, isSame { return nil }
@@ -188,7 +203,7 @@ extension TwinReturn {
         guard replaces, !wasReady else { return nil }
         guard let file = try place.openExisting(place.path) else { return nil }
         do throws(CommandError) {
-            try place.refuseOther(file, than: twin.attribute(TwinFile.image) ?? kept.image)
+            try place.refuseOther(file, than: twin.attribute(TwinAttribute.image) ?? kept.image)
         } catch {
             try? file.close()
             throw error
@@ -199,7 +214,7 @@ extension TwinReturn {
     /// Whether nobody but this life of the job has written it, as far as the file can tell.
     private func isOwn(_ file: FileDescriptor, _ status: FileStatus?) -> Bool {
         guard status?.identity.inode == kept.twin else { return false }
-        guard let stamp = file.attribute(TwinFile.job).flatMap({ JobStamp($0) }) else {
+        guard let stamp = file.attribute(TwinAttribute.job).flatMap({ JobStamp($0) }) else {
             return (try? FileMarks(of: file))?.areKept == false
         }
         return stamp.uuid == uuid && generations.contains(stamp.generation)

@@ -1,5 +1,8 @@
 import Dispatch
-import MirrorCore
+package import MirrorCore
+import MirrorImage
+import MirrorState
+import MirrorTarget
 import Synchronization
 
 // On the job's queue: comparing source and twin while the guest runs.
@@ -8,7 +11,7 @@ extension Job {
     var isVerifying: Bool { verification != nil }
 
     /// Begins a verification; what it finds is seen in status and events.
-    func verify(repair: Bool) throws(CommandError) -> String {
+    package func verify(repair: Bool) throws(CommandError) -> String {
         try refuseWhenOver("verify")
         try refuseVerify()
         let verification = Verification(

@@ -1,29 +1,31 @@
+import MirrorCore
+import MirrorImage
 import MirrorSystem
-import SystemPackage
+package import SystemPackage
 
 /// What the attributes of a file say of its part in switch-overs.
-struct FileMarks {
+package struct FileMarks {
     /// That its bytes are old.
     var superseded: SupersededMark?
     /// That it serves an image: `ID GENERATION`.
-    var serving: String?
+    package var serving: String?
     /// Whose twin it says that it is.
-    var image: String?
+    package var image: String?
     /// Whether its filesystem keeps attributes at all.
-    var areKept = true
+    package var areKept = true
 
     /// Of the file that a descriptor holds.
-    init(of node: FileDescriptor) throws(Errno) {
+    package init(of node: FileDescriptor) throws(Errno) {
         try self.init(ofSource: node)
         guard areKept else { return }
-        serving = try node.nodeAttribute(SupersededMark.servingAttribute)
-        image = try node.nodeAttribute(TwinFile.image)
+        serving = try node.nodeAttribute(TwinAttribute.serving)
+        image = try node.nodeAttribute(TwinAttribute.image)
     }
 
     /// The same without what says nothing of an image's own file: every open asks this.
-    init(ofSource node: FileDescriptor) throws(Errno) {
+    package init(ofSource node: FileDescriptor) throws(Errno) {
         do throws(Errno) {
-            superseded = try node.nodeAttribute(SupersededMark.attribute).map(SupersededMark.init)
+            superseded = try node.nodeAttribute(TwinAttribute.superseded).map(SupersededMark.init)
         } catch .notSupported {
             areKept = false
         }
@@ -32,19 +34,19 @@ struct FileMarks {
 
 extension Serving {
     private static let marks = [
-        SupersededMark.attribute, SupersededMark.servingAttribute, VoidMark.attribute,
+        TwinAttribute.superseded, TwinAttribute.serving, TwinAttribute.intent,
     ].map {
         Array($0.utf8)
     }
 
     /// Whether an attribute of this name says which file serves an image: not for the mount's users.
-    public static func isMark(_ name: some Collection<UInt8>) -> Bool {
+    package static func isMark(_ name: some Collection<UInt8>) -> Bool {
         marks.contains { $0.elementsEqual(name) }
     }
 
     /// The same for a C string.
-    public static func isMark(_ name: UnsafePointer<CChar>) -> Bool {
-        let prefix = "user.twinfs."
+    package static func isMark(_ name: UnsafePointer<CChar>) -> Bool {
+        let prefix = TwinAttribute.prefix
         guard name[0] == CChar(bitPattern: UInt8(ascii: "u")) else { return false }
         let text = String(cString: name)
         return text.hasPrefix(prefix) && isMark(text.utf8)
@@ -53,22 +55,22 @@ extension Serving {
 
 /// Changes of the attributes, not yet durable; none is made on a filesystem that keeps none.
 extension FileDescriptor {
-    func mark(superseded mark: SupersededMark) throws(Errno) {
+    package func mark(superseded mark: SupersededMark) throws(Errno) {
         try changingMarks { () throws(Errno) in
-            try removeNodeAttribute(SupersededMark.servingAttribute)
-            try setNodeAttribute(SupersededMark.attribute, mark.text)
+            try removeNodeAttribute(TwinAttribute.serving)
+            try setNodeAttribute(TwinAttribute.superseded, mark.text)
         }
     }
 
-    func mark(serving mark: String) throws(Errno) {
+    package func mark(serving mark: String) throws(Errno) {
         try changingMarks { () throws(Errno) in
-            try setNodeAttribute(SupersededMark.servingAttribute, mark)
+            try setNodeAttribute(TwinAttribute.serving, mark)
         }
     }
 
     func unmarkSuperseded() throws(Errno) {
         try changingMarks { () throws(Errno) in
-            try removeNodeAttribute(SupersededMark.attribute)
+            try removeNodeAttribute(TwinAttribute.superseded)
         }
     }
 

@@ -1,23 +1,29 @@
-import MirrorCore
-import MirrorSystem
+package import MirrorCore
+import MirrorImage
+package import MirrorSystem
+import MirrorTarget
 import Synchronization
-import SystemPackage
+package import SystemPackage
 
 /// What no job may write to: the files and devices that switched images live on, and what another image
 /// left behind. Nobody needs to have them open, so that no lock tells.
-struct ServedFiles {
+package struct ServedFiles: TargetGuard {
     /// Nil only where nothing is ever switched.
-    let serving: Serving?
+    package let serving: Serving?
     /// The image that the job mirrors: its own file, its path in the mount, and that file's path.
-    let image: FileIdentity
-    let imagePath: FilePath
-    let home: FilePath
+    package let image: FileIdentity
+    package let imagePath: FilePath
+    package let home: FilePath
+
+    package init(serving: Serving?, image: FileIdentity, imagePath: FilePath, home: FilePath) {
+        (self.serving, self.image, self.imagePath, self.home) = (serving, image, imagePath, home)
+    }
 
     /// By name, and by what the name leads to.
     ///
     /// - Parameter path: without links in its directory; of a device without links at all.
     /// - Throws: which image lives there, and the way out.
-    func refuse(_ path: FilePath) throws(CommandError) {
+    package func refuse(_ path: FilePath) throws(CommandError) {
         let status = try? path.status(followingLinks: false)
         if let record = serving?.record(servedBy: path, status) {
             throw served(path, record.image)
@@ -36,7 +42,7 @@ struct ServedFiles {
     }
 
     /// The same for a file that is open and locked.
-    func refuse(_ path: FilePath, _ file: FileDescriptor) throws(CommandError) {
+    package func refuse(_ path: FilePath, _ file: FileDescriptor) throws(CommandError) {
         let (status, marks): (FileStatus, FileMarks)
         do throws(Errno) {
             (status, marks) = (try file.status(), try FileMarks(of: file))
@@ -51,6 +57,21 @@ struct ServedFiles {
     }
 }
 
+extension TargetPlace.Surroundings {
+    /// - Parameter serving: which files serve images; nil only where nothing is ever switched.
+    package init(
+        source: FileDescriptor, sourcePath: FilePath, mountpoint: FilePath, image: FileStatus,
+        relativePath: FilePath, serving: Serving? = nil
+    ) {
+        self.init(
+            source: source, sourcePath: sourcePath, mountpoint: mountpoint, image: image,
+            relativePath: relativePath,
+            served: ServedFiles(
+                serving: serving, image: image.identity, imagePath: relativePath,
+                home: sourcePath.pushing(relativePath)))
+    }
+}
+
 extension ServedFiles {
     /// Takes the mark off a job's own twin that its switch-over has left there, if the daemon died between that
     /// and the record. No record knows such a mark, and no file of the image says that it took its place, which would be so
@@ -60,7 +81,7 @@ extension ServedFiles {
     /// Where the mark stays, the disk being full, the twin is refused as before.
     ///
     /// - Parameter file: says that it is the twin of this job, of the life before this one.
-    func forgetUncommitted(_ file: FileDescriptor) {
+    package func forgetUncommitted(_ file: FileDescriptor) {
         guard let serving, serving.state.withLock({ $0.distrust == nil }),
             let mark = try? FileMarks(of: file).serving,
             let id = mark.split(separator: " ").first.map(String.init),
@@ -72,7 +93,7 @@ extension ServedFiles {
             guard let marks = try? FileMarks(ofSource: node), marks.superseded?.id != id
             else { return }
         }
-        try? file.removeNodeAttribute(SupersededMark.servingAttribute)
+        try? file.removeNodeAttribute(TwinAttribute.serving)
     }
 
     private func refuseMarked(_ path: FilePath, _ marks: FileMarks) throws(CommandError) {
@@ -83,14 +104,14 @@ extension ServedFiles {
                 .targetBusy,
                 "target \(shown(path)): an image of another mount is served from it, or was until it was"
                     + " deleted; name another target, or, where nobody needs it, take its mark away: setfattr -x"
-                    + " \(SupersededMark.servingAttribute) \(shown(path))")
+                    + " \(TwinAttribute.serving) \(shown(path))")
         }
         if let mark = marks.superseded, !isOwn(mark, of: marks.image) {
             throw CommandError(
                 .exists,
                 "target \(shown(path)): was left behind by another image, which \(mark.place) took over; name"
                     + " another target, or, where nobody needs it, take its mark away: setfattr -x"
-                    + " \(SupersededMark.attribute) \(shown(path))")
+                    + " \(TwinAttribute.superseded) \(shown(path))")
         }
         if !marks.areKept { try refuseUnknown(path) }
     }

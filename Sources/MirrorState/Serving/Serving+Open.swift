@@ -1,7 +1,10 @@
 import Logging
-import MirrorSystem
+import MirrorCore
+import MirrorImage
+package import MirrorSystem
+import MirrorTarget
 import Synchronization
-import SystemPackage
+package import SystemPackage
 
 // Which file an open of an image gets.
 
@@ -12,7 +15,7 @@ extension Serving {
     ///   - node: the image's own file, in any way of having it open.
     ///   - path: relative to the source directory.
     /// - Throws: `.ioError` where the image's own file is old and its twin is not known or not there.
-    func backing(
+    package func backing(
         forOpening identity: FileIdentity, _ node: FileDescriptor, at path: FilePath
     ) throws(Errno) -> Backing? {
         if let entry = state.withLock({ $0.entries[identity] }) {
@@ -112,6 +115,6 @@ extension Serving {
         return
             "\(name): superseded by \(mark.place) (generation \(mark.generation)), which this mount does not"
             + " know: mount with the state directory it was switched in (statedir=), or adopt the old contents"
-            + " with: setfattr -x \(SupersededMark.attribute) \(name) (as seen when not mounted)"
+            + " with: setfattr -x \(TwinAttribute.superseded) \(name) (as seen when not mounted)"
     }
 }

@@ -1,5 +1,8 @@
 import Logging
+import MirrorCore
+import MirrorImage
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 /// The attributes that follow from a record. Best effort: the record alone decides what is served.
@@ -73,7 +76,7 @@ struct SettledMarks: Sendable {
         _ = attempt(log, node.descriptor) { (node) throws(Errno) in
             try node.mark(superseded: mark)
             // It was this image's, and may be taken as a twin of it again.
-            try node.setNodeAttribute(TwinFile.image, record.image)
+            try node.setNodeAttribute(TwinAttribute.image, record.image)
         }
         changed.append(node)
     }

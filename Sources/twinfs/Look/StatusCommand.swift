@@ -1,6 +1,9 @@
 import ArgumentParser
 import MirrorCore
 import MirrorEngine
+import MirrorJob
+import MirrorState
+import MirrorTarget
 
 /// Paths that a command looks at.
 struct LookArguments: ParsableArguments {
