@@ -76,6 +76,9 @@ let package = Package(
             cSettings: linux,
             swiftSettings: house),
         .testTarget(
+            name: "MirrorSystemTests", dependencies: ["MirrorSystem", system], cSettings: linux,
+            swiftSettings: house),
+        .testTarget(
             name: "MirrorEngineTests",
             dependencies: [
                 "MirrorEngine", "MirrorNBD", "MirrorCore", "MirrorSystem", system, logging,
