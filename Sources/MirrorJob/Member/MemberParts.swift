@@ -76,7 +76,7 @@ struct MemberParts {
         return try Twin(
             place, opened.status, named: opened.path, parameters, source: opened.source,
             checkpoint: checkpoint?.id, targetIsZero: parameters.targetIsZero,
-            opener: engine.opener, faults: engine.faults)
+            opener: engine.opener, filter: engine.targetFilter)
     }
 
     /// Back to the file that the image had before it was switched to its twin.
@@ -94,7 +94,7 @@ struct MemberParts {
         }
         return Twin(
             home: home.descriptor, home.path, firstPass: .compare, parameters,
-            faults: engine.faults)
+            filter: engine.targetFilter)
     }
 
     /// Several twins need a directory to lie in as their images lie in the source.

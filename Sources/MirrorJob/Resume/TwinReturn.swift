@@ -16,7 +16,6 @@ struct TwinReturn: Sendable {
     /// Bytes of the image.
     let size: UInt64
     let opener: TwinStoreOpener?
-    let faults: FaultPlan?
     /// Opens and locks the image's own file, where that is the twin.
     let home: @Sendable () throws(CommandError) -> FileDescriptor
 
@@ -32,9 +31,6 @@ struct TwinReturn: Sendable {
     private var place: TargetPlace { twin.place }
 
     func open() throws(Failure) -> ReturnedTwin {
-        do throws(Errno) { try faults?.pass(.open) } catch {
-            throw .absent("the twin \(place.name) cannot be opened: \(error)")
-        }
         switch kept.kind {
         case "file": return try openFile()
         case "home": return try openHome()
@@ -84,15 +80,13 @@ struct TwinReturn: Sendable {
         _ store: any TwinStore, _ file: TwinFile?, _ status: FileStatus?, isOwn: Bool
     ) -> ReturnedTwin {
         let isCut = file?.descriptor.attribute(TwinFile.state) == Twin.State.consistent.rawValue
+        let parts = twin.parts(store, file)
         var isFlushed = true
-        do throws(Errno) {
-            try faults?.pass(.flush)
-            try store.flush()
-        } catch {
+        do throws(Errno) { try parts.store.flush() } catch {
             isFlushed = false
         }
         return ReturnedTwin(
-            parts: twin.parts(store, file), status: status, isOwn: isOwn, isCut: isCut,
+            parts: parts, status: status, isOwn: isOwn, isCut: isCut,
             isFlushed: isFlushed)
     }
 }

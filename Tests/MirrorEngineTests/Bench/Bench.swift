@@ -68,8 +68,9 @@ final class Bench: Sendable {
             source: root.appending("source"), mountpoint: root.appending("mount"))
         configuration.stateDirectory = state
         return Engine(
-            configuration: configuration, source: source, log: log, faults: faults,
-            keeper: keeper ?? LocalKeeper(), opener: opener, intentPeriod: intentPeriod)
+            configuration: configuration, source: source, log: log,
+            targetFilter: faults, keeper: keeper ?? LocalKeeper(), opener: opener,
+            intentPeriod: intentPeriod)
     }
 
     private static var log: Logger {

@@ -87,7 +87,7 @@ final class TargetBench {
             try TwinBeginning(parameters))
         return try Twin(
             place, status, named: "vm.img", parameters, source: source, targetIsZero: targetIsZero,
-            opener: NBDStore.open, faults: faults)
+            opener: NBDStore.open, filter: faults)
     }
 
     /// What the first pass would do, in pieces of 64 KiB.

@@ -26,7 +26,7 @@ import Testing
     @Test func `while the twin is away nobody reads it, or waits for it`() throws {
         starts("fsync=both copy-mode=write-blocking")
         let faults = FaultPlan(error: .ioError, first: .max, isLasting: true)
-        faults.hang(.open)
+        faults.hang(.flush)
         let engine = try bench.nextWorker(after: bench.engine, faults: faults)
         for line in ["verify vm.img", "complete vm.img"] {
             let reply = bench.command(line, in: engine)
@@ -38,7 +38,7 @@ import Testing
         engine.jobs.all.first?.queue.sync {}
         let isSo = answered.isSo.load(ordering: .relaxed)
         #expect(isSo)
-        faults.endHang(.open)
+        faults.endHang(.flush)
         #expect(engine.isInSync("vm.img"))
         let isEqual = bench.isEqual("vm.img")
         #expect(isEqual)
@@ -47,10 +47,10 @@ import Testing
     @Test func `a command that needs the twin waits for a job that is just coming back`() throws {
         starts()
         let faults = FaultPlan(error: .ioError, first: .max, isLasting: true)
-        faults.hang(.open)
+        faults.hang(.flush)
         let engine = try bench.nextWorker(after: bench.engine, faults: faults)
         DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(200)) {
-            faults.endHang(.open)
+            faults.endHang(.flush)
         }
         let reply = bench.command("complete vm.img switch=off", in: engine)
         #expect(reply.errno == nil, "\(reply.text)")

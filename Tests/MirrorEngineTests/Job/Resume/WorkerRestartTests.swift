@@ -251,14 +251,14 @@ import Testing
     @Test func `a target that hangs delays nobody, and its job can be cancelled`() throws {
         starts { $0.phase == "ready" }
         let faults = FaultPlan(error: .ioError, first: .max, isLasting: true)
-        faults.hang(.open)
+        faults.hang(.flush)
         let engine = try bench.nextWorker(after: bench.engine, faults: faults)
         try bench.guest("vm.img", in: engine).write([8, 8], at: 300_000)
         #expect(engine.job("vm.img")?.phase == "ready")
         #expect(engine.job("vm.img")?.dirtyBytes == 4096)
         #expect(bench.command("cancel vm.img force=on", in: engine).errno == nil)
         #expect(engine.wait("vm.img") { $0.phase == "cancelled" })
-        faults.endHang(.open)
+        faults.endHang(.flush)
     }
 
     @Test func `a twin that cannot be flushed after the death is written again`() throws {

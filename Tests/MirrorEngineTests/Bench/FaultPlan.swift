@@ -2,10 +2,12 @@ import MirrorSystem
 import Synchronization
 import SystemPackage
 
-/// Lets chosen calls on a target fail, for tests: the Nth call, once or from then on. No target has one
-/// outside of them.
+@testable import MirrorEngine
+
+/// Lets chosen calls on a target fail: the Nth call, once or from then on. Given to an engine, it puts
+/// itself between each twin and its store (`FaultyStore`).
 final class FaultPlan: Sendable {
-    enum Call: Sendable { case open, read, write, zero, setSize, flush, publish }
+    enum Call: Sendable { case read, write, zero, setSize, flush, publish }
 
     let error: Errno
     private let only: Call?
