@@ -2,8 +2,44 @@ import Foundation
 import MirrorCore
 import MirrorSystem
 import SystemPackage
+import Testing
 
 @testable import MirrorEngine
+
+// Orders and checks in a word: a failure is told with what the mount said, at the line of the test.
+
+extension Bench {
+    /// Gives a command, which must be accepted.
+    func does(
+        _ line: String, in other: Engine? = nil, note: @autoclosure () -> String = "",
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        let reply = command(line, in: other)
+        #expect(
+            reply.errno == nil, "\(line): \(reply.text) \(note())", sourceLocation: sourceLocation)
+    }
+
+    /// Waits until the job is in a phase, which it must reach within a minute.
+    func becomes(
+        _ id: String, _ phase: String, note: @autoclosure () -> String = "",
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        engine.becomes(id, phase, note: note(), sourceLocation: sourceLocation)
+    }
+}
+
+extension Engine {
+    /// Waits until the job is in a phase, which it must reach within a minute.
+    func becomes(
+        _ id: String, _ phase: String, note: @autoclosure () -> String = "",
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        let isReached = wait(id) { $0.phase == phase }
+        #expect(
+            isReached, "\(id) is \(job(id)?.phase ?? "not there"), not \(phase) \(note())",
+            sourceLocation: sourceLocation)
+    }
+}
 
 extension Bench {
     /// The events so far, as a program reads them.

@@ -16,7 +16,7 @@ import Testing
     /// A checkpoint, a twin that was cut after it, and a change.
     init() throws {
         bench = try CheckpointBench(Bench())
-        #expect(bench.command("checkpoint vm.img monday").errno == nil)
+        bench.does("checkpoint vm.img monday")
         #expect(bench.cut("") != nil)
         let guest = try bench.guest()
         guest.write([7], at: 100_000)
@@ -81,9 +81,9 @@ import Testing
         throws
     {
         #expect(tables(try keeper()).count == 1)
-        #expect(bench.command("checkpoint vm.img tuesday").errno == nil)
+        bench.does("checkpoint vm.img tuesday")
         #expect(tables(try keeper()).count == 2)
-        #expect(bench.command("checkpoint vm.img monday delete=on").errno == nil)
+        bench.does("checkpoint vm.img monday delete=on")
         #expect(tables(try keeper()).count == 1)
         bench.bench.engine.shutDown()
         #expect(tables(try keeper()).isEmpty)

@@ -14,7 +14,7 @@ import Testing
     /// A checkpoint, a twin that was cut after it, and a change.
     init() throws {
         bench = try CheckpointBench(Bench())
-        #expect(bench.command("checkpoint vm.img monday").errno == nil)
+        bench.does("checkpoint vm.img monday")
         #expect(bench.cut("") != nil)
         let guest = try bench.guest()
         guest.write([7], at: 100_000)
@@ -131,7 +131,7 @@ import Testing
         let engine = bench.bench.remounted()
         #expect(
             engine.report().warnings.first?.contains("checkpoints.json: cannot be used") == true)
-        #expect(bench.command("checkpoint vm.img tuesday", in: engine).errno == nil)
+        bench.does("checkpoint vm.img tuesday", in: engine)
     }
 
     @Test func `a checkpoint without its image is told of, and can be forgotten`() throws {
@@ -140,7 +140,7 @@ import Testing
         try path.replace(bench.bench.source.appending("elsewhere.img"))
         let engine = bench.bench.remounted()
         #expect(hasWarning(engine))
-        #expect(bench.command("checkpoint vm.img monday delete=on", in: engine).errno == nil)
+        bench.does("checkpoint vm.img monday delete=on", in: engine)
         #expect(!hasWarning(engine))
     }
 
@@ -158,7 +158,7 @@ import Testing
     @Test func `a mount without a state directory has checkpoints for as long as it lives`() throws
     {
         let bench = try CheckpointBench(Bench(keepsState: false))
-        #expect(bench.command("checkpoint vm.img monday").errno == nil)
+        bench.does("checkpoint vm.img monday")
         try bench.guest().write([1], at: 0)
         #expect(bench.extents("monday") == [0..<4096])
         bench.bench.engine.shutDown()

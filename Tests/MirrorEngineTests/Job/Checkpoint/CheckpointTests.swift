@@ -19,14 +19,14 @@ struct CheckpointBench {
     }
 
     func command(_ line: String, in engine: Engine? = nil) -> CommandResult {
-        let done = DispatchSemaphore(value: 0)
-        let result = Mutex<CommandResult?>(nil)
-        (engine ?? bench.engine).execute(Array(line.utf8)) { reply in
-            result.withLock { $0 = reply }
-            done.signal()
-        }
-        done.wait()
-        return result.withLock { $0! }
+        bench.command(line, in: engine)
+    }
+
+    func does(
+        _ line: String, in engine: Engine? = nil, note: @autoclosure () -> String = "",
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        bench.does(line, in: engine, note: note(), sourceLocation: sourceLocation)
     }
 
     func guest(in engine: Engine? = nil) throws -> Guest {
@@ -52,10 +52,10 @@ struct CheckpointBench {
         let reply = command("mirror \(name) target=\(bench.target)/ \(options)", in: engine)
         #expect(reply.text.hasPrefix("ok"), "\(reply.text)")
         guard reply.errno == nil, wait(engine, { $0.ready }) else { return nil }
-        #expect(command("complete \(name) switch=off", in: engine).errno == nil)
+        does("complete \(name) switch=off", in: engine)
         #expect(wait(engine) { $0.phase == "completed" })
         let job = engine.report().jobs.first
-        #expect(command("dismiss \(name)", in: engine).errno == nil)
+        does("dismiss \(name)", in: engine)
         return job
     }
 
@@ -84,7 +84,7 @@ struct CheckpointBench {
         var models: [String: Set<UInt64>] = [:]
         for round in 0..<6 {
             let name = "c\(round)"
-            #expect(bench.command("checkpoint vm.img \(name)").errno == nil)
+            bench.does("checkpoint vm.img \(name)")
             #expect(bench.extents(name) == [])
             models[name] = []
             for _ in 0..<20 {
@@ -112,7 +112,7 @@ struct CheckpointBench {
 
     @Test func `an incremental job copies what changed, and ends equal`() throws {
         let guest = try bench.guest()
-        #expect(bench.command("checkpoint vm.img monday").errno == nil)
+        bench.does("checkpoint vm.img monday")
         guest.write([1, 2, 3], at: 7)
         #expect(bench.cut("") != nil)
         for round in 1...3 {
@@ -131,7 +131,7 @@ struct CheckpointBench {
 
     @Test func `an incremental job beside a writer ends equal`() throws {
         let guest = try bench.guest()
-        #expect(bench.command("checkpoint vm.img monday").errno == nil)
+        bench.does("checkpoint vm.img monday")
         #expect(bench.cut("") != nil)
         for _ in 0..<5 {
             let writer = Writer(
@@ -144,9 +144,9 @@ struct CheckpointBench {
             #expect(reply.errno == nil)
             #expect(bench.wait(bench.bench.engine) { $0.ready })
             writer.stop()
-            #expect(bench.command("complete vm.img switch=off").errno == nil)
-            #expect(bench.wait(bench.bench.engine) { $0.phase == "completed" })
-            #expect(bench.command("dismiss vm.img").errno == nil)
+            bench.does("complete vm.img switch=off")
+            bench.bench.becomes(bench.name, "completed")
+            bench.does("dismiss vm.img")
             #expect(bench.bench.isEqual("vm.img"))
         }
     }
@@ -155,7 +155,7 @@ struct CheckpointBench {
         let options = "mirror vm.img target=\(bench.bench.target)/ sync=incremental checkpoint"
         #expect(bench.command("\(options)=monday").errno == .noSuchFileOrDirectory)
         #expect(bench.cut("") != nil)
-        #expect(bench.command("checkpoint vm.img monday").errno == nil)
+        bench.does("checkpoint vm.img monday")
         let early = bench.command("\(options)=monday")
         #expect(early.errno == .resourceBusy)
         #expect(early.text.contains("was not cut from this image while the checkpoint existed"))
@@ -169,8 +169,8 @@ struct CheckpointBench {
         try setState("consistent")
         #expect(bench.cut("sync=incremental checkpoint=monday") != nil)
         // A checkpoint that gets an old one's name is another one.
-        #expect(bench.command("checkpoint vm.img monday delete=on").errno == nil)
-        #expect(bench.command("checkpoint vm.img monday").errno == nil)
+        bench.does("checkpoint vm.img monday delete=on")
+        bench.does("checkpoint vm.img monday")
         #expect(bench.command("\(options)=monday").errno == .resourceBusy)
         try bench.twin.removeFile()
         #expect(bench.command("\(options)=monday").text.contains("there is no such file"))
@@ -183,32 +183,32 @@ struct CheckpointBench {
     }
 
     @Test func `a job that ends early leaves nothing to go on with`() throws {
-        #expect(bench.command("checkpoint vm.img monday").errno == nil)
+        bench.does("checkpoint vm.img monday")
         #expect(bench.cut("") != nil)
         let guest = try bench.guest()
         guest.write([UInt8](repeating: 1, count: 1 << 20), at: 0)
         let options = "target=\(bench.bench.target)/ sync=incremental checkpoint=monday"
-        #expect(bench.command("mirror vm.img \(options) speed=64K").errno == nil)
-        #expect(bench.command("cancel vm.img force=on").errno == nil)
-        #expect(bench.wait(bench.bench.engine) { $0.phase == "cancelled" })
+        bench.does("mirror vm.img \(options) speed=64K")
+        bench.does("cancel vm.img force=on")
+        bench.bench.becomes(bench.name, "cancelled")
         #expect(bench.command("mirror vm.img \(options)").errno != nil)
     }
 
     @Test func `names are taken once, and an image has a bounded number`() throws {
-        #expect(bench.command("checkpoint vm.img monday").errno == nil)
+        bench.does("checkpoint vm.img monday")
         #expect(bench.command("checkpoint vm.img monday").errno == .fileExists)
         #expect(bench.command("checkpoint gone.img monday").errno == .noSuchFileOrDirectory)
         #expect(
             bench.command("checkpoint vm.img tuesday delete=on").errno == .noSuchFileOrDirectory)
         for number in 1..<Checkpoints.most {
-            #expect(bench.command("checkpoint vm.img c\(number)").errno == nil)
+            bench.does("checkpoint vm.img c\(number)")
         }
         #expect(bench.command("checkpoint vm.img more").errno == .resourceBusy)
-        #expect(bench.command("checkpoint vm.img monday delete=on").errno == nil)
+        bench.does("checkpoint vm.img monday delete=on")
         #expect(bench.report("monday") == nil)
-        #expect(bench.command("checkpoint vm.img more").errno == nil)
+        bench.does("checkpoint vm.img more")
         for checkpoint in bench.bench.engine.checkpoints.all {
-            #expect(bench.command("checkpoint vm.img \(checkpoint.name) delete=on").errno == nil)
+            bench.does("checkpoint vm.img \(checkpoint.name) delete=on")
         }
         #expect(eventually { bench.bench.engine.images.all.isEmpty })
     }
@@ -218,17 +218,17 @@ struct CheckpointBench {
         #expect(guest.image.pin())
         #expect(bench.command("checkpoint vm.img monday").errno == .resourceBusy)
         guest.image.unpin()
-        #expect(bench.command("checkpoint vm.img monday").errno == nil)
+        bench.does("checkpoint vm.img monday")
         #expect(!guest.image.pin())
-        #expect(bench.command("checkpoint vm.img monday delete=on").errno == nil)
+        bench.does("checkpoint vm.img monday delete=on")
         #expect(guest.image.pin())
     }
 
     @Test func `they stand in directories as their images do, and follow a rename`() throws {
         _ = try bench.bench.source.appending("a").makeDirectory()
         try bench.bench.makeFile("a/b.img", bytes: 4096)
-        #expect(bench.command("checkpoint a/b.img one").errno == nil)
-        #expect(bench.command("checkpoint vm.img two").errno == nil)
+        bench.does("checkpoint a/b.img one")
+        bench.does("checkpoint vm.img two")
         let engine = bench.bench.engine
         #expect(names(engine, []) == ["a", "vm.img"])
         #expect(names(engine, ["a"]) == ["b.img"])

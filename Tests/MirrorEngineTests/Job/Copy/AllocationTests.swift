@@ -25,10 +25,7 @@ import Testing
         let seed = random.state
         try bench.makeFile("vm.img", bytes: Self.size)
         let guest = try bench.guest("vm.img")
-        #expect(
-            bench.command(
-                "mirror vm.img target=\(bench.target)/ granularity=\(granularity) buf-size=100K"
-            ).errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/ granularity=\(granularity) buf-size=100K")
         for round in 0..<8 {
             for _ in 0..<40 { change(guest, &random) }
             #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.dirtyBytes == 0 })
@@ -37,8 +34,8 @@ import Testing
         // The tail: a last block that is zero and not whole.
         guest.allocate(
             [.punchHole, .keepSize], at: UInt64(Self.size - 20_000), count: 20_000)
-        #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" }, "seed \(seed)")
+        bench.does("complete vm.img switch=off")
+        bench.becomes("vm.img", "completed", note: "seed \(seed)")
         #expect(bench.isEqual("vm.img"), "seed \(seed)")
         let holes = try Blocks(bench.source.appending("vm.img"))
         let twin = try Blocks(bench.target.appending("vm.img"))
@@ -53,14 +50,14 @@ import Testing
         try bench.makeFile("vm.img", bytes: 64 << 10)
         let guest = try bench.guest("vm.img")
         let start = "mirror vm.img target=\(bench.target)/ granularity=512 speed=16K"
-        #expect(bench.command(start).errno == nil)
+        bench.does(start)
         #expect(bench.wait("vm.img") { $0.copiedBytes >= 8 << 10 })
         #expect(bench.job("vm.img")?.phase == "bulk")
         guest.allocate([.punchHole, .keepSize], at: 0, count: 4096)
-        #expect(bench.command("set vm.img speed=0").errno == nil)
+        bench.does("set vm.img speed=0")
         #expect(bench.engine.isInSync("vm.img"))
-        #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        bench.does("complete vm.img switch=off")
+        bench.becomes("vm.img", "completed")
         let isEqual = bench.isEqual("vm.img")
         #expect(isEqual)
         let isAllocated = try Blocks(bench.target.appending("vm.img")).allocated.contains(0)

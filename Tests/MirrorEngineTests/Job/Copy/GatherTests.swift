@@ -16,7 +16,7 @@ import Testing
         let guest = try bench.guest("vm.img")
         let start =
             "mirror vm.img target=\(bench.target)/ copy-mode=background intent=off \(options)"
-        #expect(bench.command(start).errno == nil)
+        bench.does(start)
         #expect(bench.engine.isInSync("vm.img"))
         return (bench, guest, try #require(bench.engine.jobs.all.first))
     }
@@ -44,8 +44,8 @@ import Testing
         let (bench, guest, job) = try ready("")
         job.queue.sync { job.gathering.lastPass = Gathering.longest }
         guest.write([1, 2, 3], at: 70_000)
-        #expect(bench.command(command).errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        bench.does(command)
+        bench.becomes("vm.img", "completed")
         let isLeft = job.queue.sync { job.gathering.until != nil }
         #expect(!isLeft)
         let isEqual = bench.isEqual("vm.img")
@@ -55,14 +55,14 @@ import Testing
     /// Asleep, the table would have the queue woken by the next mark.
     @Test func `marks of a paused job wake nobody, and it goes on when it is resumed`() throws {
         let (bench, guest, job) = try ready("")
-        #expect(bench.command("pause vm.img").errno == nil)
+        bench.does("pause vm.img")
         for index in 0..<20 {
             guest.write([1, 2, 3], at: UInt64(index) * 50_000)
             usleep(5000)
             let isAsleep = job.queue.sync { job.members[0].table.isAsleep }
             #expect(!isAsleep)
         }
-        #expect(bench.command("resume vm.img").errno == nil)
+        bench.does("resume vm.img")
         #expect(bench.engine.isInSync("vm.img"))
         let isEqual = bench.isEqual("vm.img")
         #expect(isEqual)

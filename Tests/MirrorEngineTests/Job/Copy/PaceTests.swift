@@ -16,11 +16,11 @@ import Testing
         let writer = Writer(guest: guest, seed: seed, size: 8 << 20)
         writer.start()
         let start = "mirror vm.img target=\(bench.target)/ max-pause=60000\(options)"
-        #expect(bench.command(start).errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" }, "seed \(seed)")
+        bench.does(start)
+        bench.becomes("vm.img", "ready", note: "seed \(seed)")
         writer.stop()
-        #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" }, "seed \(seed)")
+        bench.does("complete vm.img switch=off")
+        bench.becomes("vm.img", "completed", note: "seed \(seed)")
         #expect(bench.isEqual("vm.img"), "seed \(seed)")
     }
 
@@ -29,15 +29,15 @@ import Testing
         try bench.makeFile("vm.img", bytes: 4 << 20)
         let guest = try bench.guest("vm.img")
         let start = "mirror vm.img target=\(bench.target)/ copy-mode=background speed=128K"
-        #expect(bench.command("\(start) pace=full").errno == nil)
+        bench.does("\(start) pace=full")
         #expect(!isTimed(guest))
-        #expect(bench.command("set vm.img pace=guest min-speed=1M").errno == nil)
+        bench.does("set vm.img pace=guest min-speed=1M")
         #expect(eventually { isTimed(guest) })
-        #expect(bench.command("set vm.img pace=full").errno == nil)
+        bench.does("set vm.img pace=full")
         #expect(eventually { !isTimed(guest) })
-        #expect(bench.command("set vm.img pace=guest").errno == nil)
+        bench.does("set vm.img pace=guest")
         #expect(eventually { isTimed(guest) })
-        #expect(bench.command("cancel vm.img force=on").errno == nil)
+        bench.does("cancel vm.img force=on")
         #expect(eventually { !isTimed(guest) })
     }
 

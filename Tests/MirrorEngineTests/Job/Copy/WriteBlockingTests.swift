@@ -22,8 +22,8 @@ import Testing
         try bench.makeFile("vm.img", bytes: Int(Self.size))
         let guest = try bench.guest("vm.img")
         let options = "copy-mode=write-blocking on-target-error=ignore max-retries=1000"
-        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        bench.does("mirror vm.img target=\(bench.target)/ \(options)")
+        bench.becomes("vm.img", "ready")
         let seed = UInt64.random(in: 0...UInt64.max)
         // An error that is passed over costs a tenth of a second.
         let rounds = Bench.isSanitized ? 40 : hasFaults ? 250 : 3000
@@ -41,8 +41,8 @@ import Testing
         // The last error may be told after its extents were copied: then nothing is forwarded for a moment.
         #expect(bench.wait("vm.img") { $0.copyMode == "write-blocking" })
         #expect((plan?.wasReached ?? true) && bench.job("vm.img")?.paused == false)
-        #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        bench.does("cancel vm.img")
+        bench.becomes("vm.img", "completed")
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -70,21 +70,21 @@ import Testing
         try bench.makeFile("vm.img", bytes: 1 << 20)
         let guest = try bench.guest("vm.img")
         let options = "copy-mode=background speed=1"
-        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
-        #expect(bench.command("set vm.img \(options)").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/")
+        bench.becomes("vm.img", "ready")
+        bench.does("set vm.img \(options)")
         guest.write([1, 2, 3], at: 70_000)
         // One byte a second: in the background it stays dirty.
         guest.write([4, 5, 6], at: 200_000)
         #expect(bench.job("vm.img")?.copyMode == "background")
         #expect(bench.wait("vm.img") { $0.dirtyBytes > 0 })
-        #expect(bench.command("set vm.img speed=0 copy-mode=write-blocking").errno == nil)
+        bench.does("set vm.img speed=0 copy-mode=write-blocking")
         #expect(bench.wait("vm.img") { $0.targetState == "synced" && $0.activelySynced })
-        #expect(bench.command("set vm.img speed=1").errno == nil)
+        bench.does("set vm.img speed=1")
         for index in 0..<100 { guest.write([9, UInt8(index)], at: UInt64(index) * 9000) }
         #expect(bench.job("vm.img")?.dirtyBytes == 0)
         #expect(bench.isEqual("vm.img"))
-        #expect(bench.command("set vm.img copy-mode=background speed=0").errno == nil)
+        bench.does("set vm.img copy-mode=background speed=0")
         guest.write([7], at: 300_000)
         #expect(bench.wait("vm.img") { $0.targetState == "synced" && !$0.activelySynced })
         #expect(bench.isEqual("vm.img"))
@@ -97,7 +97,7 @@ import Testing
         try bench.makeFile("vm.img", bytes: 8192)
         let guest = try bench.guest("vm.img")
         let options = "copy-mode=write-blocking"
-        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/ \(options)")
         #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.activelySynced })
         let isOver = Atomic<Bool>(false)
         defer { isOver.store(true, ordering: .relaxed) }
@@ -131,8 +131,8 @@ import Testing
         try bench.makeFile("vm.img", bytes: 1 << 20)
         let guest = try bench.guest("vm.img")
         let options = "copy-mode=write-blocking"
-        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        bench.does("mirror vm.img target=\(bench.target)/ \(options)")
+        bench.becomes("vm.img", "ready")
         let seed = UInt64.random(in: 0...UInt64.max)
         for round in 0..<Bench.rounds(60) {
             DispatchQueue.concurrentPerform(iterations: 4) { thread in
@@ -157,7 +157,7 @@ import Testing
         try bench.makeFile("vm.img", bytes: 1 << 20)
         let guest = try bench.guest("vm.img")
         let options = "copy-mode=write-blocking \(option)"
-        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/ \(options)")
         #expect(bench.wait("vm.img") { $0.activelySynced })
         faults.hang(.write)
         let calls = faults.count(of: .write)
@@ -167,7 +167,7 @@ import Testing
         #expect(eventually { faults.count(of: .write) > calls })
         if option.isEmpty {
             #expect(state.isAnswered.load(ordering: .relaxed) == false)
-            #expect(bench.command("cancel vm.img force=on").errno == nil)
+            bench.does("cancel vm.img force=on")
         }
         #expect(eventually { state.isAnswered.load(ordering: .relaxed) })
         #expect(state.isBack.load(ordering: .relaxed) == false)
@@ -175,7 +175,7 @@ import Testing
         faults.endHang(.write)
         #expect(eventually { state.isBack.load(ordering: .relaxed) })
         if option.isEmpty {
-            #expect(bench.wait("vm.img") { $0.phase == "cancelled" })
+            bench.becomes("vm.img", "cancelled")
         } else {
             #expect(
                 bench.wait("vm.img") {

@@ -33,11 +33,11 @@ import Testing
         try bench.makeFile("vm.img", bytes: 100_000)
         let hook = try program(bench, "hook")
         let options = "pre-cut=\(hook) post-cut=\(hook)"
-        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        bench.does("mirror vm.img target=\(bench.target)/ \(options)")
+        bench.becomes("vm.img", "ready")
         #expect(calls(bench).isEmpty)
-        #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        bench.does("cancel vm.img")
+        bench.becomes("vm.img", "completed")
         #expect(bench.isEqual("vm.img"))
         #expect(bench.wait("vm.img") { _ in calls(bench).count == 2 })
         #expect(calls(bench) == ["pre-cut vm.img vm.img", "post-cut vm.img vm.img"])
@@ -53,9 +53,9 @@ import Testing
         let named = how == "is missing" ? bench.root.appending("nothing") : bad
         let timeout = how == "hangs" ? "cut-timeout=200" : ""
         let options = "pre-cut=\(named) post-cut=\(post) \(timeout)"
-        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
-        #expect(bench.command("complete vm.img switch=off").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/ \(options)")
+        bench.becomes("vm.img", "ready")
+        bench.does("complete vm.img switch=off")
         #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.error != nil })
         #expect(bench.job("vm.img")?.error?.contains("no cut: pre-cut") == true)
         // It may have frozen the guest before it failed.
@@ -70,11 +70,9 @@ import Testing
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 100_000)
         let bad = try program(bench, "bad", code: 9)
-        #expect(
-            bench.command("mirror vm.img target=\(bench.target)/ post-cut=\(bad) pre-cut=/bin/true")
-                .errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
-        #expect(bench.command("cancel vm.img").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/ post-cut=\(bad) pre-cut=/bin/true")
+        bench.becomes("vm.img", "ready")
+        bench.does("cancel vm.img")
         #expect(bench.wait("vm.img") { $0.phase == "completed" && $0.error == nil })
         #expect(
             bench.wait("vm.img") { _ in
@@ -87,9 +85,9 @@ import Testing
         try bench.makeFile("vm.img", bytes: 1 << 20)
         let guest = try bench.guest("vm.img")
         let options = "cut=flush cut-wait=600000"
-        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
-        #expect(bench.command("cancel vm.img").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/ \(options)")
+        bench.becomes("vm.img", "ready")
+        bench.does("cancel vm.img")
         #expect(bench.job("vm.img")?.phase == "completing")
         guest.write([1, 2, 3], at: 5000)
         // Nobody else makes the cut.
@@ -103,7 +101,7 @@ import Testing
             }
             ended.signal()
         }.start()
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        bench.becomes("vm.img", "completed")
         ended.wait()
         #expect(bench.isEqual("vm.img"))
     }
@@ -113,9 +111,9 @@ import Testing
         try bench.makeFile("vm.img", bytes: 1 << 20)
         let guest = try bench.guest("vm.img")
         let options = "cut=flush cut-wait=600000"
-        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
-        #expect(bench.command("cancel vm.img").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/ \(options)")
+        bench.becomes("vm.img", "ready")
+        bench.does("cancel vm.img")
         guest.write([1, 2, 3], at: 5000)
         #expect(bench.wait("vm.img") { $0.phase == "completing" && $0.dirtyBytes == 0 })
         // Longer than any hang that this test waits for: it ends only because the job does.
@@ -127,11 +125,9 @@ import Testing
     @Test func `cut=flush does not wait for ever`() throws {
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 100_000)
-        #expect(
-            bench.command("mirror vm.img target=\(bench.target)/ cut=flush cut-wait=50").errno
-                == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
-        #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        bench.does("mirror vm.img target=\(bench.target)/ cut=flush cut-wait=50")
+        bench.becomes("vm.img", "ready")
+        bench.does("complete vm.img switch=off")
+        bench.becomes("vm.img", "completed")
     }
 }

@@ -25,11 +25,11 @@ import Testing
             let name = round == 0 ? "vm.img" : "vm.img#\(round + 1)"
             let started = bench.command("mirror vm.img \(target) max-pause=60000")
             #expect(started.errno == nil, "\(started.text) seed \(seed)")
-            #expect(bench.wait(name) { $0.phase == "ready" }, "round \(round) seed \(seed)")
-            #expect(bench.command("complete \(name)").errno == nil)
-            #expect(
-                bench.wait(name) { $0.phase == "completed" },
-                "\(bench.job(name)?.error ?? "") round \(round) seed \(seed)")
+            bench.becomes(name, "ready", note: "round \(round) seed \(seed)")
+            bench.does("complete \(name)")
+            bench.becomes(
+                name, "completed",
+                note: "\(bench.job(name)?.error ?? "") round \(round) seed \(seed)")
             #expect(bench.job(name)?.lastPauseUs != nil)
             let serving = bench.engine.servingPath(of: guest.image)
             #expect(serving == (isBack ? nil : bench.target.appending("vm.img")))
@@ -46,13 +46,13 @@ import Testing
     @Test func `without a state directory the guest stays, and the job in ready`() throws {
         let bench = try Bench(keepsState: false)
         try bench.makeFile("vm.img", bytes: 100_000)
-        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
-        #expect(bench.command("complete vm.img").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/")
+        bench.becomes("vm.img", "ready")
+        bench.does("complete vm.img")
         #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.error != nil })
         #expect(bench.job("vm.img")?.error?.contains("no switch-over") == true)
-        #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        bench.does("cancel vm.img")
+        bench.becomes("vm.img", "completed")
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -63,16 +63,16 @@ import Testing
         try bench.makeFile("vm.img", bytes: 100_000)
         let guest = try bench.guest("vm.img")
         let twin = bench.target.appending("vm.img")
-        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
-        #expect(bench.command("complete vm.img").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/")
+        bench.becomes("vm.img", "ready")
+        bench.does("complete vm.img")
         #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.error != nil })
         // A crash may come at any time from here on.
         #expect(try bench.mark(twin, "state") == "inconsistent")
         guest.write([1, 2, 3], at: 5000)
         #expect(try bench.mark(twin, "state") == "inconsistent")
-        #expect(bench.command("cancel vm.img force=on").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "cancelled" })
+        bench.does("cancel vm.img force=on")
+        bench.becomes("vm.img", "cancelled")
         #expect(try bench.mark(twin, "state") == "inconsistent")
     }
 }

@@ -56,7 +56,7 @@ import Testing
         let bench = try Bench(faults: plan)
         try bench.makeFile("vm.img", bytes: 300_000)
         let start = "mirror vm.img target=\(bench.target)/ on-target-error=ignore max-retries=2"
-        #expect(bench.command(start).errno == nil)
+        bench.does(start)
         #expect(bench.wait("vm.img") { $0.paused })
         // The last one is told after the status shows it.
         #expect(eventually { errors(bench).count == 3 })
@@ -64,7 +64,7 @@ import Testing
         #expect(actions == ["ignore", "ignore", "stop"])
         #expect(bench.job("vm.img")?.error?.contains("twinfs resume vm.img") == true)
         plan.mend()
-        #expect(bench.command("resume vm.img").errno == nil)
+        bench.does("resume vm.img")
         #expect(
             bench.wait("vm.img") { $0.phase == "ready" && $0.error == nil && $0.ioStatus == "ok" })
         #expect(bench.isEqual("vm.img"))
@@ -75,10 +75,7 @@ import Testing
     {
         try bench.makeFile("vm.img", bytes: 300_000)
         let guest = try bench.guest("vm.img")
-        #expect(
-            bench.command("mirror vm.img target=\(bench.target)/ on-target-error=\(policy)").errno
-                == nil
-        )
+        bench.does("mirror vm.img target=\(bench.target)/ on-target-error=\(policy)")
         for step in 0..<4 {
             let bytes = [UInt8](repeating: UInt8(step + 1), count: 5000)
             guard case .done(5000) = guest.write(bytes, at: UInt64(step) * 70_000 + 1) else {
@@ -90,7 +87,7 @@ import Testing
         guest.truncate(to: 310_000)
         #expect(reach("ready", bench, plan), "fault \(number)")
         guest.write([9, 9, 9], at: 200_000)
-        #expect(bench.command("complete vm.img switch=off").errno == nil)
+        bench.does("complete vm.img switch=off")
         #expect(reach("completed", bench, plan), "fault \(number)")
         #expect(bench.job("vm.img")?.error == nil && bench.job("vm.img")?.ioStatus == "ok")
         #expect(bench.isEqual("vm.img"), "fault \(number)")
@@ -109,12 +106,12 @@ import Testing
         let plan = FaultPlan(error: .noSpace, first: 3, isLasting: true)
         let bench = try Bench(faults: plan)
         try bench.makeFile("vm.img", bytes: 300_000)
-        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/")
         #expect(bench.wait("vm.img") { $0.paused && $0.ioStatus == "nospace" })
         #expect(bench.job("vm.img")?.error?.contains("twinfs resume vm.img") == true)
         #expect(eventually { errors(bench).contains { $0.contains("\"stop\"") } })
         plan.mend()
-        #expect(bench.command("resume vm.img").errno == nil)
+        bench.does("resume vm.img")
         #expect(
             bench.wait("vm.img") { $0.phase == "ready" && $0.error == nil && $0.ioStatus == "ok" })
         #expect(bench.isEqual("vm.img"))
@@ -125,7 +122,7 @@ import Testing
         let plan = FaultPlan(error: .ioError, first: 3, isLasting: true)
         let bench = try Bench(faults: plan)
         try bench.makeFile("vm.img", bytes: 300_000)
-        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/")
         #expect(bench.wait("vm.img") { $0.phase == "failed" && $0.targetState == "inconsistent" })
         let guest = try bench.guest("vm.img")
         guard case .done(3) = guest.write([1, 2, 3], at: 5) else {

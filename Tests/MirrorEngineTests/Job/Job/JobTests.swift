@@ -10,17 +10,17 @@ import Testing
     @Test func `a quiet image becomes ready and completes equal`() throws {
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 5_000_001)
-        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        bench.does("mirror vm.img target=\(bench.target)/")
+        bench.becomes("vm.img", "ready")
         #expect(bench.isEqual("vm.img"))
         #expect(bench.wait("vm.img") { $0.targetState == "synced" && $0.len == $0.offset })
-        #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        bench.does("complete vm.img switch=off")
+        bench.becomes("vm.img", "completed")
         #expect(bench.job("vm.img")?.targetState == "consistent")
         let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readOnly)
         #expect(twin.attribute("user.twinfs.state") == "consistent")
         try twin.close()
-        #expect(bench.command("dismiss vm.img").errno == nil)
+        bench.does("dismiss vm.img")
         #expect(bench.engine.report().jobs.isEmpty)
         #expect(eventually { bench.engine.images.all.isEmpty })
     }
@@ -28,8 +28,8 @@ import Testing
     @Test func `a target that ends in a slash is a directory, made where it is missing`() throws {
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 4096)
-        #expect(bench.command("mirror vm.img target=\(bench.target)/new/").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        bench.does("mirror vm.img target=\(bench.target)/new/")
+        bench.becomes("vm.img", "ready")
         #expect(bench.isEqual("vm.img", "new/vm.img"))
     }
 
@@ -43,14 +43,14 @@ import Testing
         // The writer may be faster than the copier (it is under a sanitizer): then only a hold that is long
         // enough to copy the whole image brings them together.
         let options = "target=\(bench.target)/ max-pause=60000"
-        #expect(bench.command("mirror vm.img \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" }, "seed \(seed)")
-        #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" }, "seed \(seed)")
+        bench.does("mirror vm.img \(options)")
+        bench.becomes("vm.img", "ready", note: "seed \(seed)")
+        bench.does("complete vm.img switch=off")
+        bench.becomes("vm.img", "completed", note: "seed \(seed)")
         writer.stop()
         // The twin is a past state: writes after the cut are not in it. Mirror again, with nobody writing.
-        #expect(bench.command("mirror vm.img target=\(bench.target)/again.img").errno == nil)
-        #expect(bench.wait("vm.img#2") { $0.phase == "ready" })
+        bench.does("mirror vm.img target=\(bench.target)/again.img")
+        bench.becomes("vm.img#2", "ready")
         #expect(bench.isEqual("vm.img", "again.img"), "seed \(seed)")
     }
 
@@ -60,7 +60,7 @@ import Testing
         let guest = try bench.guest("vm.img")
         var random = SplitMix(seed: UInt64.random(in: 0...UInt64.max))
         let seed = random.state
-        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/")
         for _ in 0..<2000 {
             let offset = random.next(below: 6 << 20)
             let count = 1 + random.next(below: 200_000)
@@ -75,9 +75,9 @@ import Testing
                     at: offset)
             }
         }
-        #expect(bench.wait("vm.img") { $0.phase == "ready" }, "seed \(seed)")
-        #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" }, "seed \(seed)")
+        bench.becomes("vm.img", "ready", note: "seed \(seed)")
+        bench.does("cancel vm.img")
+        bench.becomes("vm.img", "completed", note: "seed \(seed)")
         #expect(bench.isEqual("vm.img"), "seed \(seed)")
     }
 
@@ -88,15 +88,15 @@ import Testing
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 4 << 20)
         let guest = try bench.guest("vm.img")
-        #expect(bench.command("mirror vm.img target=\(bench.target)/\(option)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
-        #expect(bench.command("set vm.img speed=2M").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/\(option)")
+        bench.becomes("vm.img", "ready")
+        bench.does("set vm.img speed=2M")
         guest.truncate(to: 1_000_001)
         // Some of the marks of the cut are taken while the image is short, the size itself is not.
         #expect(bench.wait("vm.img") { $0.dirtyBytes < 3 << 20 && $0.dirtyBytes > 0 })
         guest.truncate(to: 4 << 20)
-        #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        bench.does("complete vm.img switch=off")
+        bench.becomes("vm.img", "completed")
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -109,7 +109,7 @@ import Testing
         try Data(repeating: 0xff, count: 4 << 20).write(
             to: URL(fileURLWithPath: bench.target.appending("vm.img").string))
         let options = "existing=reuse speed=2M copy-mode=background"
-        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/ \(options)")
         // The first pass goes on for half a second.
         guest.truncate(to: 3 << 20)
         #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.targetState == "synced" })
@@ -119,10 +119,10 @@ import Testing
     @Test func `cancel in bulk ends cancelled, and the twin keeps its working name`() throws {
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 4 << 20)
-        #expect(bench.command("mirror vm.img target=\(bench.target)/ speed=64K").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/ speed=64K")
         #expect(bench.command("complete vm.img switch=off").errno == .resourceBusy)
-        #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "cancelled" })
+        bench.does("cancel vm.img")
+        bench.becomes("vm.img", "cancelled")
         #expect(bench.job("vm.img")?.targetState == "inconsistent")
         #expect((try? bench.target.appending("vm.img").status()) == nil)
         #expect((try? bench.target.appending("vm.img.partial").status()) != nil)
@@ -134,12 +134,12 @@ import Testing
     @Test func `a full image at a low speed can be paused, sped up and finished`() throws {
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 4 << 20)
-        #expect(bench.command("mirror vm.img target=\(bench.target)/ speed=256K").errno == nil)
-        #expect(bench.command("pause vm.img").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/ speed=256K")
+        bench.does("pause vm.img")
         #expect(bench.job("vm.img")?.status == "paused")
-        #expect(bench.command("set vm.img speed=0").errno == nil)
-        #expect(bench.command("resume vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        bench.does("set vm.img speed=0")
+        bench.does("resume vm.img")
+        bench.becomes("vm.img", "ready")
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -147,11 +147,11 @@ import Testing
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 1 << 20)
         let guest = try bench.guest("vm.img")
-        #expect(bench.command("mirror vm.img target=\(bench.target)/ sync=none").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        bench.does("mirror vm.img target=\(bench.target)/ sync=none")
+        bench.becomes("vm.img", "ready")
         guest.write([UInt8](repeating: 7, count: 4096), at: 8192)
         #expect(bench.command("complete vm.img switch=off").errno == .notSupported)
-        #expect(bench.command("cancel vm.img").errno == nil)
+        bench.does("cancel vm.img")
         #expect(bench.wait("vm.img") { $0.phase == "completed" && $0.targetState == "partial" })
         let delta = try Data(
             contentsOf: URL(fileURLWithPath: bench.target.appending("vm.img.delta").string))
@@ -164,9 +164,9 @@ import Testing
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 1 << 20)
         let guest = try bench.guest("vm.img")
-        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/")
         bench.engine.deleted(guest.image.identity)
-        #expect(bench.wait("vm.img") { $0.phase == "cancelled" })
+        bench.becomes("vm.img", "cancelled")
         #expect(bench.job("vm.img")?.error?.contains("deleted") == true)
     }
 }

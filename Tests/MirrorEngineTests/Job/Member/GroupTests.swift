@@ -19,7 +19,7 @@ import Testing
         let bench = try Bench("/dev/shm")
         for name in Self.names { try bench.makeFile(name, bytes: 64 << 10) }
         let counter = Counter(try Self.names.map { try bench.guest($0) })
-        #expect(bench.command("mirror b.img target=\(bench.target)/alone.img").errno == nil)
+        bench.does("mirror b.img target=\(bench.target)/alone.img")
         counter.start()
         let wrong = Mutex<[String]>([])
         DispatchQueue.concurrentPerform(iterations: 4) { lane in
@@ -32,9 +32,8 @@ import Testing
         counter.stop()
         let found = wrong.withLock { $0 }
         #expect(found.isEmpty, "\(found.prefix(5))")
-        #expect(
-            bench.command("complete \(bench.id(mirroring: "alone.img")) switch=off").errno == nil)
-        #expect(bench.wait(bench.id(mirroring: "alone.img")) { $0.phase == "completed" })
+        bench.does("complete \(bench.id(mirroring: "alone.img")) switch=off")
+        bench.becomes(bench.id(mirroring: "alone.img"), "completed")
         #expect(bench.isEqual("b.img", "alone.img"))
         #expect(counter.rounds > 100)
     }
@@ -69,12 +68,12 @@ import Testing
         counter.start()
         for name in Self.names {
             let options = "target=\(bench.target)/ max-pause=60000"
-            #expect(bench.command("mirror \(name) \(options)").errno == nil)
+            bench.does("mirror \(name) \(options)")
         }
         for name in Self.names {
-            #expect(bench.wait(name) { $0.phase == "ready" })
-            #expect(bench.command("cancel \(name)").errno == nil)
-            #expect(bench.wait(name) { $0.phase == "completed" })
+            bench.becomes(name, "ready")
+            bench.does("cancel \(name)")
+            bench.becomes(name, "completed")
             let seen = counter.rounds
             while counter.rounds < seen + 3 { usleep(1000) }
         }
@@ -90,12 +89,10 @@ import Testing
         let counter = Counter(handles.map(\.guest))
         counter.start()
         let names = Self.names.joined(separator: " ")
-        #expect(
-            bench.command("mirror \(names) target=\(bench.target)/ max-pause=60000").errno == nil)
-        #expect(bench.wait("a.img") { $0.phase == "ready" })
-        #expect(bench.command("complete a.img").errno == nil)
-        #expect(
-            bench.wait("a.img") { $0.phase == "completed" }, "\(bench.job("a.img")?.error ?? "")")
+        bench.does("mirror \(names) target=\(bench.target)/ max-pause=60000")
+        bench.becomes("a.img", "ready")
+        bench.does("complete a.img")
+        bench.becomes("a.img", "completed", note: "\(bench.job("a.img")?.error ?? "")")
         // The sources are what they were at that instant, too.
         let left = Self.names.map { Counter.value(of: bench.source.appending($0)) }
         #expect(left[0] >= left[1] && left[1] >= left[2] && left[0] - left[2] <= 1, "\(left)")

@@ -89,7 +89,7 @@ import Testing
     @Test func `a flush that failed while another twin was away is not forgotten`() throws {
         try bench.makeFile("b.img", bytes: Self.size)
         let line = "mirror vm.img b.img target=\(bench.target)/ intent=off"
-        #expect(bench.command(line).errno == nil)
+        bench.does(line)
         #expect(bench.engine.isInSync("vm.img"))
         bench.engine.shutDown()
         let other = bench.target.appending("b.img")
@@ -100,7 +100,7 @@ import Testing
         #expect(engine.wait("vm.img") { $0.error?.contains("is not there") == true })
         #expect(faults.wasReached)
         try away.replace(other)
-        #expect(bench.command("resume vm.img", in: engine).errno == nil)
+        bench.does("resume vm.img", in: engine)
         comesBack(engine, "compare")
         // Written, not compared: the page cache proves nothing.
         let job = try #require(engine.jobs.all.first)
@@ -138,10 +138,10 @@ import Testing
         }
         #expect(!tables().isEmpty)
         // Its twin hangs, so that its record follows later.
-        #expect(bench.command("cancel vm.img force=on").errno == nil)
+        bench.does("cancel vm.img force=on")
         #expect(tables().isEmpty)
         faults.endHang(.write)
-        #expect(bench.wait("vm.img") { $0.phase == "cancelled" })
+        bench.becomes("vm.img", "cancelled")
     }
 
     @Test(arguments: ["complete vm.img switch=off", "cancel vm.img force=on"])
@@ -151,7 +151,7 @@ import Testing
         bench.engine.records.finishSaving()
         try bench.state.replace(away)
         try Data([1]).write(to: URL(fileURLWithPath: bench.state.string))
-        #expect(bench.command(end).errno == nil)
+        bench.does(end)
         #expect(bench.wait("vm.img") { ["completed", "cancelled"].contains($0.phase) })
         let job = try #require(bench.engine.jobs.all.first)
         for _ in 0..<60_000 where !job.hasEnded { usleep(1000) }
@@ -215,7 +215,7 @@ import Testing
     @Test func `a file that took the name of the one to be replaced is asked what it is`() throws {
         try Data([1, 2, 3]).write(to: URL(fileURLWithPath: twin.string))
         let line = "mirror vm.img target=\(bench.target)/ existing=replace speed=1M"
-        #expect(bench.command(line).errno == nil)
+        bench.does(line)
         #expect(bench.wait("vm.img") { $0.copiedBytes > 0 })
         let keeper = try bench.kill(bench.engine)
         let file = try FileDescriptor.openBacking(twin, .readWrite)
@@ -223,7 +223,7 @@ import Testing
         try file.setAttribute(TwinFile.image, "other.img")
         try file.close()
         let engine = bench.remounted(keeper: keeper)
-        #expect(engine.wait("vm.img") { $0.phase == "failed" })
+        engine.becomes("vm.img", "failed")
         #expect(engine.job("vm.img")?.error?.contains("twin of another image") == true)
         #expect(try twin.content() == [1, 2, 3])
     }
@@ -236,7 +236,7 @@ import Testing
         }
         guard let device = try losetup(["--find", "--show", disks[0]]) else { return }
         defer { _ = try? losetup(["-d", device]) }
-        #expect(bench.command("mirror vm.img target=\(device) intent=off").errno == nil)
+        bench.does("mirror vm.img target=\(device) intent=off")
         #expect(bench.engine.isInSync("vm.img"))
         // The same disk, for the next worker.
         let second = try bench.nextWorker(after: bench.engine)
@@ -246,7 +246,7 @@ import Testing
         _ = try losetup(["-d", device])
         _ = try losetup([device, disks[1]])
         let third = bench.remounted(keeper: keeper)
-        #expect(third.wait("vm.img") { $0.phase == "failed" })
+        third.becomes("vm.img", "failed")
         #expect(third.job("vm.img")?.error?.contains("another disk") == true)
         let isUntouched = try FilePath(disks[1]).content().allSatisfy { $0 == 0 }
         #expect(isUntouched)

@@ -20,7 +20,7 @@ import Testing
     }
 
     private func mirror(_ parameters: String = "") {
-        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(parameters)").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/ \(parameters)")
     }
 
     private func log(_ engine: Engine) throws -> IntentLog {
@@ -42,7 +42,7 @@ import Testing
     }
 
     private func agrees(_ engine: Engine) {
-        #expect(bench.command("set vm.img speed=0", in: engine).errno == nil)
+        bench.does("set vm.img speed=0", in: engine)
         #expect(engine.isInSync("vm.img") && bench.isEqual("vm.img"))
         engine.shutDown()
     }
@@ -50,12 +50,12 @@ import Testing
     @Test func `a job in sync copies what was written last`() throws {
         mirror()
         _ = try atRest()
-        #expect(bench.command("pause vm.img").errno == nil)
+        bench.does("pause vm.img")
         try bench.guest("vm.img").write([1, 2, 3], at: 2 * Self.extent + 5)
         _ = try bench.kill(bench.engine)
         let engine = try comesBack("intent")
         #expect(engine.job("vm.img")?.resumedBytes == Int(Self.extent))
-        #expect(bench.command("resume vm.img", in: engine).errno == nil)
+        bench.does("resume vm.img", in: engine)
         agrees(engine)
     }
 
@@ -80,7 +80,7 @@ import Testing
         mirror()
         let log = try atRest()
         if what == "void" { log.becomeVoid(.ioError) }
-        #expect(bench.command("pause vm.img").errno == nil)
+        bench.does("pause vm.img")
         try bench.guest("vm.img").write([1, 2, 3], at: 2 * Self.extent + 5)
         _ = try bench.kill(bench.engine)
         let file = bench.state.appending(IntentFile.name(log.id))
@@ -93,7 +93,7 @@ import Testing
         default: break
         }
         let engine = try comesBack("compare")
-        #expect(bench.command("resume vm.img", in: engine).errno == nil)
+        bench.does("resume vm.img", in: engine)
         #expect(engine.isInSync("vm.img") && bench.isEqual("vm.img"))
         let next = try self.log(engine)
         #expect(engine.wait("vm.img") { _ in next.setCount.load(ordering: .relaxed) == 0 })
@@ -104,7 +104,7 @@ import Testing
     @Test func `an end in the middle of a comparison does not make the old log believed`() throws {
         mirror()
         _ = try atRest()
-        #expect(bench.command("set vm.img speed=1M").errno == nil)
+        bench.does("set vm.img speed=1M")
         _ = try bench.kill(bench.engine)
         usleep(3_000_000)
         for path in [bench.source, bench.target] {

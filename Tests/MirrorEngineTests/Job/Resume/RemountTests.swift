@@ -21,7 +21,7 @@ import Testing
         try bench.makeFile("vm.img", bytes: Self.size)
         // What the write-intent log adds is another story.
         let start = "mirror vm.img target=\(bench.target)/ max-pause=77 intent=off"
-        #expect(bench.command(start).errno == nil)
+        bench.does(start)
         #expect(bench.engine.isInSync("vm.img"))
     }
 
@@ -69,7 +69,7 @@ import Testing
 
     @Test func `a job in bulk goes on with what was left`() throws {
         try bench.makeFile("b.img", bytes: Self.size)
-        #expect(bench.command("mirror b.img target=\(bench.target)/ speed=1M").errno == nil)
+        bench.does("mirror b.img target=\(bench.target)/ speed=1M")
         #expect(bench.wait("b.img") { $0.copiedBytes >= 1 << 20 })
         let before = try #require(bench.job("b.img"))
         bench.engine.shutDown()
@@ -78,19 +78,19 @@ import Testing
         let left = try #require(engine.job("b.img")?.resumedBytes)
         #expect(left > 0 && left <= Self.size - before.copiedBytes + 4096)
         #expect(engine.job("b.img")?.phase == "bulk")
-        #expect(bench.command("set b.img speed=0", in: engine).errno == nil)
+        bench.does("set b.img speed=0", in: engine)
         #expect(engine.isInSync("b.img") && bench.isEqual("b.img"))
         engine.shutDown()
     }
 
     @Test func `a paused job is paused again, with its marks`() throws {
-        #expect(bench.command("pause vm.img").errno == nil)
+        bench.does("pause vm.img")
         try bench.guest("vm.img").write([9], at: 2_000_000)
         bench.engine.shutDown()
         let engine = comesBack("clean")
         let job = try #require(engine.job("vm.img"))
         #expect(job.paused && job.resumedBytes == 4096 && job.phase == "ready")
-        #expect(bench.command("resume vm.img", in: engine).errno == nil)
+        bench.does("resume vm.img", in: engine)
         #expect(engine.isInSync("vm.img") && bench.isEqual("vm.img"))
         engine.shutDown()
     }
@@ -134,13 +134,13 @@ import Testing
         let size = 64 << 20
         let bench = try Bench(intentPeriod: Bench.shortPeriod)
         try bench.makeFile("vm.img", bytes: size)
-        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/")
         #expect(bench.engine.isInSync("vm.img"))
         let log = try #require(bench.engine.jobs.all.first?.members.first?.intents)
         // Behind the copier, once nothing was written for a while.
         for _ in 0..<60_000 where log.setCount.load(ordering: .relaxed) > 1 { usleep(1000) }
         #expect(log.setCount.load(ordering: .relaxed) <= 1)
-        #expect(bench.command("pause vm.img").errno == nil)
+        bench.does("pause vm.img")
         let image = try bench.guest("vm.img")
         image.write([1, 2, 3], at: 30_000_000)
         _ = try bench.kill(bench.engine)
@@ -148,7 +148,7 @@ import Testing
         #expect(engine.wait("vm.img") { $0.resumed == "intent" })
         let left = try #require(engine.job("vm.img")?.resumedBytes)
         #expect(left >= 4096 && left <= 8 << 20)
-        #expect(bench.command("resume vm.img", in: engine).errno == nil)
+        bench.does("resume vm.img", in: engine)
         #expect(engine.isInSync("vm.img") && bench.isEqual("vm.img"))
         engine.shutDown()
     }
@@ -166,7 +166,7 @@ import Testing
 
     @Test func `the twin of another job is left alone`() throws {
         try bench.makeFile("other.img", bytes: Self.size)
-        #expect(bench.command("mirror other.img target=\(bench.target)/").errno == nil)
+        bench.does("mirror other.img target=\(bench.target)/")
         #expect(bench.engine.isInSync("other.img"))
         bench.engine.shutDown()
         try twin.replace(FilePath(twin.string + ".away"))
@@ -174,7 +174,7 @@ import Testing
         try other.replace(twin)
         let content = try twin.content()
         let engine = bench.remounted()
-        #expect(engine.wait("vm.img") { $0.phase == "failed" })
+        engine.becomes("vm.img", "failed")
         #expect(engine.job("vm.img")?.error?.contains("is the twin of another job") == true)
         let isSame = try twin.content() == content
         #expect(isSame)
@@ -201,7 +201,7 @@ import Testing
         let job = try #require(engine.job("vm.img"))
         #expect(job.phase == "failed" && job.error?.contains("its twin is kept") == true)
         #expect(try twin.content().count == Self.size)
-        #expect(bench.command("dismiss vm.img", in: engine).errno == nil)
+        bench.does("dismiss vm.img", in: engine)
         #expect(bench.remounted().report().jobs.isEmpty)
     }
 
@@ -263,7 +263,7 @@ import Testing
         try bench.makeFile("vm.img", bytes: 1 << 20)
         _ = try bench.root.appending("var").makeDirectory()
         try write([], bench.state)
-        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/")
         #expect(bench.engine.isInSync("vm.img"))
         let warning = try #require(bench.engine.report().warnings.first)
         #expect(

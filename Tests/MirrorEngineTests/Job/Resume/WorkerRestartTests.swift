@@ -45,7 +45,7 @@ import Testing
         #expect(engine.wait("vm.img") { $0.resumed == "worker" })
         let left = try #require(engine.job("vm.img")?.resumedBytes)
         #expect(left <= Self.size - before.copiedBytes + (4 << 20) && left > 0)
-        #expect(bench.command("set vm.img speed=0", in: engine).errno == nil)
+        bench.does("set vm.img speed=0", in: engine)
         #expect(engine.isInSync("vm.img"))
         #expect(isEqual())
         #expect(engine.eventWords.contains("TWINFS_JOB_RESUMED"))
@@ -54,7 +54,7 @@ import Testing
 
     @Test func `in ready it copies what was dirty, and nothing else`() throws {
         starts { $0.phase == "ready" }
-        #expect(bench.command("pause vm.img").errno == nil)
+        bench.does("pause vm.img")
         let guest = try bench.guest("vm.img")
         for index in 0..<10 { guest.write([1, 2, 3], at: UInt64(index * 1_000_000)) }
         let engine = try bench.nextWorker(after: bench.engine)
@@ -62,7 +62,7 @@ import Testing
         let job = try #require(engine.job("vm.img"))
         #expect(job.phase == "ready" && job.paused && job.status == "standby")
         #expect(job.resumedBytes == 10 * 4096 && !isEqual())
-        #expect(bench.command("resume vm.img", in: engine).errno == nil)
+        bench.does("resume vm.img", in: engine)
         #expect(engine.isInSync("vm.img"))
         #expect(isEqual())
         #expect((engine.job("vm.img")?.copiedBytes ?? 0) - job.copiedBytes == 10 * 4096)
@@ -75,7 +75,7 @@ import Testing
             let reply = bench.command("mirror vm.img target=\(bench.target)/ speed=1M")
             #expect(reply.errno == nil)
             let engine = try bench.nextWorker(after: bench.engine)
-            #expect(bench.command("set vm.img speed=0", in: engine).errno == nil)
+            bench.does("set vm.img speed=0", in: engine)
             #expect(engine.isInSync("vm.img"))
             #expect(bench.isEqual("vm.img"))
         }
@@ -86,7 +86,7 @@ import Testing
         let bench = try Bench(faults: faults)
         try bench.makeFile("vm.img", bytes: 1 << 20)
         let start = "mirror vm.img target=\(bench.target)/ copy-mode=write-blocking"
-        #expect(bench.command(start).errno == nil)
+        bench.does(start)
         #expect(bench.wait("vm.img") { $0.activelySynced })
         faults.hang(.write)
         let guest = try bench.guest("vm.img")
@@ -101,37 +101,37 @@ import Testing
 
     @Test func `a soft end that was asked for comes, and is told once it is durable`() throws {
         starts { $0.phase == "ready" }
-        #expect(bench.command("pause vm.img").errno == nil)
+        bench.does("pause vm.img")
         let guest = try bench.guest("vm.img")
         guest.write([5], at: 77)
-        #expect(bench.command("set vm.img speed=1").errno == nil)
-        #expect(bench.command("complete vm.img switch=off").errno == nil)
+        bench.does("set vm.img speed=1")
+        bench.does("complete vm.img switch=off")
         bench.engine.records.finishSaving()
         let engine = try bench.nextWorker(after: bench.engine)
         #expect(engine.wait("vm.img") { $0.resumed == "worker" })
         #expect(engine.job("vm.img")?.phase == "completing")
         _ = bench.command("resume vm.img", in: engine)
         _ = bench.command("set vm.img speed=0", in: engine)
-        #expect(engine.wait("vm.img") { $0.phase == "completed" })
+        engine.becomes("vm.img", "completed")
         #expect(isEqual())
         // The end is kept until it is dismissed.
         let third = try bench.nextWorker(after: engine)
         #expect(third.job("vm.img")?.phase == "completed")
         #expect(bench.command("pause vm.img", in: third).errno != nil)
-        #expect(bench.command("dismiss vm.img", in: third).errno == nil)
+        bench.does("dismiss vm.img", in: third)
         #expect(third.report().jobs.isEmpty)
         #expect(try bench.nextWorker(after: third).report().jobs.isEmpty)
     }
 
     @Test func `a switch-over that was recorded is done, one that was not goes on`() throws {
         starts { $0.phase == "ready" }
-        #expect(bench.command("pause vm.img").errno == nil)
-        #expect(bench.command("complete vm.img").errno == nil)
+        bench.does("pause vm.img")
+        bench.does("complete vm.img")
         let engine = try bench.nextWorker(after: bench.engine)
         #expect(engine.wait("vm.img") { $0.resumed == "worker" })
         #expect(engine.job("vm.img")?.phase == "completing")
-        #expect(bench.command("resume vm.img", in: engine).errno == nil)
-        #expect(engine.wait("vm.img") { $0.phase == "completed" })
+        bench.does("resume vm.img", in: engine)
+        engine.becomes("vm.img", "completed")
         #expect(engine.job("vm.img")?.serving != "source")
         // As if the worker had died between the commit and the end's record.
         let id = try #require(engine.jobs.all.first?.uuid)
@@ -163,15 +163,15 @@ import Testing
         }
         let engine = bench.remounted(keeper: keeper)
         guard isOwn else {
-            #expect(engine.wait("vm.img") { $0.phase == "failed" })
+            engine.becomes("vm.img", "failed")
             #expect(try FileMarks(of: twin).serving == "0a0b0c 7")
             return
         }
         #expect(engine.wait("vm.img") { $0.resumed == "worker" })
         #expect(engine.isInSync("vm.img"))
         #expect(try FileMarks(of: twin).serving == nil)
-        #expect(bench.command("complete vm.img", in: engine).errno == nil)
-        #expect(engine.wait("vm.img") { $0.phase == "completed" })
+        bench.does("complete vm.img", in: engine)
+        engine.becomes("vm.img", "completed")
         #expect(try FileMarks(of: twin).serving != nil)
     }
 
@@ -183,8 +183,8 @@ import Testing
         let engine = try bench.nextWorker(after: bench.engine)
         try bench.guest("vm.img", in: engine).write([2], at: 40_960)
         #expect(engine.wait("vm.img") { $0.resumed == "worker" && $0.dirtyBytes == 0 })
-        #expect(bench.command("cancel vm.img", in: engine).errno == nil)
-        #expect(engine.wait("vm.img") { $0.phase == "completed" })
+        bench.does("cancel vm.img", in: engine)
+        engine.becomes("vm.img", "completed")
         let list = try bench.target.appending("vm.img.delta.extents").content()
         let text = String(decoding: list, as: UTF8.self)
         #expect(text.contains("\"start\":4096") && text.contains("\"start\":40960"))
@@ -195,12 +195,12 @@ import Testing
     @Test func `a group comes back as a whole`() throws {
         try bench.makeFile("b.img", bytes: 1 << 20)
         let line = "mirror vm.img b.img target=\(bench.target)/ speed=4M"
-        #expect(bench.command(line).errno == nil)
+        bench.does(line)
         #expect(bench.wait("vm.img") { $0.copiedBytes > 1 << 20 })
         let engine = try bench.nextWorker(after: bench.engine)
         try bench.guest("b.img", in: engine).write([3], at: 12_345)
         #expect(engine.job("vm.img")?.images == ["vm.img", "b.img"])
-        #expect(bench.command("set vm.img speed=0", in: engine).errno == nil)
+        bench.does("set vm.img speed=0", in: engine)
         #expect(engine.isInSync("vm.img"))
         #expect(isEqual() && isEqual("b.img"))
     }
@@ -211,7 +211,7 @@ import Testing
         starts("existing=replace speed=4M") { $0.copiedBytes > 0 }
         let engine = try bench.nextWorker(after: bench.engine)
         #expect(try old.content() == [1, 2, 3])
-        #expect(bench.command("set vm.img speed=0", in: engine).errno == nil)
+        bench.does("set vm.img speed=0", in: engine)
         #expect(engine.isInSync("vm.img"))
         #expect(isEqual())
     }
@@ -223,7 +223,7 @@ import Testing
         starts("existing=reuse speed=4M") { $0.copiedBytes > 0 }
         let faults = FaultPlan(error: .ioError, first: .max, isLasting: true)
         let engine = try bench.nextWorker(after: bench.engine, faults: faults)
-        #expect(bench.command("set vm.img speed=0", in: engine).errno == nil)
+        bench.does("set vm.img speed=0", in: engine)
         #expect(engine.isInSync("vm.img"))
         // The first granule comes last of all, and is copied.
         #expect(isEqual() && faults.count(of: .write) <= 1)
@@ -243,7 +243,7 @@ import Testing
         #expect(job.phase == "ready" && job.ioStatus == "failed" && job.targetState != "synced")
         #expect(job.error?.contains("is not there") == true)
         try away.replace(bench.target)
-        #expect(bench.command("resume vm.img", in: engine).errno == nil)
+        bench.does("resume vm.img", in: engine)
         #expect(engine.isInSync("vm.img"))
         #expect(isEqual() && engine.job("vm.img")?.error == nil)
     }
@@ -256,8 +256,8 @@ import Testing
         try bench.guest("vm.img", in: engine).write([8, 8], at: 300_000)
         #expect(engine.job("vm.img")?.phase == "ready")
         #expect(engine.job("vm.img")?.dirtyBytes == 4096)
-        #expect(bench.command("cancel vm.img force=on", in: engine).errno == nil)
-        #expect(engine.wait("vm.img") { $0.phase == "cancelled" })
+        bench.does("cancel vm.img force=on", in: engine)
+        engine.becomes("vm.img", "cancelled")
         faults.endHang(.flush)
     }
 
@@ -276,15 +276,15 @@ import Testing
         let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readWrite)
         try [UInt8](repeating: 3, count: 5).withUnsafeBytes { try twin.writeFully($0, at: 999) }
         try twin.close()
-        #expect(bench.command("verify vm.img").errno == nil)
+        bench.does("verify vm.img")
         #expect(bench.wait("vm.img") { !$0.verifying && $0.mismatchedBytes ?? 0 > 0 })
         let engine = try bench.nextWorker(after: bench.engine)
         #expect(engine.wait("vm.img") { $0.resumed == "compare" })
         #expect(engine.isInSync("vm.img") && isEqual())
-        #expect(bench.command("verify vm.img", in: engine).errno == nil)
+        bench.does("verify vm.img", in: engine)
         #expect(engine.wait("vm.img") { !$0.verifying && $0.verifiedBytes == Self.size })
-        #expect(bench.command("set vm.img speed=1M", in: engine).errno == nil)
-        #expect(bench.command("verify vm.img", in: engine).errno == nil)
+        bench.does("set vm.img speed=1M", in: engine)
+        bench.does("verify vm.img", in: engine)
         let third = try bench.nextWorker(after: engine)
         #expect(third.wait("vm.img") { $0.resumed == "worker" })
         #expect(third.job("vm.img")?.verifyError?.contains("restart") == true)
@@ -315,7 +315,7 @@ import Testing
             engine = try bench.nextWorker(after: engine)
             #expect(engine.wait("vm.img") { $0.resumed == "worker" })
         }
-        #expect(bench.command("set vm.img speed=0", in: engine).errno == nil)
+        bench.does("set vm.img speed=0", in: engine)
         #expect(engine.isInSync("vm.img"))
         #expect(isEqual())
     }

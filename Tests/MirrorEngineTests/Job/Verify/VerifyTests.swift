@@ -17,7 +17,7 @@ import Testing
 
     /// A job in ready with nothing to copy.
     private func mirror(_ options: String = "") {
-        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/ \(options)")
         #expect(bench.wait("vm.img") { $0.targetState == "synced" || $0.ready })
     }
 
@@ -105,8 +105,8 @@ import Testing
         mirror()
         try corrupt([100_000])
         #expect(try verify().mismatchedBytes == 4096)
-        #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        bench.does("complete vm.img switch=off")
+        bench.becomes("vm.img", "completed")
         #expect(bench.isEqual("vm.img"))
         #expect(bench.job("vm.img")?.targetState == "consistent")
     }
@@ -160,29 +160,28 @@ import Testing
     }
 
     @Test func `verify is for a ready job, and one at a time`() throws {
-        #expect(
-            bench.command("mirror vm.img target=\(bench.target)/ speed=1M").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/ speed=1M")
         #expect(bench.command("verify vm.img").errno == .resourceBusy)
-        #expect(bench.command("set vm.img speed=0").errno == nil)
+        bench.does("set vm.img speed=0")
         #expect(bench.wait("vm.img") { $0.targetState == "synced" })
-        #expect(bench.command("set vm.img speed=64K").errno == nil)
-        #expect(bench.command("verify vm.img").errno == nil)
+        bench.does("set vm.img speed=64K")
+        bench.does("verify vm.img")
         #expect(bench.command("verify vm.img").text.contains("being verified already"))
         #expect(bench.job("vm.img")?.verifying == true)
         // The pace of a verification can be changed while it runs.
-        #expect(bench.command("set vm.img speed=0").errno == nil)
+        bench.does("set vm.img speed=0")
         #expect(bench.wait("vm.img") { !$0.verifying })
         #expect(bench.job("vm.img")?.verifiedBytes == Int(size))
-        #expect(bench.command("pause vm.img").errno == nil)
+        bench.does("pause vm.img")
         #expect(bench.command("verify vm.img").errno == .resourceBusy)
     }
 
     @Test(arguments: ["cancel vm.img force=on", "complete vm.img switch=off", "pause vm.img"])
     func `whatever ends the job ends its verification`(command: String) throws {
         mirror()
-        #expect(bench.command("set vm.img speed=64K").errno == nil)
-        #expect(bench.command("verify vm.img").errno == nil)
-        #expect(bench.command(command).errno == nil)
+        bench.does("set vm.img speed=64K")
+        bench.does("verify vm.img")
+        bench.does(command)
         #expect(bench.wait("vm.img") { !$0.verifying })
         let job = try #require(bench.job("vm.img"))
         #expect(job.verifyError != nil)
@@ -198,10 +197,10 @@ import Testing
         plan.mend()
         let bench = try Bench(faults: plan)
         try bench.makeFile("vm.img", bytes: 1 << 20)
-        #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/")
         #expect(bench.wait("vm.img") { $0.targetState == "synced" })
         plan.relapse()
-        #expect(bench.command("verify vm.img").errno == nil)
+        bench.does("verify vm.img")
         #expect(bench.wait("vm.img") { !$0.verifying })
         #expect(bench.job("vm.img")?.verifyError?.contains("reading the twin") == true)
         #expect(bench.job("vm.img")?.phase == "ready")
