@@ -39,7 +39,9 @@ import Testing
         ("6.16.0", true), ("6.18.4-amd64", true), ("7.0", true), ("6.16-rc1", true),
         ("6.14.11", false), ("6.15.0-rc2", false), ("5.99.1", false), ("6", false), ("", false),
     ])
-    func `only kernels in which it is sound are asked`(release: String, isSound: Bool) {
+    func `only kernels in which bulk access is sound are asked for it`(
+        release: String, isSound: Bool
+    ) {
         #expect(Machine.canLeaveNoPages(release) == isSound)
     }
 

@@ -9,7 +9,7 @@ import Testing
 /// whether its effect stood before.
 @Suite struct RepeatedCommandTests {
     /// A job that had ended before the worker that is given the command.
-    @Test func `a dismissal is done once`() throws {
+    @Test func `a dismissal that is repeated is done once`() throws {
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 100_000)
         bench.does("mirror vm.img target=\(bench.target)/")

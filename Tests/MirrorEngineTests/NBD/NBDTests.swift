@@ -239,7 +239,7 @@ import Testing
         #expect(try contents(twin, 300_000) == bench.imageBytes)
     }
 
-    @Test func `several threads share the connections`() throws {
+    @Test func `several threads share the connections to an export`() throws {
         let server = try Server(["memory", "1M"])
         let bench = try TargetBench(bytes: 300_000)
         let twin = try bench.twin(server.uri)

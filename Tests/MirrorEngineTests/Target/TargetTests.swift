@@ -18,7 +18,7 @@ import Testing
         #expect(bench.names == ["vm.img"] && bench.bytes("vm.img") == bench.imageBytes)
     }
 
-    @Test func `with unmap=off all of a new file is written`() throws {
+    @Test func `all of a new file is written with unmap=off`() throws {
         let bench = try TargetBench()
         let twin = try bench.twin { $0.unmap = false }
         defer { twin.close() }

@@ -172,7 +172,7 @@ struct KeptRecordsTests {
         #expect(isSafe && memory.journal.isIdle)
     }
 
-    @Test("slots are bounded, and a predecessor's are known")
+    @Test("slots of the journal are bounded, and a predecessor's are known")
     func bounded() throws {
         let keeper = LocalKeeper()
         let memory = try session(keeper)

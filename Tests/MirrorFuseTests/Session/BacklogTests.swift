@@ -13,7 +13,7 @@ import Testing
         return backlog.take(into: memory.bytes).map { Array(memory.bytes[..<$0]) }
     }
 
-    @Test func `requests come out whole and in the order in which they went in`() {
+    @Test func `requests come out of a backlog whole and in the order in which they went in`() {
         let backlog = Backlog()
         #expect(backlog.isEmpty && take(from: backlog) == nil)
         for round: UInt8 in 0..<3 {
@@ -28,7 +28,7 @@ import Testing
         }
     }
 
-    @Test func `one that is never empty stays as large as what waits`() {
+    @Test func `a backlog that is never empty stays as large as what waits`() {
         let backlog = Backlog()
         for number in 0..<40 { #expect(add([UInt8(number)], to: backlog)) }
         for number in 0..<20_000 {
@@ -38,7 +38,7 @@ import Testing
         #expect(backlog.places < 2500)
     }
 
-    @Test func `so many bytes wait and no more, and what was taken makes room`() {
+    @Test func `so many bytes wait in a backlog and no more, and what was taken makes room`() {
         let backlog = Backlog(most: 100)
         #expect(add(.init(repeating: 1, count: 60), to: backlog))
         #expect(!add(.init(repeating: 2, count: 41), to: backlog))

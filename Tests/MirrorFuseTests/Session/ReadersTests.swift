@@ -6,7 +6,7 @@ import Testing
 @testable import MirrorFuse
 
 @Suite struct ReadersTests {
-    @Test func `as many as usual wait, the next one parks until it is called`() {
+    @Test func `as many readers as usual wait, the next one parks until it is called`() {
         let readers = Readers()
         for _ in 0..<Readers.usual { #expect(readers.enter()) }
         #expect(!readers.enter())
@@ -25,7 +25,7 @@ import Testing
         #expect(!readers.call())
     }
 
-    @Test func `only the last one to leave is told so, and then nobody parks`() {
+    @Test func `only the last reader to leave is told so, and then nobody parks`() {
         let readers = Readers()
         for _ in 0..<Readers.usual { #expect(readers.enter()) }
         for _ in 1..<Readers.usual { #expect(!readers.leave()) }
@@ -36,7 +36,7 @@ import Testing
         #expect(readers.enter())
     }
 
-    @Test func `who waits and who is parked does not work, and nobody parks who is wanted`() {
+    @Test func `a reader that waits or is parked does not work, and none parks that is wanted`() {
         let readers = Readers()
         for _ in 0..<Readers.usual { #expect(readers.enter()) }
         Thread { readers.park() }.start()
@@ -49,7 +49,7 @@ import Testing
         #expect(readers.call() && readers.idle == Readers.usual - 1)
     }
 
-    @Test func `at the end all wait, and those that park come back`() {
+    @Test func `all readers wait at the end, and those that park come back`() {
         let readers = Readers()
         for _ in 0..<Readers.usual { #expect(readers.enter()) }
         let back = (0..<4).map { _ in Latch() }

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("A worker and its keeper process")
 struct KeeperTests {
-    @Test("every message is read as it was written")
+    @Test("every message of worker and keeper is read as it was written")
     func messages() {
         var life = WorkerLife()
         (life.predecessors, life.deathsInARow, life.keeper) = (7, 3, 811)
@@ -18,7 +18,7 @@ struct KeeperTests {
         #expect(Set(messages.map { $0.bytes[0] }).count == messages.count - 1)
     }
 
-    @Test("what is cut short or not known is passed over")
+    @Test("a message that is cut short or not known is passed over")
     func damage() {
         let bytes = KeeperMessage.goodbye(.restart).bytes
         for count in bytes.indices { #expect(KeeperMessage(Array(bytes[..<count])) == nil) }
@@ -57,7 +57,7 @@ struct KeeperTests {
         #expect(keeper.inherited("session") == nil && keeper.inheritedNames.isEmpty)
     }
 
-    @Test("what was dropped is open nowhere in the worker")
+    @Test("a file that was dropped is open nowhere in the worker")
     func closesDropped() throws {
         let (reader, writer) = try FileDescriptor.pipe()
         defer { try? reader.close() }

@@ -40,7 +40,9 @@ import Testing
         keeper.inheritedNames.filter { $0.hasPrefix("checkpoint-") }
     }
 
-    @Test func `a worker that takes over goes on exactly, and the next one too`() throws {
+    @Test func `checkpoints go on exactly with the worker that takes over, and with the next one`()
+        throws
+    {
         let second = try successor()
         #expect(bench.report("monday", in: second)?.complete == true)
         #expect(bench.extents("monday", in: second) == before)
@@ -53,7 +55,7 @@ import Testing
         #expect(bench.bench.isEqual("vm.img"))
     }
 
-    @Test func `a change that was under way counts as one`() throws {
+    @Test func `a checkpoint counts a change that was under way as one`() throws {
         let image = try bench.guest().image
         let (range, cut) = (ByteRange(8192, 8193), ByteRange(3 << 20, image.end.farthest))
         _ = image.trackers.beginChange(range)
@@ -63,7 +65,9 @@ import Testing
         #expect(extents == [8192..<12288] + before + [3 << 20..<UInt64(CheckpointBench.size)])
     }
 
-    @Test func `every kind of change is noted while it is under way, and not afterwards`() throws {
+    @Test func `a checkpoint notes every kind of change while it is under way, and not afterwards`()
+        throws
+    {
         let guest = try bench.guest()
         guest.write([1, 2], at: 4095)
         guest.allocate([.punchHole, .keepSize], at: 16384, count: 4096)
@@ -77,7 +81,8 @@ import Testing
         #expect(bench.extents("monday", in: second) == extents! + [end - 4096..<end])
     }
 
-    @Test func `nothing is kept of one that is forgotten, nor of a mount that ends in order`()
+    @Test
+    func `nothing is kept of a checkpoint that is forgotten, nor of a mount that ends in order`()
         throws
     {
         #expect(tables(try keeper()).count == 1)
@@ -89,7 +94,7 @@ import Testing
         #expect(tables(try keeper()).isEmpty)
     }
 
-    @Test func `a table whose checkpoint is not in the list is dropped`() throws {
+    @Test func `the table of a checkpoint that is not in the list is dropped`() throws {
         let path = bench.bench.state.appending("checkpoints.json")
         try FileManager.default.removeItem(atPath: path.string)
         let second = try successor()
@@ -97,7 +102,7 @@ import Testing
         #expect(tables(try keeper(of: second)).isEmpty)
     }
 
-    @Test func `what was not complete does not become so`() throws {
+    @Test func `a checkpoint that was not complete does not become so`() throws {
         bench.bench.engine.letCheckpointsGo()
         let remounted = bench.bench.remounted()
         #expect(bench.report("monday", in: remounted)?.complete == false)
@@ -106,7 +111,7 @@ import Testing
         #expect(bench.extents("monday", in: second) == whole)
     }
 
-    @Test func `a table that is damaged is not believed`() throws {
+    @Test func `a checkpoint's table that is damaged is not believed`() throws {
         let keeper = try keeper()
         let name = try #require(tables(keeper).first)
         let file = try #require(keeper.inherited(name))
@@ -120,7 +125,9 @@ import Testing
         #expect(bench.report("monday", in: third)?.complete == false)
     }
 
-    @Test func `a table of another file than the one at the path is not believed`() throws {
+    @Test func `a checkpoint's table of another file than the one at the path is not believed`()
+        throws
+    {
         let path = bench.bench.source.appending("vm.img")
         try FileManager.default.copyItem(atPath: path.string, toPath: path.string + ".new")
         try FilePath(path.string + ".new").replace(path)

@@ -25,7 +25,7 @@ import Testing
         engine.report().warnings.contains { $0.hasPrefix("checkpoint monday of vm.img") }
     }
 
-    @Test func `a mount that ends in order hands them on`() throws {
+    @Test func `a mount that ends in order hands its checkpoints on`() throws {
         let before = bench.extents("monday")
         #expect(before == [98_304..<102_400])
         bench.bench.engine.shutDown()
@@ -114,7 +114,7 @@ import Testing
     }
 
     @Test(arguments: [0, 40, 200])
-    func `saved marks that are damaged are not believed`(offset: Int) throws {
+    func `a checkpoint's saved marks that are damaged are not believed`(offset: Int) throws {
         let id = try #require(bench.bench.engine.checkpoints.all.first?.id)
         bench.bench.engine.shutDown()
         let path = bench.bench.state.appending("checkpoint-\(id).json")
@@ -124,7 +124,7 @@ import Testing
         #expect(bench.extents("monday", in: bench.bench.remounted()) == whole)
     }
 
-    @Test func `a list that is damaged is told of`() throws {
+    @Test func `a list of checkpoints that is damaged is told of`() throws {
         bench.bench.engine.shutDown()
         let path = bench.bench.state.appending("checkpoints.json")
         try Data("{}".utf8).write(to: URL(fileURLWithPath: path.string))
@@ -144,7 +144,7 @@ import Testing
         #expect(!hasWarning(engine))
     }
 
-    @Test func `a rename in the mount is kept`() throws {
+    @Test func `a checkpoint keeps to its image over a rename in the mount`() throws {
         let engine = bench.bench.engine
         let (old, new) = (bench.bench.source.appending("vm.img"), FilePath("new.img"))
         try old.replace(bench.bench.source.pushing(new))

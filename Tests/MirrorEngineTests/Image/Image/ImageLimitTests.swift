@@ -38,7 +38,9 @@ import Testing
         return false
     }
 
-    @Test func `a write is short up to the end, and then there is no space`() throws {
+    @Test func `a write to a limited image is short up to its end, and then there is no space`()
+        throws
+    {
         let before = handle.content
         let data = [UInt8](repeating: 0, count: 3000)
         #expect(isFailed(handle.guest.write(data, at: Self.end), .noSpace))
@@ -68,7 +70,7 @@ import Testing
         }
     }
 
-    @Test func `a read and a search end there`() throws {
+    @Test func `a read and a search of a limited image end at its limit`() throws {
         let image = handle.image
         #expect(image.owned(4096, at: 0) == 4096 && image.owned(4096, at: 49_000) == 1000)
         #expect(image.owned(4096, at: Self.end) == 0 && image.owned(4096, at: 1 << 40) == 0)
@@ -76,7 +78,7 @@ import Testing
         #expect(throws: Errno.noSuchAddressOrDevice) { try image.owned(50_000, from: 50_000) }
     }
 
-    @Test func `the size stays, and what leads past it is not allocated`() throws {
+    @Test func `a limited image keeps its size, and what leads past it is not allocated`() throws {
         let (image, descriptor) = (handle.image, handle.descriptor)
         let before = handle.content
         #expect(isDone(image.truncate(to: Self.end, through: descriptor), 0))
@@ -94,7 +96,7 @@ import Testing
         #expect(isPunched && tracker.table.dirtyBytes > 0)
     }
 
-    @Test func `on a file it ends where the file does`() throws {
+    @Test func `an image on a file ends where the file does`() throws {
         handle.image.bound(by: nil)
         #expect(isDone(handle.guest.write([1, 2], at: 70_000), 2))
         handle.guest.truncate(to: 80_000)

@@ -31,7 +31,7 @@ import Testing
         }
     }
 
-    @Test func `what the filesystem refuses to do directly is done all the same`() throws {
+    @Test func `a direct access that the filesystem refuses is done all the same`() throws {
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 1 << 16)
         let handle = try bench.open("vm.img", Self.flags)

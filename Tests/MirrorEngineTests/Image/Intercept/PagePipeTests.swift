@@ -35,7 +35,8 @@ import Testing
     }
 
     @Test(arguments: [(0, 65_536), (4096, 32_768), (1, 70_000), (4095, 8194), (34_464, 65_536)])
-    func `the receiver gets the head and the bytes`(offset: Int, count: Int) throws {
+    func `the receiver of a large read gets the head and the bytes`(offset: Int, count: Int) throws
+    {
         for _ in 1...3 {
             #expect(begins())
             let isWhole = handle.image.readPages(
@@ -47,7 +48,7 @@ import Testing
     }
 
     @Test(arguments: [(99_999, 2), (34_465, 65_536), (100_000, 4096), (1 << 40, 4096)])
-    func `what is not all there is thrown away, and the next read is whole`(
+    func `a large read that is not all there is thrown away, and the next one is whole`(
         offset: Int, count: Int
     ) throws {
         #expect(begins())
@@ -60,7 +61,7 @@ import Testing
         #expect(isSame)
     }
 
-    @Test func `what cannot be read, or sent, says so`() throws {
+    @Test func `a large read that cannot be read, or sent, says so`() throws {
         let writer = try bench.open("vm.img", O_WRONLY)
         #expect(begins() && !pipe.add(4096, of: writer.descriptor, at: 0))
         throwAway()
@@ -72,7 +73,7 @@ import Testing
         #expect(pipe.isUsable)
     }
 
-    @Test func `room is counted in pages, one of them for the head`() throws {
+    @Test func `the room of a pipe is counted in pages, one of them for the head`() throws {
         let small = try PagePipe(4 * 4096)
         #expect(small.hasRoom(forHeadAnd: 3 * 4096, at: 0))
         #expect(small.hasRoom(forHeadAnd: 3 * 4096 - 1, at: 1))

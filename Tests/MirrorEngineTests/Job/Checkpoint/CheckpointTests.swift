@@ -76,7 +76,9 @@ struct CheckpointBench {
 
     init() throws { bench = try CheckpointBench(Bench()) }
 
-    @Test func `the extents are the granules that were changed since, no more and no fewer`() throws
+    @Test
+    func `a checkpoint's extents are the granules that were changed since, no more and no fewer`()
+        throws
     {
         let guest = try bench.guest()
         var random = SplitMix(seed: UInt64.random(in: 0...UInt64.max))
@@ -194,7 +196,9 @@ struct CheckpointBench {
         #expect(bench.command("mirror vm.img \(options)").errno != nil)
     }
 
-    @Test func `names are taken once, and an image has a bounded number`() throws {
+    @Test func `a checkpoint's name is taken once, and an image has a bounded number of them`()
+        throws
+    {
         bench.does("checkpoint vm.img monday")
         #expect(bench.command("checkpoint vm.img monday").errno == .fileExists)
         #expect(bench.command("checkpoint gone.img monday").errno == .noSuchFileOrDirectory)
@@ -224,7 +228,7 @@ struct CheckpointBench {
         #expect(guest.image.pin())
     }
 
-    @Test func `they stand in directories as their images do, and follow a rename`() throws {
+    @Test func `checkpoints stand in directories as their images do, and follow a rename`() throws {
         _ = try bench.bench.source.appending("a").makeDirectory()
         try bench.bench.makeFile("a/b.img", bytes: 4096)
         bench.does("checkpoint a/b.img one")

@@ -40,7 +40,7 @@ import Testing
     }
 
     @Test(arguments: ["complete vm.img switch=off", "cancel vm.img"])
-    func `an end does not wait for what gathers`(command: String) throws {
+    func `a job's end does not wait for what gathers`(command: String) throws {
         let (bench, guest, job) = try ready("")
         job.queue.sync { job.gathering.lastPass = Gathering.longest }
         guest.write([1, 2, 3], at: 70_000)

@@ -44,7 +44,7 @@ import Testing
         #expect(plan.count(of: .flush) == before && !guest.image.flushesTwins)
     }
 
-    @Test func `with fsync=source no guest's flush reaches the twin`() throws {
+    @Test func `no guest's flush reaches the twin with fsync=source`() throws {
         let plan = healthy()
         let (_, guest) = try bench(plan, "copy-mode=write-blocking")
         let before = plan.count(of: .flush)
@@ -142,7 +142,7 @@ import Testing
         #expect(plan.count(of: .flush) > before)
     }
 
-    @Test func `without write-timeout the end of the job frees a flush that hangs`() throws {
+    @Test func `the end of the job frees a flush that hangs without write-timeout`() throws {
         let plan = healthy()
         let (bench, guest) = try bench(plan, Self.mode)
         plan.hang(.flush)

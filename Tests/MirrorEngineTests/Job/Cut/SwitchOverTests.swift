@@ -43,7 +43,8 @@ import Testing
         #expect(isSeen && isHome, "seed \(seed)")
     }
 
-    @Test func `without a state directory the guest stays, and the job in ready`() throws {
+    @Test func `a guest stays on its image without a state directory, and the job in ready`() throws
+    {
         let bench = try Bench(keepsState: false)
         try bench.makeFile("vm.img", bytes: 100_000)
         bench.does("mirror vm.img target=\(bench.target)/")

@@ -67,7 +67,7 @@ import Testing
             try file(bench)?.intended == [ByteRange(3 * IntentLog.extent, 4 * IntentLog.extent)])
     }
 
-    @Test func `a log ends with its job`() throws {
+    @Test func `a write-intent log ends with its job`() throws {
         let bench = try ready()
         #expect(try file(bench) != nil)
         bench.command("cancel a.img")
@@ -76,7 +76,8 @@ import Testing
         #expect(try file(bench) == nil)
     }
 
-    @Test func `with intent=off, or without a state directory, none is kept`() throws {
+    @Test func `no write-intent log is kept with intent=off, or without a state directory`() throws
+    {
         #expect(try log(ready("intent=off")) == nil)
         #expect(try log(ready(state: false)) == nil)
     }

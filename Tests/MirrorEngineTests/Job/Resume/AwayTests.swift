@@ -23,7 +23,7 @@ import Testing
         #expect(bench.engine.isInSync("vm.img"))
     }
 
-    @Test func `while the twin is away nobody reads it, or waits for it`() throws {
+    @Test func `a twin that is away is read by nobody, and nobody waits for it`() throws {
         starts("fsync=both copy-mode=write-blocking")
         let faults = FaultPlan(error: .ioError, first: .max, isLasting: true)
         faults.hang(.flush)

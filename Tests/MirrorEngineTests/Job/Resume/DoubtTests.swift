@@ -110,7 +110,7 @@ import Testing
         engine.shutDown()
     }
 
-    @Test func `after a failed flush nothing is compared any more`() throws {
+    @Test func `a job whose flush has failed compares nothing any more`() throws {
         let faults = FaultPlan(error: .ioError, first: 1, isLasting: false, only: .flush)
         let bench = try Bench(faults: faults)
         try bench.makeFile("vm.img", bytes: Self.size)

@@ -74,7 +74,7 @@ import Testing
     }
 
     @Test(arguments: ["void", "gone", "damaged"])
-    func `without a log to believe all is compared, and the next time it is believed`(
+    func `a job without a log to believe compares all, and believes its log the next time`(
         what: String
     ) throws {
         mirror()

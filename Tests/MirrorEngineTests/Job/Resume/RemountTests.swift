@@ -44,7 +44,7 @@ import Testing
         return engine
     }
 
-    @Test func `after a clean end nothing is copied or compared`() throws {
+    @Test func `a job that comes back after a clean end copies and compares nothing`() throws {
         try bench.guest("vm.img").write([4, 5, 6], at: 1_000_000)
         bench.engine.shutDown()
         #expect(bench.isEqual("vm.img"))
@@ -153,7 +153,7 @@ import Testing
         engine.shutDown()
     }
 
-    @Test func `saved marks are believed once`() throws {
+    @Test func `the saved marks of a job are believed once`() throws {
         bench.engine.shutDown()
         let second = comesBack("clean")
         #expect(second.isInSync("vm.img"))

@@ -30,7 +30,7 @@ import Testing
     /// In the mount of the engine, or where its own file serves the image.
     private func isEqual(_ name: String = "vm.img") -> Bool { bench.isEqual(name) }
 
-    @Test func `in bulk it goes on with what was left`() throws {
+    @Test func `a job in bulk goes on after a worker's death with what was left`() throws {
         starts("speed=4M") { $0.copiedBytes >= 2 << 20 }
         let before = try #require(bench.job("vm.img"))
         // What was not flushed would be copied again.
@@ -52,7 +52,9 @@ import Testing
         #expect(engine.eventWords.contains("BLOCK_JOB_READY"))
     }
 
-    @Test func `in ready it copies what was dirty, and nothing else`() throws {
+    @Test func `a job in ready copies after a worker's death what was dirty, and nothing else`()
+        throws
+    {
         starts { $0.phase == "ready" }
         bench.does("pause vm.img")
         let guest = try bench.guest("vm.img")
@@ -175,7 +177,7 @@ import Testing
         #expect(try FileMarks(of: twin).serving != nil)
     }
 
-    @Test func `a delta has what was written before and after`() throws {
+    @Test func `a delta has what was written before a worker's death and after it`() throws {
         starts("sync=none") { $0.phase == "ready" }
         let guest = try bench.guest("vm.img")
         guest.write([1], at: 4096)
@@ -192,7 +194,7 @@ import Testing
         #expect(delta[4096] == 1 && delta[40960] == 2)
     }
 
-    @Test func `a group comes back as a whole`() throws {
+    @Test func `a group comes back as a whole after a worker's death`() throws {
         try bench.makeFile("b.img", bytes: 1 << 20)
         let line = "mirror vm.img b.img target=\(bench.target)/ speed=4M"
         bench.does(line)
@@ -216,7 +218,7 @@ import Testing
         #expect(isEqual())
     }
 
-    @Test func `what is reused goes on being compared`() throws {
+    @Test func `a twin that is reused goes on being compared after a worker's death`() throws {
         try FileManager.default.copyItem(
             atPath: bench.source.appending("vm.img").string,
             toPath: bench.target.appending("vm.img").string)
@@ -229,7 +231,7 @@ import Testing
         #expect(isEqual() && faults.count(of: .write) <= 1)
     }
 
-    @Test func `while the target is away marks are kept, and the job goes on when it is back`()
+    @Test func `marks are kept while the target is away, and the job goes on when it is back`()
         throws
     {
         starts { $0.phase == "ready" }
@@ -302,7 +304,7 @@ import Testing
         #expect(engine.isInSync("vm.img"))
     }
 
-    @Test func `ten deaths in a row lose nothing`() throws {
+    @Test func `ten deaths of workers in a row lose nothing`() throws {
         starts("speed=2M") { $0.copiedBytes > 0 }
         var engine = bench.engine
         for round in 0..<10 {

@@ -59,7 +59,9 @@ import Testing
         #expect(event?.contains("\"mismatched-bytes\":0") == true)
     }
 
-    @Test func `what differs is counted by granules, and the twin is not called synced`() throws {
+    @Test func `a verification counts what differs by granules, and the twin is not called synced`()
+        throws
+    {
         mirror()
         try corrupt([5, 4095, 4096, 70_000, size - 1])
         let job = try verify()
@@ -112,7 +114,9 @@ import Testing
     }
 
     @Test(arguments: ["copy-mode=background", "copy-mode=write-blocking"])
-    func `a writer that never stops is no difference`(mode: String) throws {
+    func `a verification finds no difference in what a writer that never stops has written`(
+        mode: String
+    ) throws {
         let guest = try bench.guest("vm.img")
         let seed = UInt64.random(in: 0...UInt64.max)
         let writer = Writer(guest: guest, seed: seed, size: size)

@@ -35,11 +35,11 @@ import Testing
         #expect(world.losesSomething())
     }
 
-    @Test func `clearing without making the source durable loses differences`() throws {
+    @Test func `clearing a log without making the source durable loses differences`() throws {
         #expect(try CutWorld(seed: 5, syncsSource: false).losesSomething())
     }
 
-    @Test func `clearing without making the twin durable loses differences`() throws {
+    @Test func `clearing a log without making the twin durable loses differences`() throws {
         #expect(try CutWorld(seed: 6, syncsTwin: false).losesSomething())
     }
 }

@@ -10,7 +10,7 @@ import Testing
 @Suite struct IntentLogTests {
     private let extent = IntentLog.extent
 
-    @Test func `what was requested is durable when it is answered`() {
+    @Test func `an intent that was requested is durable when it is answered`() {
         let (log, store) = IntentLog.onDisk()
         #expect(!log.admits(ByteRange(extent - 1, extent + 1)))
         log.set(ByteRange(extent - 1, extent + 1))
@@ -20,7 +20,7 @@ import Testing
         #expect(IntentLog.read(store.cut())?.intended == [ByteRange(0, 2 * extent)])
     }
 
-    @Test func `many requests share few commits`() {
+    @Test func `many requests to a log share few commits`() {
         let (log, store) = IntentLog.onDisk()
         store.open(false)
         let done = DispatchGroup()
@@ -92,7 +92,7 @@ import Testing
         #expect(IntentFormat.words(block, number: 3, of: "b") == nil)
     }
 
-    @Test func `what lies past everything that can be tracked is not noted`() {
+    @Test func `a log does not note what lies past everything that can be tracked`() {
         let bits = IntentBits()
         let end = IntentBits.leaves * IntentBits.leafWords
         #expect(bits.set(.durable, 1, end - 1) == 1 && bits.set(.durable, 1, end) == 0)

@@ -35,7 +35,7 @@ import Testing
         reason(Self.stamp(1), Self.stamp(2), now)
     }
 
-    @Test func `what nobody has touched is believed`() {
+    @Test func `a log whose files nobody has touched is believed`() {
         #expect(reason(same) == nil)
         #expect(reason(other) == nil)
         // Written after the last heartbeat that reached the disk.
@@ -46,7 +46,7 @@ import Testing
         #expect(reason(Self.stamp(1, -late), Self.stamp(2, -late), other) == nil)
     }
 
-    @Test func `another file is not believed`() {
+    @Test func `a log of another file is not believed`() {
         for now in [same, other] {
             #expect(reason(Self.stamp(3), Self.stamp(2), now) != nil)
             #expect(reason(Self.stamp(1), Self.stamp(3), now) != nil)
@@ -58,7 +58,7 @@ import Testing
         #expect(reason(moved, Self.stamp(2), other) == nil)
     }
 
-    @Test func `what was changed behind the mount is not believed`() {
+    @Test func `a log whose files were changed behind the mount is not believed`() {
         let late = 3 * Self.second
         #expect(reason(Self.stamp(1, late), Self.stamp(2), same) != nil)
         #expect(reason(Self.stamp(1), Self.stamp(2, late), same) != nil)
@@ -79,7 +79,7 @@ import Testing
         #expect(reason(Self.stamp(1, 11 * Self.second), Self.stamp(2), fast) != nil)
     }
 
-    @Test func `a clock that has gone back is not believed`() {
+    @Test func `a log is not believed where the clock has gone back`() {
         let past = Trust.Now(
             boot: "two", time: Self.then - Self.hour, bootTime: Self.then - 2 * Self.hour)
         #expect(reason(past) != nil)

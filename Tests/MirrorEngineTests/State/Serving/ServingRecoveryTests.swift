@@ -172,7 +172,7 @@ import Testing
         #expect(content(in: engine) == current)
     }
 
-    @Test func `renames and deletions in the mount are kept`() throws {
+    @Test func `renames and deletions of switched images in the mount are kept`() throws {
         try FilePath(bench.source.string + "/dir").makeDirectory()
         let engine = bench.remounted()
         try own.replace(bench.source.appending("dir").appending("b.img"))

@@ -108,7 +108,7 @@ import Testing
         try opened.descriptor.close()
     }
 
-    @Test func `there and back, and on to a third place`() throws {
+    @Test func `an image is switched there and back, and on to a third place`() throws {
         let handle = try bench.open("vm.img")
         try bench.switchOver([bench.twin(handle, "vm.img")])
         handle.guest.write([1], at: 0)
@@ -156,7 +156,7 @@ import Testing
         #expect(bench.bytes(bench.target.appending("b.img"))[0] == 5)
     }
 
-    @Test func `without a state directory that can be written nothing is switched`() throws {
+    @Test func `nothing is switched without a state directory that can be written`() throws {
         let blocked = bench.remounted(state: "/proc/twinfs-state/a")
         let handle = try bench.open("vm.img", in: blocked)
         let move = try bench.twin(handle, "vm.img")
