@@ -99,6 +99,9 @@ let package = Package(
             cSettings: linux,
             swiftSettings: house),
         .testTarget(
+            name: "MirrorSystemTests", dependencies: ["MirrorSystem", system], cSettings: linux,
+            swiftSettings: house),
+        .testTarget(
             name: "MirrorEngineTests",
             dependencies: [
                 "MirrorEngine", "MirrorJob", "MirrorState", "MirrorTarget", "MirrorImage",

@@ -225,7 +225,8 @@ extension MemberParts {
     ) {
         let twin = Twin(
             returning: TargetPlace(kept, opened, engine), named: FilePath(shown: kept.working),
-            parameters, FirstPass(rawValue: kept.firstPass) ?? .compare, faults: engine.faults)
+            parameters, FirstPass(rawValue: kept.firstPass) ?? .compare, filter: engine.targetFilter
+        )
         let checkpoint = parameters.checkpoint.flatMap {
             engine.checkpoints.find(opened.image, $0)
         }
@@ -260,7 +261,7 @@ extension TwinReturn {
             generations: [record.generation] + [record.next].compactMap(\.self),
             wasReady: record.wasReady,
             replaces: (try? TwinBeginning(parameters))?.replaces ?? false, size: member.size,
-            opener: engine.opener, faults: engine.faults,
+            opener: engine.opener,
             home: { [weak engine] () throws(CommandError) in
                 guard let home = try engine?.home(of: image, named: place.path) else {
                     throw CommandError(

@@ -30,8 +30,8 @@ package final class Engine: Sendable {
     let log: Logger
     /// The source directory, opened before the mount may hide it.
     let source: FileDescriptor
-    /// Which calls on targets fail; for tests.
-    let faults: FaultPlan?
+    /// What a test has put between twins and their stores.
+    package let targetFilter: (any TargetFilter)?
     /// Between two looks of a job at what was written, for its write-intent logs.
     let intentPeriod: Duration
     /// Holds what the next worker needs.
@@ -50,18 +50,19 @@ package final class Engine: Sendable {
         keeper: any Keeper = LocalKeeper(), opener: TwinStoreOpener? = nil
     ) {
         self.init(
-            configuration: configuration, source: source, log: log, faults: nil, keeper: keeper,
-            opener: opener)
+            configuration: configuration, source: source, log: log, targetFilter: nil,
+            keeper: keeper, opener: opener)
     }
 
     /// - Parameter intentPeriod: a test that waits for logs to be cleared has less time than a guest.
     init(
-        configuration: MountConfiguration, source: FileDescriptor, log: Logger, faults: FaultPlan?,
+        configuration: MountConfiguration, source: FileDescriptor, log: Logger,
+        targetFilter: (any TargetFilter)?,
         keeper: any Keeper = LocalKeeper(), opener: TwinStoreOpener? = nil,
         intentPeriod: Duration = IntentCare.period
     ) {
         self.configuration = configuration
-        self.faults = faults
+        self.targetFilter = targetFilter
         self.intentPeriod = intentPeriod
         self.keeper = keeper
         events = EventLog(generation: keeper.predecessors)

@@ -8,7 +8,6 @@ extension Twin {
     /// Fills `buffer` with what the twin has there; past its end that is zero. For comparisons, which read
     /// everything once.
     package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno) {
-        try faults?.pass(.read)
         let count = try store.readBulk(into: buffer, at: offset)
         UnsafeMutableRawBufferPointer(rebasing: buffer[count...])
             .initializeMemory(as: UInt8.self, repeating: 0)
@@ -18,7 +17,6 @@ extension Twin {
     package func write(
         _ data: UnsafeRawBufferPointer, at offset: UInt64, isBulk: Bool = false
     ) throws(Errno) {
-        try faults?.pass(.write)
         if isBulk {
             try store.writeBulk(data, at: offset)
         } else {
@@ -32,7 +30,6 @@ extension Twin {
     /// - Parameter claimed: where the image ended inside a copy, the end of what the copy has claimed. The
     ///   bytes between are past the image's end, and needed to give the file's last block back as a whole.
     package func zero(_ range: ByteRange, claimed: UInt64? = nil) throws(Errno) {
-        try faults?.pass(.zero)
         try store.zero(range, unmap: unmap)
         if unmap, let claimed, store.giveBackTail(of: range, claimed) {
             return ragged.forget(ByteRange(range.lowerBound, claimed))
@@ -58,33 +55,22 @@ extension Twin {
     package func clear(_ range: ByteRange) throws(Errno) {
         let there = range.clamped(below: try store.size())
         if there.isEmpty { return }
-        try faults?.pass(.zero)
         try store.zero(there, unmap: unmap)
     }
 
     /// Bytes that the twin has now; a device's are fixed.
-    package func size() throws(Errno) -> UInt64 {
-        try faults?.pass(.read)
-        return try store.size()
-    }
+    package func size() throws(Errno) -> UInt64 { try store.size() }
 
     /// Gives the twin the image's size. A device only has to be large enough.
-    package func setSize(_ size: UInt64) throws(Errno) {
-        try faults?.pass(.setSize)
-        try store.setSize(size)
-    }
+    package func setSize(_ size: UInt64) throws(Errno) { try store.setSize(size) }
 
     /// Everything written so far is on stable storage when this returns.
-    package func flush() throws(Errno) {
-        try faults?.pass(.flush)
-        try store.flush()
-    }
+    package func flush() throws(Errno) { try store.flush() }
 
     /// Makes the twin equal the image as it is now, by a clone: for the instant at which tracking starts,
     /// while no write is under way. Fails only where the job's start would have been refused already, or
     /// the disk has changed since.
     package func clone(from source: FileDescriptor) throws(Errno) {
-        try faults?.pass(.write)
         guard let file else { throw .notSupported }
         try file.descriptor.clone(source)
         try file.descriptor.setSize(try source.status().size)

@@ -17,7 +17,7 @@ extension Twin {
     /// Gives the twin its name: from here on a file of that name was in sync at least once. The data was
     /// flushed before; the directory is flushed here.
     package func publish() throws(Errno) {
-        try faults?.pass(.publish)
+        try filter?.willPublish()
         try file?.publish()
     }
 

@@ -28,8 +28,8 @@ package final class Twin: @unchecked Sendable {
     private let granularity: Granularity
     /// Called once everything is closed.
     private let released: @Sendable () -> Void
-    /// Which calls a test lets fail; nil outside of tests.
-    package let faults: FaultPlan?
+    /// What a test has put between the twin and its store; nil outside of tests.
+    package let filter: (any TargetFilter)?
 
     /// An open target.
     package struct Parts: Sendable {
@@ -60,10 +60,10 @@ package final class Twin: @unchecked Sendable {
         _ place: TargetPlace, _ image: FileStatus, named imagePath: FilePath,
         _ parameters: JobParameters, source: FileDescriptor? = nil, checkpoint: String? = nil,
         targetIsZero: Bool = false,
-        opener: TwinStoreOpener? = nil, faults: FaultPlan? = nil
+        opener: TwinStoreOpener? = nil, filter: (any TargetFilter)? = nil
     ) throws(CommandError) {
         self.place = place
-        self.faults = faults
+        self.filter = filter
         unmap = parameters.unmap
         granularity = parameters.granularity
         released = {}
@@ -92,19 +92,20 @@ package final class Twin: @unchecked Sendable {
     /// The twin of a job that comes back; `reopen` opens it.
     package init(
         returning place: TargetPlace, named workingPath: FilePath, _ parameters: JobParameters,
-        _ firstPass: FirstPass, faults: FaultPlan?
+        _ firstPass: FirstPass, filter: (any TargetFilter)?
     ) {
         self.place = place
         returningPath = workingPath
         self.firstPass = firstPass
-        self.faults = faults
+        self.filter = filter
         (unmap, granularity) = (parameters.unmap, parameters.granularity)
         hasHoles = parameters.unmap && !parameters.isDelta
         released = {}
     }
 
     /// What belongs to an open target.
-    package func parts(_ store: any TwinStore, _ file: TwinFile?) -> Parts {
+    package func parts(_ opened: any TwinStore, _ file: TwinFile?) -> Parts {
+        let store = filter?.filtered(opened) ?? opened
         let ragged = RaggedBlocks(
             block: store.blockSize, granularity: granularity,
             matters: hasHoles && store.capacity == nil)
@@ -133,12 +134,12 @@ package final class Twin: @unchecked Sendable {
     ///   - released: called once the descriptor is closed, for whoever holds the lock elsewhere.
     package init(
         home descriptor: FileDescriptor, _ path: FilePath, firstPass: FirstPass,
-        _ parameters: JobParameters, faults: FaultPlan? = nil,
+        _ parameters: JobParameters, filter: (any TargetFilter)? = nil,
         released: @escaping @Sendable () -> Void = {}
     ) {
         place = TargetPlace(home: path)
         self.firstPass = firstPass
-        self.faults = faults
+        self.filter = filter
         self.released = released
         returningPath = nil
         (unmap, granularity) = (parameters.unmap, parameters.granularity)

@@ -17,8 +17,8 @@ package protocol JobHost: AnyObject, Sendable {
     var serving: Serving { get }
     /// How a target that is a URI is connected to; nil where no client is built in.
     var opener: TwinStoreOpener? { get }
-    /// Which calls on targets fail; for tests.
-    var faults: FaultPlan? { get }
+    /// What a test has put between twins and their stores; nil outside of tests.
+    var targetFilter: (any TargetFilter)? { get }
 
     /// Opens the file that serves an image now; the caller closes it.
     func openBacking(

@@ -79,7 +79,7 @@ package struct MemberParts {
         return try Twin(
             place, opened.status, named: opened.path, parameters, source: opened.source,
             checkpoint: checkpoint?.id, targetIsZero: parameters.targetIsZero,
-            opener: host.opener, faults: host.faults)
+            opener: host.opener, filter: host.targetFilter)
     }
 
     /// Back to the file that the image had before it was switched to its twin.
@@ -97,7 +97,7 @@ package struct MemberParts {
         }
         return Twin(
             home: home.descriptor, home.path, firstPass: .compare, parameters,
-            faults: host.faults)
+            filter: host.targetFilter)
     }
 
     /// Several twins need a directory to lie in as their images lie in the source.

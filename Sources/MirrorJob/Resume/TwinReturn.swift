@@ -19,19 +19,18 @@ package struct TwinReturn: Sendable {
     /// Bytes of the image.
     package let size: UInt64
     package let opener: TwinStoreOpener?
-    package let faults: FaultPlan?
     /// Opens and locks the image's own file, where that is the twin.
     package let home: @Sendable () throws(CommandError) -> FileDescriptor
 
     package init(
         twin: Twin, kept: JobRecord.Member, uuid: String, generations: [Int], wasReady: Bool,
-        replaces: Bool, size: UInt64, opener: TwinStoreOpener?, faults: FaultPlan?,
+        replaces: Bool, size: UInt64, opener: TwinStoreOpener?,
         home: @escaping @Sendable () throws(CommandError) -> FileDescriptor
     ) {
         (
             self.twin, self.kept, self.uuid, self.generations, self.wasReady, self.replaces,
-            self.size, self.opener, self.faults, self.home
-        ) = (twin, kept, uuid, generations, wasReady, replaces, size, opener, faults, home)
+            self.size, self.opener, self.home
+        ) = (twin, kept, uuid, generations, wasReady, replaces, size, opener, home)
     }
 
     package enum Failure: Error {
@@ -46,9 +45,6 @@ package struct TwinReturn: Sendable {
     private var place: TargetPlace { twin.place }
 
     package func open() throws(Failure) -> ReturnedTwin {
-        do throws(Errno) { try faults?.pass(.open) } catch {
-            throw .absent("the twin \(place.name) cannot be opened: \(error)")
-        }
         switch kept.kind {
         case "file": return try openFile()
         case "home": return try openHome()
@@ -99,15 +95,13 @@ package struct TwinReturn: Sendable {
     ) -> ReturnedTwin {
         let isCut =
             file?.descriptor.attribute(TwinAttribute.state) == Twin.State.consistent.rawValue
+        let parts = twin.parts(store, file)
         var isFlushed = true
-        do throws(Errno) {
-            try faults?.pass(.flush)
-            try store.flush()
-        } catch {
+        do throws(Errno) { try parts.store.flush() } catch {
             isFlushed = false
         }
         return ReturnedTwin(
-            parts: twin.parts(store, file), status: status, isOwn: isOwn, isCut: isCut,
+            parts: parts, status: status, isOwn: isOwn, isCut: isCut,
             isFlushed: isFlushed)
     }
 }

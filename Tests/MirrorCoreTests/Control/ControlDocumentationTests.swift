@@ -12,15 +12,15 @@ struct ControlDocumentationTests {
             decoding: try Data(contentsOf: URL(filePath: root + "/docs/control.md")), as: UTF8.self)
     }
 
-    @Test("lists every exit code with its sentence", arguments: ExitReason.allCases)
+    @Test("docs/control.md lists every exit code with its sentence", arguments: ExitReason.allCases)
     func exitCodes(reason: ExitReason) {
         #expect(text.contains("| \(reason.rawValue) | \(reason.meaning) |\n"))
     }
 
-    @Test("lists every error code", arguments: CommandError.Code.allCases)
+    @Test("docs/control.md lists every error code", arguments: CommandError.Code.allCases)
     func errors(code: CommandError.Code) { #expect(text.contains("`\(code.rawValue)`")) }
 
-    @Test("lists every command")
+    @Test("docs/control.md lists every command")
     func words() {
         for verb in Command.Verb.allCases {
             let isListed = ["`\(verb.rawValue) ", "`\(verb.rawValue)`"].contains {
@@ -32,7 +32,7 @@ struct ControlDocumentationTests {
     }
 
     @Test(
-        "gives every parameter's default, and an example that is valid",
+        "docs/control.md gives every parameter's default, and an example that is valid",
         arguments: ParameterKey.allCases)
     func parameters(key: ParameterKey) throws {
         let row = text.split(separator: "\n").first { $0.hasPrefix("| `\(key.rawValue)` |") }
@@ -51,14 +51,14 @@ struct ControlDocumentationTests {
         #expect(parameters.shown(key) != JobParameters().shown(key), "\(example)")
     }
 
-    @Test("lists every file under .mirror with its sentence")
+    @Test("docs/control.md lists every file under .mirror with its sentence")
     func files() {
         for file in ControlFiles.all {
             #expect(text.contains("| `\(file.name)` | \(file.meaning) |\n"))
         }
     }
 
-    @Test("says what set changes")
+    @Test("docs/control.md says what set changes")
     func changes() {
         let row = text.split(separator: "\n").first { $0.hasPrefix("| `set ") } ?? ""
         let keys = ParameterChange.keys.map { "`\($0.rawValue)`" }.joined(separator: ", ")

@@ -9,7 +9,7 @@ struct JobParametersTests {
 
     func parse(_ options: String...) throws -> JobParameters { try parse(options) }
 
-    @Test("nothing written is every default")
+    @Test("a job with no parameter written has every default")
     func nothing() throws { #expect(try parse() == JobParameters()) }
 
     @Test(
@@ -118,7 +118,7 @@ struct ParameterRulesTests {
     }
 
     @Test(
-        "what goes together is accepted, in any order",
+        "parameters that go together are accepted, in any order",
         arguments: [
             "fsync=both copy-mode=write-blocking", "copy-mode=write-blocking fsync=both",
             "sync=none", "sync=none copy-mode=background", "sync=none copy-mode=auto",
@@ -162,7 +162,7 @@ struct ParameterChangeTests {
     }
 
     @Test(
-        "what set takes, it takes with every value that a start takes",
+        "a parameter that set takes is taken with every value that a start takes",
         arguments: ParameterKey.allCases)
     func changes(key: ParameterKey) throws {
         let row = ParameterRow.row(key)
@@ -185,7 +185,7 @@ struct ParameterChangeTests {
         }
     }
 
-    @Test("a wrong value is refused as at the start", arguments: ParameterChange.keys)
+    @Test("set refuses a wrong value as the start does", arguments: ParameterChange.keys)
     func wrong(key: ParameterKey) {
         for value in ParameterRow.row(key).invalid {
             let error = #expect(throws: CommandError.self) { try set("\(key.rawValue)=\(value)") }

@@ -88,7 +88,7 @@ import Testing
 
 @Suite struct DrainTests {
     @Test(arguments: testedGranularities)
-    func `draining moves every mark, the length's too`(_ granularity: Granularity) {
+    func `draining a table moves every mark, the length's too`(_ granularity: Granularity) {
         let gauge = WriteGauge()
         let from = DirtyTable(granularity: granularity, gauge: gauge)
         let into = DirtyTable(granularity: granularity, gauge: gauge)
@@ -106,7 +106,7 @@ import Testing
         #expect(into.dirtyExtents(limit: .max) == extents)
     }
 
-    @Test func `draining into larger granules marks whole ones`() {
+    @Test func `draining a table into larger granules marks whole ones`() {
         let (fine, coarse) = (Granularity(bytes: 512)!, Granularity(bytes: 65536)!)
         let from = DirtyTable(granularity: fine, gauge: WriteGauge())
         let into = DirtyTable(granularity: coarse, gauge: WriteGauge())

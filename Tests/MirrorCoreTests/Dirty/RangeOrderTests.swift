@@ -17,7 +17,7 @@ import Testing
         #expect(order.begin(ByteRange(9, 10)))
     }
 
-    @Test func `a turn comes at once where nothing is in the way any more`() {
+    @Test func `a range's turn comes at once where nothing is in the way any more`() {
         let hasCome = Atomic(false)
         #expect(order.begin(ByteRange(0, 10)))
         #expect(!order.begin(ByteRange(0, 1)))
@@ -40,7 +40,9 @@ import Testing
 
     /// The shadow: all that have come, in order; under way is what no earlier one overlaps.
     @Test(arguments: [1, 2, 3, .random(in: 4 ... .max)] as [UInt64])
-    func `turns come in order, when the last range in the way ended`(_ seed: UInt64) throws {
+    func `the turns of ranges come in order, when the last range in the way ended`(_ seed: UInt64)
+        throws
+    {
         var random = SeededGenerator(seed: seed)
         var present: [(id: Int, range: ByteRange)] = []
         let turns = Mutex<[Int]>([])

@@ -29,7 +29,8 @@ import Testing
         #expect(state(after: {}) == .still)
     }
 
-    @Test func `what happens beside the watch, or in another shard of its stripe, is nothing`() {
+    @Test func `a watch sees nothing of what happens beside it, or in another shard of its stripe`()
+    {
         let far = UInt64(64 * 128) << 20
         for start in [0, 7 * 4096, 16 * 4096, far + 8 * 4096] as [UInt64] {
             let range = ByteRange(at: start, count: 4096)
@@ -39,7 +40,7 @@ import Testing
     }
 
     @Test(arguments: [7, 8, 12, 15])
-    func `a copy or a forward that is over has moved them`(granule: Int) {
+    func `granules have moved once a copy or a forward of them is over`(granule: Int) {
         let range = ByteRange(at: UInt64(granule) * 4096 + 1, count: 4096)
         #expect(state(after: { copy(range) }) == .moving)
         #expect(state(after: { forward(range) }) == .moving)

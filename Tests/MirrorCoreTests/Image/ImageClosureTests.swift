@@ -109,7 +109,7 @@ struct ImageClosureTests {
         #expect(!message.contains("\n"))
     }
 
-    @Test("loops are refused")
+    @Test("an image whose references make a loop is refused")
     func loops() throws {
         let itself = SourceModel(["a": .qcow2(backing: "./a")])
         #expect(try #require(itself.refusal(of: "a")).contains("refers to itself"))
@@ -156,7 +156,7 @@ struct ImageClosureTests {
         #expect(try source.members(of: "v") == ["v", "p"])
     }
 
-    @Test("256 files are taken, 257 refused, in depth and in breadth")
+    @Test("a closure of 256 files is taken, one of 257 refused, in depth and in breadth")
     func many() throws {
         var chain = (0..<255).map { ("i\($0)", SampleImage.qcow2(backing: "i\($0 + 1)")) }
         chain.append(("i255", raw))

@@ -28,7 +28,7 @@ struct ImageHeaderTests {
         #expect(SampleImage.text("#!/bin/sh\nversion\n").header == alone)
     }
 
-    @Test("what cannot be read is not taken for raw")
+    @Test("an image that cannot be read is not taken for raw")
     func readError() {
         #expect(ImageHeader { _, _ in nil } == .unreadable("it cannot be read"))
     }

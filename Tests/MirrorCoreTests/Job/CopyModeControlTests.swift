@@ -21,7 +21,7 @@ import Testing
         return control
     }
 
-    @Test func `what shrinks is left to the copier, however fast the guest is`() {
+    @Test func `a remainder that shrinks is left to the copier, however fast the guest is`() {
         var control = CopyModeControl()
         var remaining = 1 << 30
         for second in 0..<100 {
@@ -31,7 +31,7 @@ import Testing
         }
     }
 
-    @Test func `what has not shrunk for three seconds is forwarded`() {
+    @Test func `a guest whose remainder has not shrunk for three seconds is forwarded`() {
         var control = CopyModeControl()
         for second in 0..<3 {
             control.take(sample(second, remaining: 100 * Self.mebibyte))
@@ -41,7 +41,8 @@ import Testing
         #expect(control.forwards)
     }
 
-    @Test func `a hundredth less is no shrinking, and neither is a fall after a rise`() {
+    @Test func `a remainder a hundredth less has not shrunk, nor has one that falls after a rise`()
+    {
         var creeping = CopyModeControl()
         var rising = CopyModeControl()
         for second in 0..<4 {
@@ -51,7 +52,7 @@ import Testing
         #expect(creeping.forwards && rising.forwards)
     }
 
-    @Test func `what a cut can afford is never forwarded for`() {
+    @Test func `a remainder that a cut can afford is never forwarded for`() {
         var control = CopyModeControl()
         for second in 0..<100 {
             control.take(sample(second, remaining: Self.mebibyte))
@@ -68,7 +69,7 @@ import Testing
         #expect(forwarding().forwards)
     }
 
-    @Test func `it goes back for an idle guest though the copier was never measured`() {
+    @Test func `forwarding ends for an idle guest though the copier was never measured`() {
         var control = forwarding()
         control.take(sample(6, remaining: 0, guest: 1, copy: 0))
         #expect(control.forwards)
@@ -76,7 +77,8 @@ import Testing
         #expect(!control.forwards)
     }
 
-    @Test func `it goes back once the copier could keep up alone, and not within five seconds`() {
+    @Test func `forwarding ends once the copier could keep up alone, and not within five seconds`()
+    {
         var control = forwarding()
         control.take(sample(4, remaining: 0, guest: 10))
         #expect(control.forwards)

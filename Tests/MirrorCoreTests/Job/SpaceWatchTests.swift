@@ -27,7 +27,7 @@ import Testing
         return (available - written, false)
     }
 
-    @Test func `it stops before the filesystem is full`() {
+    @Test func `a job stops before the filesystem of its twin is full`() {
         for (available, needed) in [(100, 200), (20, 1000), (17, 17), (5, 300), (1000, 1001)] {
             var watch = SpaceWatch(bufferSize: 1 << 20)
             let (left, stopped) = run(&watch, available: available << 20, needed: needed << 20)
@@ -35,7 +35,7 @@ import Testing
         }
     }
 
-    @Test func `it lets through what fits`() {
+    @Test func `the watch on space lets through what fits`() {
         for (available, needed) in [(100, 50), (100, 96), (12, 8), (1000, 3)] {
             var watch = SpaceWatch(bufferSize: 1 << 20)
             let isStopped = run(&watch, available: available << 20, needed: needed << 20).stopped
@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    @Test func `with room for the buffer left it looks once a second`() {
+    @Test func `the watch on space looks once a second while there is room for the buffer`() {
         var watch = SpaceWatch(bufferSize: 1 << 20)
         #expect(watch.mustWait(at: .zero, written: 0))
         let isShort = watch.looked(at: .zero, available: 1 << 40, needed: 1 << 30, written: 0)
@@ -56,7 +56,7 @@ import Testing
         #expect(!watch.mustWait(at: .milliseconds(500), written: 1 << 30))
     }
 
-    @Test func `after resume it lets go on until there was room again`() {
+    @Test func `the watch on space lets a resumed job go on until there was room again`() {
         var watch = SpaceWatch(bufferSize: 1 << 20)
         func looks(at second: Int, available: Int) -> Bool {
             watch.looked(at: .seconds(second), available: available, needed: 1 << 30, written: 9)
@@ -70,7 +70,7 @@ import Testing
         #expect(isShort == [true, false, false, false, false, true])
     }
 
-    @Test func `a larger buffer needs a larger reserve`() {
+    @Test func `a job with a larger buffer needs a larger reserve of space`() {
         var watch = SpaceWatch(bufferSize: 64 << 20)
         let isShort = watch.looked(at: .zero, available: 60 << 20, needed: 1 << 30, written: 0)
         #expect(isShort)

@@ -51,7 +51,7 @@ struct MountRequestTests {
     func generic(options: String) throws { _ = try parse(options) }
 
     @Test(
-        "mistakes have their own error",
+        "mistakes in the options of a mount have their own error",
         arguments: [
             ("nonsense", CommandError.Code.unknownKey), ("nonsense=1", .unknownKey),
             ("auto=yes,target=/b", .badValue), ("log=x", .badValue), ("target=b", .badValue),

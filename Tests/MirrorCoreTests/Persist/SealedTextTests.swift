@@ -10,12 +10,12 @@ import Testing
         #expect(Checksum.crc32c([UInt8](repeating: 0, count: 32)) == 0x8a91_36aa)
     }
 
-    @Test func `what was sealed is read again`() throws {
+    @Test func `a text that was sealed is read again`() throws {
         #expect(try SealedText.open(SealedText.seal(body)) == body)
         #expect(try SealedText.open(SealedText.seal([])) == [])
     }
 
-    @Test func `a file cut at any length is refused`() {
+    @Test func `a sealed file cut at any length is refused`() {
         let file = SealedText.seal(body)
         for length in 0..<file.count {
             #expect(throws: SealedText.Failure.damaged) {
@@ -25,7 +25,7 @@ import Testing
         #expect(throws: SealedText.Failure.damaged) { try SealedText.open(file + [0x20]) }
     }
 
-    @Test func `a file with any byte changed is refused`() {
+    @Test func `a sealed file with any byte changed is refused`() {
         let file = SealedText.seal(body)
         for index in file.indices {
             for bits in [0x01, 0x20, 0x80, 0xff] as [UInt8] {
@@ -36,7 +36,7 @@ import Testing
         }
     }
 
-    @Test func `a newer version is told apart from damage`() {
+    @Test func `a sealed text of a newer version is told apart from damage`() {
         let file = Array("{\"version\":12,\"other\":true}\nwhatever".utf8)
         #expect(throws: SealedText.Failure.version(12)) { try SealedText.open(file) }
     }

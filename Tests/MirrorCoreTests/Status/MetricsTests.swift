@@ -36,7 +36,7 @@ struct MetricsTests {
         #expect(!text.contains("twinfs_job_eta_seconds{"))
     }
 
-    @Test("labels are escaped")
+    @Test("labels of metrics are escaped")
     func labels() {
         #expect(render().contains("source=\"/srv/a\\\"b\""))
         #expect(render("a\n\\\"").contains("{job=\"a\\n\\\\\\\"\"}"))

@@ -21,8 +21,8 @@ import Testing
             #expect(bench.isReady(name, "granularity=\(granularity)"), "\(size)")
             #expect(bench.isEqual(name), "\(size)")
             if size > 0 { guest.write([0xA5], at: UInt64(size - 1)) }
-            #expect(bench.command("complete \(name) switch=off").errno == nil)
-            #expect(bench.wait(name) { $0.phase == "completed" }, "\(size)")
+            bench.does("complete \(name) switch=off")
+            bench.becomes(name, "completed", note: "\(size)")
             #expect(bench.isEqual(name), "\(size)")
         }
     }
@@ -56,8 +56,8 @@ import Testing
         #expect(bench.isEqual("vm.img"))
         // From its start on: a header of which nothing follows is for sync=top.
         let start = "mirror vm.img target=\(bench.target)/top.img sync=top"
-        #expect(bench.command(start).errno == nil)
-        #expect(bench.wait("vm.img#2") { $0.phase == "ready" })
+        bench.does(start)
+        bench.becomes("vm.img#2", "ready")
         #expect(bench.isEqual("vm.img", "top.img"))
     }
 
@@ -73,8 +73,8 @@ import Testing
         guest.write(data, at: far)
         #expect(bench.isReady("vm.img"))
         guest.write(data, at: size - UInt64(data.count))
-        #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        bench.does("cancel vm.img")
+        bench.becomes("vm.img", "completed")
         let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readOnly)
         defer { try? twin.close() }
         let status = try twin.status()
@@ -97,8 +97,8 @@ import Testing
             guest.allocate([.punchHole, .keepSize], at: block, count: 4096)
         }
         #expect(bench.isReadyInStore("vm.img"))
-        #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        bench.does("cancel vm.img")
+        bench.becomes("vm.img", "completed")
         let isEqual = store.holds(bench.content("vm.img"))
         #expect(isEqual)
     }
@@ -118,8 +118,8 @@ extension ImageParityTests {
         guest.write([UInt8](repeating: 0xCD, count: 2 << 20), at: 8 << 20)
         try prepare(bench, target, size)
         #expect(bench.isReady("vm.img", "unmap=\(unmap) existing=reuse"))
-        #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        bench.does("complete vm.img switch=off")
+        bench.becomes("vm.img", "completed")
         #expect(bench.isEqual("vm.img"))
         let allocated = try bench.target.appending("vm.img").status().allocated
         let isSparse = unmap == "on" || target == "sparse"
@@ -153,8 +153,8 @@ extension ImageParityTests {
         #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == .fileExists)
         #expect(bench.isReady("vm.img", "existing=\(existing)"))
         guest.write([1, 2, 3], at: 77_777)
-        #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        bench.does("cancel vm.img")
+        bench.becomes("vm.img", "completed")
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -165,12 +165,12 @@ extension ImageParityTests {
         try bench.makeFile("vm.img", bytes: 2 << 20)
         let guest = try bench.guest("vm.img")
         let start = "mirror vm.img target=\(bench.target)/ copy-mode=\(mode)"
-        #expect(bench.command(start).errno == nil)
+        bench.does(start)
         guest.allocate([.punchHole, .keepSize], at: 0, count: 65536)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        bench.becomes("vm.img", "ready")
         guest.allocate([.punchHole, .keepSize], at: 65536, count: 65536)
-        #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        bench.does("complete vm.img switch=off")
+        bench.becomes("vm.img", "completed")
         #expect(bench.isEqual("vm.img"))
         let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readOnly)
         defer { try? twin.close() }

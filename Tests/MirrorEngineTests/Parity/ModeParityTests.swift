@@ -21,19 +21,17 @@ import Testing
         try bench.makeFile("vm.img", bytes: 32 * Self.unit)
         let guest = try bench.guest("vm.img")
         write(guest, 4..<12, 2)
-        #expect(
-            bench.command("mirror vm.img target=nbd://test/store copy-mode=write-blocking").errno
-                == nil)
+        bench.does("mirror vm.img target=nbd://test/store copy-mode=write-blocking")
         write(guest, 12..<20, 3)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        bench.becomes("vm.img", "ready")
         #expect(bench.wait("vm.img") { $0.activelySynced })
-        #expect(bench.command("set vm.img speed=1").errno == nil)
+        bench.does("set vm.img speed=1")
         write(guest, 20..<28, 4, zeroes: false)
         // The copier has had nothing to do: at one byte a second it would not have done it.
         #expect(bench.job("vm.img")?.dirtyBytes == 0)
         write(guest, 20..<28, 5)
-        #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        bench.does("complete vm.img switch=off")
+        bench.becomes("vm.img", "completed")
         let isEqual = store.holds(bench.content("vm.img"))
         #expect(isEqual)
     }
@@ -58,9 +56,9 @@ import Testing
         try bench.makeFile("vm.img", bytes: 2 << 20)
         let guest = try bench.guest("vm.img")
         let options = "copy-mode=write-blocking buf-size=256K speed=1"
-        #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
+        bench.does("mirror vm.img target=\(bench.target)/ \(options)")
         guest.write([2], at: (1 << 20) + 42)
-        #expect(bench.command("set vm.img speed=0").errno == nil)
+        bench.does("set vm.img speed=0")
         #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.targetState == "synced" })
         #expect(bench.isEqual("vm.img"))
     }
@@ -137,16 +135,16 @@ import Testing
         writer.start()
         #expect(bench.wait("vm.img") { $0.len > before })
         // The change comes while requests are under way.
-        #expect(bench.command("set vm.img copy-mode=write-blocking").errno == nil)
+        bench.does("set vm.img copy-mode=write-blocking")
         #expect(bench.wait("vm.img") { $0.copyMode == "write-blocking" })
         writer.stop()
         #expect(bench.wait("vm.img") { $0.activelySynced })
-        #expect(bench.command("set vm.img speed=1").errno == nil)
+        bench.does("set vm.img speed=1")
         let pattern = [UInt8](repeating: 37, count: 16384)
         let guest = try bench.guest("vm.img")
         guest.write(pattern, at: 3 << 18)
         #expect(store.holds(pattern, at: 3 << 18))
-        #expect(bench.command("cancel vm.img").errno == nil)
+        bench.does("cancel vm.img")
         #expect(bench.ends("vm.img", "completed"))
         let isEqual = store.holds(bench.content("vm.img"))
         #expect(isEqual)
@@ -161,10 +159,10 @@ import Testing
         let bench = try Bench(opener: NBDStore.open)
         try bench.makeFile("vm.img", bytes: 2 << 20)
         let guest = try bench.guest("vm.img")
-        #expect(bench.command("mirror vm.img target=\(server.uri)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        bench.does("mirror vm.img target=\(server.uri)")
+        bench.becomes("vm.img", "ready")
         guest.write([UInt8](repeating: 9, count: 10_000), at: 1_000_001)
-        #expect(bench.command("cancel vm.img").errno == nil)
+        bench.does("cancel vm.img")
         #expect(bench.ends("vm.img", "completed"))
         #expect(bench.job("vm.img")?.serving == "source")
         let isEqual = bench.bytes(FilePath(file)) == bench.content("vm.img")
@@ -196,8 +194,8 @@ extension ModeParityTests {
         #expect(
             try image("create", "-f", "qcow2", "-b", "base.qcow2", "-F", "qcow2", top.string) == 0)
         #expect(bench.isReady("top.qcow2", "sync=top"))
-        #expect(bench.command("complete top.qcow2 switch=off").errno == nil)
-        #expect(bench.wait("top.qcow2") { $0.phase == "completed" })
+        bench.does("complete top.qcow2 switch=off")
+        bench.becomes("top.qcow2", "completed")
         let twin = bench.target.appending("top.qcow2")
         // Without its chain it does not open.
         #expect(try image("compare", raw, twin.string) != 0)
@@ -225,8 +223,8 @@ extension ModeParityTests {
         }
         #expect(bench.isReady("source.qcow2", "sync=full"))
         #expect(Set(bench.job("source.qcow2")!.images) == Set(names))
-        #expect(bench.command("complete source.qcow2 switch=off").errno == nil)
-        #expect(bench.wait("source.qcow2") { $0.phase == "completed" })
+        bench.does("complete source.qcow2 switch=off")
+        bench.becomes("source.qcow2", "completed")
         for name in names { #expect(bench.isEqual(name)) }
         for folder in [bench.source, bench.target] {
             #expect(try image("compare", raw, folder.appending("source.qcow2").string) == 0)

@@ -107,7 +107,7 @@ import Testing
         #expect(try #require(recovered()).isClean)
     }
 
-    @Test func `without a free slot nothing is believed until the change has ended`() throws {
+    @Test func `a table without a free slot is not believed until the change has ended`() throws {
         let table = table()
         table.beginChange(ByteRange(0, 1), slot: nil)
         #expect(recovered() == nil)
@@ -142,7 +142,7 @@ import Testing
         #expect(recovered()?.dirtyBytes == 4096)
     }
 
-    @Test func `another's memory is not believed, nor zeroes, nor too little`() {
+    @Test func `a table does not believe another's memory, nor zeroes, nor too little`() {
         #expect(recovered() == nil)
         _ = table()
         #expect(recovered() != nil)

@@ -1,0 +1,55 @@
+"""Mode, owner, times, and what a write does to them."""
+import os
+import time
+
+from common import EXTRA, GROUP, USER, close, put
+
+
+def attributes(r):
+    put("f", b"x")
+    for mode in (0o600, 0o7777, 0o000, 0o4755, 0o2755, 0o2644, 0o1644):
+        r.do(f"chmod {mode:o}", os.chmod, "f", mode)
+        r.look("f")
+    os.chmod("f", 0o644)
+    for user, group in ((-1, EXTRA), (-1, GROUP), (USER, -1), (0, 0), (-1, -1), (54321, -1)):
+        r.do(f"chown {user} {group}", os.chown, "f", user, group)
+        r.look("f")
+    put("s", b"x")
+    r.do("chmod", os.chmod, "s", 0o6755)
+    r.do("chown of set-id", os.chown, "s", -1, EXTRA)
+    r.look("s")
+    r.do("chmod", os.chmod, "s", 0o6755)
+    r.look("s")
+    d = os.open("s", os.O_RDWR)
+    r.do("write to set-id", os.write, d, b"y")
+    r.look("s")
+    r.do("chmod", os.chmod, "s", 0o6755)
+    r.do("ftruncate of set-id", os.ftruncate, d, 0)
+    r.look("s")
+    r.do("chmod", os.chmod, "s", 0o2745)
+    r.do("write to set-gid without x", os.write, d, b"y")
+    r.look("s")
+    r.do("fchmod", os.fchmod, d, 0o640)
+    r.do("fchown", os.fchown, d, -1, -1)
+    close(d)
+    r.look("s")
+    put("t")
+    r.do("utime", os.utime, "t", ns=(1234567890123456789, 987654321987654321))
+    r.do("times", lambda: [os.stat("t").st_atime_ns, os.stat("t").st_mtime_ns])
+    r.do("before 1970", os.utime, "t", ns=(-5_000_000_001, -1))
+    r.do("times", lambda: [os.stat("t").st_atime_ns, os.stat("t").st_mtime_ns])
+    r.do("now", os.utime, "t")
+    r.note("is now", abs(os.stat("t").st_mtime - time.time()) < 10)
+    r.do("absent", os.utime, "no")
+    r.do("chmod absent", os.chmod, "no", 0o600)
+    os.utime("t", (5, 5))
+    put("t", b"changed")
+    r.note("write moves mtime", os.stat("t").st_mtime > 1000)
+    os.mkdir("d")
+    os.utime("d", (5, 5))
+    put("d/x")
+    time.sleep(1.2)
+    r.note("create moves directory's mtime", os.stat("d").st_mtime > 1000)
+    r.do("access r", os.access, "f", os.R_OK)
+    r.do("access w", os.access, "f", os.W_OK)
+    r.do("access x", os.access, "f", os.X_OK)

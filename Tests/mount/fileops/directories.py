@@ -1,0 +1,41 @@
+"""Making, removing and listing directories."""
+import os
+
+from common import close, put
+
+
+def directories(r):
+    r.do("mkdir", os.mkdir, "d", 0o750)
+    r.look("d")
+    r.do("mkdir again", os.mkdir, "d")
+    r.do("mkdir under nothing", os.mkdir, "no/d")
+    put("f")
+    r.do("mkdir under file", os.mkdir, "f/d")
+    r.do("mkdir over file", os.mkdir, "f")
+    r.do("rmdir file", os.rmdir, "f")
+    r.do("unlink directory", os.unlink, "d")
+    r.do("rmdir absent", os.rmdir, "no")
+    r.do("mkdir inside", os.mkdir, "d/e")
+    r.look("d")
+    r.do("rmdir full", os.rmdir, "d")
+    r.do("rmdir inside", os.rmdir, "d/e")
+    r.do("rmdir dot", os.rmdir, "d/.")
+    r.do("rmdir", os.rmdir, "d")
+    r.do("mkdir sticky", os.mkdir, "t", 0o1777)
+    r.do("mkdir setgid", os.mkdir, "g", 0o2777)
+    r.look("t")
+    r.look("g")
+    r.do("many", lambda: [os.mkdir(f"t/{n}") for n in range(50)] and None)
+    r.look("t")
+    r.do("list", lambda: sorted(os.listdir("t")))
+    r.do("list file", os.listdir, "f")
+    r.do("list absent", os.listdir, "no")
+    d = os.open("t", os.O_RDONLY)
+    os.mkdir("gone")
+    e = os.open("gone", os.O_RDONLY)
+    os.rmdir("gone")
+    r.do("list removed", os.listdir, e)
+    r.do("fsyncdir", os.fsync, d)
+    r.do("read of a directory", os.read, d, 10)
+    r.do("create in removed", lambda: os.open("x", os.O_CREAT | os.O_RDWR, dir_fd=e))
+    close(d, e)

@@ -1,0 +1,42 @@
+"""Hard and symbolic links."""
+import os
+
+from common import EXTRA, put
+
+
+def links(r):
+    put("f", b"data")
+    r.do("link", os.link, "f", "g")
+    r.look("f")
+    r.look("g")
+    r.note("same", os.stat("f").st_ino == os.stat("g").st_ino)
+    r.do("link over", os.link, "f", "g")
+    r.do("link absent", os.link, "no", "x")
+    os.mkdir("d")
+    r.do("link directory", os.link, "d", "x")
+    r.do("link into nothing", os.link, "f", "no/x")
+    put("g", b"through g")
+    r.content("f")
+    r.do("unlink", os.unlink, "f")
+    r.look("g")
+    r.content("g")
+    r.do("unlink absent", os.unlink, "f")
+    r.do("symlink", os.symlink, "g", "s")
+    r.look("s")
+    r.do("readlink", os.readlink, "s")
+    r.do("readlink file", os.readlink, "g")
+    r.do("readlink absent", os.readlink, "no")
+    r.do("symlink over", os.symlink, "x", "g")
+    r.do("symlink bytes", os.symlink, b"\xff\n/../..", b"odd")
+    r.do("readlink bytes", os.readlink, b"odd")
+    r.do("symlink empty", os.symlink, "", "empty")
+    r.do("long target", os.symlink, "t" * 4000, "long")
+    r.do("readlink long", os.readlink, "long")
+    r.do("link to a link", os.link, "s", "s2", follow_symlinks=False)
+    r.look("s2")
+    r.do("lchown", os.lchown, "s", -1, EXTRA)
+    r.look("s")
+    r.do("lutimes", os.utime, "s", (1000, 2000), follow_symlinks=False)
+    r.do("ltimes", lambda: [os.lstat("s").st_mtime_ns])
+    r.do("unlink link", os.unlink, "s")
+    r.look("g")

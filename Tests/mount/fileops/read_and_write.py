@@ -1,0 +1,63 @@
+"""Reads and writes of every kind, through handles of every kind."""
+import mmap
+import os
+
+from common import close, fallocate
+
+
+def read_and_write(r):
+    d = r.opened("open", "f", os.O_RDWR | os.O_CREAT)
+    r.do("write", os.write, d, b"hello world")
+    r.do("pread", os.pread, d, 100, 0)
+    r.do("pread past the end", os.pread, d, 100, 1000)
+    r.do("pread across the end", os.pread, d, 100, 6)
+    r.do("pwrite past the end", os.pwrite, d, b"tail", 100000)
+    r.do("pread hole", os.pread, d, 200, 50000)
+    r.look("f")
+    r.do("pwrite huge offset", os.pwrite, d, b"x", 1 << 62)
+    os.ftruncate(d, 200000)
+    r.do("pwrite unaligned", os.pwrite, d, b"q" * 5000, 4095)
+    r.do("fsync", os.fsync, d)
+    r.do("fdatasync", os.fdatasync, d)
+    r.do("zero bytes", os.pwrite, d, b"", 5)
+    close(d)
+    r.content("f")
+    d = r.opened("wronly", "f", os.O_WRONLY)
+    r.do("read of wronly", os.read, d, 1)
+    r.do("write of wronly", os.pwrite, d, b"W", 3)
+    close(d)
+    d = r.opened("rdonly", "f", os.O_RDONLY)
+    r.do("write of rdonly", os.write, d, b"x")
+    r.do("ftruncate of rdonly", os.ftruncate, d, 3)
+    r.do("fallocate of rdonly", fallocate, d, 0, 0, 10)
+    r.do("fsync of rdonly", os.fsync, d)
+    close(d)
+    d = r.opened("append", "a", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    e = r.opened("append 2", "a", os.O_WRONLY | os.O_APPEND)
+    for turn in range(5):
+        r.do("append", os.write, d, b"d%d" % turn)
+        r.do("append", os.write, e, b"e%d" % turn)
+    r.do("pwrite of append", os.pwrite, d, b"P", 0)
+    close(d, e)
+    r.content("a")
+    for flag in (os.O_SYNC, os.O_DSYNC):
+        d = r.opened("sync", "s", os.O_RDWR | os.O_CREAT | flag)
+        r.do("sync write", os.write, d, b"z" * 10000)
+        close(d)
+    r.look("s")
+    big = bytes(range(256)) * 4096 * 3
+    d = r.opened("big", "big", os.O_RDWR | os.O_CREAT)
+    r.do("3 MiB", os.write, d, big)
+    r.do("read 3 MiB", os.pread, d, len(big) + 10, 0)
+    r.do("writev", os.pwritev, d, [b"a" * 100, b"b" * 5000, b"c"], 777)
+    r.do("readv", os.preadv, d, [bytearray(10), bytearray(6000)], 770)
+    close(d)
+    r.content("big")
+    d = r.opened("direct", "big", os.O_RDWR | os.O_DIRECT)
+    page = mmap.mmap(-1, 8192)
+    page.write(b"D" * 8192)
+    r.do("direct write", os.pwritev, d, [page], 4096)
+    r.do("direct read", os.preadv, d, [page], 1 << 20)
+    r.note("direct bytes", bytes(page[:]))
+    close(d)
+    r.content("big")
