@@ -1,5 +1,5 @@
-/// One row of the table of parameters: what a parameter is called, takes and means, and how it is read
-/// into `JobParameters` and written from them.
+/// One row of the table of parameters: what a parameter is called, takes and means, and how it is
+/// read into `JobParameters` and written from them.
 ///
 /// Names and words stand between backticks in `values` and `meaning`, as in the documentation.
 public struct Parameter: Sendable {
