@@ -1,5 +1,5 @@
-/// One row of the table of parameters: what a parameter is called, takes and means, and how it is read
-/// into `JobParameters` and written from them.
+/// One row of the table of parameters: what a parameter is called, takes and means, and how it is
+/// read into `JobParameters` and written from them.
 ///
 /// Names and words stand between backticks in `values` and `meaning`, as in the documentation.
 public struct Parameter: Sendable {
@@ -10,7 +10,7 @@ public struct Parameter: Sendable {
     public let meaning: String
     /// Whether `set` changes it in a running job.
     public let isLive: Bool
-    /// Values that are valid and not the default; the first is the one that the documentation shows.
+    /// Values that are valid, and the first is not the default: the documentation shows that one.
     public let examples: [String]
     /// Whether a value may be the path of a file.
     public let isFile: Bool
@@ -21,7 +21,7 @@ public struct Parameter: Sendable {
     let read: @Sendable (ParameterValue, inout JobParameters) throws(CommandError) -> Void
     /// The value as `read` reads it; nil for none, which cannot be written.
     let text: @Sendable (JobParameters) -> [UInt8]?
-    /// Takes the value of this parameter, and nothing else, from the first parameters into the second.
+    /// Takes the value of this parameter, and nothing else, from the first into the second.
     let copy: @Sendable (JobParameters, inout JobParameters) -> Void
 
     /// The row of a parameter that always has a value, which lies at `path`.

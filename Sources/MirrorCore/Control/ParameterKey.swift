@@ -1,5 +1,5 @@
-/// The parameters of a job by name; QEMU's names wherever it has one. What there is to know about each
-/// stands in its row (`Parameters.swift`).
+/// The parameters of a job by name; QEMU's names wherever it has one. What there is to know about
+/// each stands in its row (`Parameters.swift`).
 public enum ParameterKey: String, CaseIterable, Sendable {
     case target
     case sync
@@ -58,7 +58,8 @@ public enum ParameterKey: String, CaseIterable, Sendable {
         }
     }
 
-    /// What a value must be, as the end of a sentence that begins with the key and ends with an example.
+    /// What a value must be, as the end of a sentence that begins with the key and ends with an
+    /// example.
     public var rule: String { row.rule }
 
     /// Every name, for the message about an unknown one.

@@ -1,5 +1,5 @@
-// The table: a row for each parameter. Parsing, the text of parameters, `set`, error messages, help and
-// the table of docs/control.md come from here.
+// The table: a row for each parameter. Parsing, the text of parameters, `set`, error messages, help
+// and the table of docs/control.md come from here.
 
 // MARK: What is copied, and where to
 
