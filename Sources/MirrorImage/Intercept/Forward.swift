@@ -76,8 +76,8 @@ public final class Forward: Sendable {
     /// - Parameter kept: what has the bytes, where the caller has not.
     private func run(_ data: UnsafeRawBufferPointer, _ kept: ForwardData?, mayStay: Bool) {
         let slot = image.trackers.beginChange(range)
-        let cuts = image.end.begin()
-        let parts = makeParts(cuts)
+        let truncations = image.end.begin()
+        let parts = makeParts(truncations)
         state.withLock { state in
             state.slot = slot
             state.pending += parts.count
@@ -85,7 +85,7 @@ public final class Forward: Sendable {
         if !(mayStay && stays(parts)), !parts.isEmpty { send(parts, kept ?? ForwardData(data)) }
         let outcome = image.writeSource(data, at: range.lowerBound, through: path)
         state.withLock { $0.outcome = outcome }
-        markRest(parts, outcome, since: cuts)
+        markRest(parts, outcome, since: truncations)
         finishedOne()
     }
 
@@ -103,20 +103,20 @@ public final class Forward: Sendable {
 
     /// A write that may make the file longer goes the way of the background: the twin gets its size and what
     /// lies at its end one after the other, from the copier.
-    private func makeParts(_ cuts: UInt64) -> [ForwardPart] {
+    private func makeParts(_ truncations: UInt64) -> [ForwardPart] {
         var parts: [ForwardPart] = []
         if image.end.mayGrow(to: range.upperBound) { return parts }
         let image = image
         image.trackers.withEach { tracker in
             guard let forwarder = tracker.forwarder, forwarder.isOn else { return }
-            let part = forwarder.part(of: range) { image.end.wasCut(since: cuts) }
+            let part = forwarder.part(of: range) { image.end.wasTruncated(since: truncations) }
             if let part { parts.append(part) }
         }
         return parts
     }
 
     /// R1 and R4 for all that does not go to a twin by itself.
-    private func markRest(_ parts: [ForwardPart], _ outcome: Image.Outcome, since cuts: UInt64) {
+    private func markRest(_ parts: [ForwardPart], _ outcome: Image.Outcome, since truncations: UInt64) {
         var written: UInt64 = 0
         if case .done(let count) = outcome { written = UInt64(count) }
         let isWhole = written == range.count
@@ -133,7 +133,7 @@ public final class Forward: Sendable {
         }
         for part in parts { part.sourceDone(isGood: isWhole) }
         let end = isWhole || written > 0 ? range.lowerBound + written : range.upperBound
-        image.markGrowth(to: end, since: cuts, isCertain: written > 0)
+        image.markGrowth(to: end, since: truncations, isCertain: written > 0)
     }
 
     /// The source's write or a part is done, or a part was abandoned.

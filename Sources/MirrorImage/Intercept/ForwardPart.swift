@@ -13,7 +13,7 @@ final class ForwardPart: Sendable {
     /// begun once the source is written.
     private let begun = Atomic<Int>(.max)
     private let forwarder: Forwarder
-    private let wasCut: @Sendable () -> Bool
+    private let wasTruncated: @Sendable () -> Bool
     var table: DirtyTable { forwarder.table }
 
     /// Nothing is called under the lock.
@@ -33,9 +33,9 @@ final class ForwardPart: Sendable {
     }
 
     init(
-        _ forwarder: Forwarder, _ pieces: [ByteRange], wasCut: @escaping @Sendable () -> Bool
+        _ forwarder: Forwarder, _ pieces: [ByteRange], wasTruncated: @escaping @Sendable () -> Bool
     ) {
-        (self.forwarder, self.pieces, self.wasCut) = (forwarder, pieces, wasCut)
+        (self.forwarder, self.pieces, self.wasTruncated) = (forwarder, pieces, wasTruncated)
     }
 
     var byteCount: Int { pieces.reduce(0) { $0 + Int($1.count) } }
@@ -103,9 +103,9 @@ final class ForwardPart: Sendable {
     }
 
     /// R4: what may not be on the twin is marked before its forward ends. So is the size, where the twin may
-    /// have been cut in between and made longer again by this write.
+    /// have been truncated in between and made longer again by this write.
     private func finish() {
-        let isGood = state.withLock { $0.isGood } && !wasCut()
+        let isGood = state.withLock { $0.isGood } && !wasTruncated()
         var needsWake = false
         if !isGood, table.markLength() { needsWake = true }
         for piece in pieces where isGood ? table.endForward(piece) : table.failForward(piece) {

@@ -75,11 +75,11 @@ final class Forwarder: Sendable {
 
     /// What of a write goes to the twin; nil where nothing does.
     ///
-    /// - Parameter wasCut: whether the image was cut since the write began.
-    func part(of range: ByteRange, wasCut: @escaping @Sendable () -> Bool) -> ForwardPart? {
+    /// - Parameter wasTruncated: whether the image was truncated since the write began.
+    func part(of range: ByteRange, wasTruncated: @escaping @Sendable () -> Bool) -> ForwardPart? {
         var pieces: [ByteRange] = []
         table.beginForward(range, into: &pieces)
-        return pieces.isEmpty ? nil : ForwardPart(self, pieces, wasCut: wasCut)
+        return pieces.isEmpty ? nil : ForwardPart(self, pieces, wasTruncated: wasTruncated)
     }
 
     func send(_ part: ForwardPart, _ data: ForwardData, at offset: UInt64) {

@@ -6,7 +6,7 @@ public import SystemPackage
 // Changes of an image that are no writes, by the steps of `Interceptor.swift`; and its flush.
 
 extension Image {
-    /// Sets the image's size. What may be cut off is marked, and so is the size itself. Growth needs no
+    /// Sets the image's size. What it may remove is marked, and so is the size itself. Growth needs no
     /// mark of its bytes: past its end a twin reads as zero. Corresponds to `ftruncate(2)`.
     public func truncate(to size: UInt64, through descriptor: FileDescriptor) -> Outcome {
         guard size <= DirtyTable.limit else { return .failed(.fileTooLarge) }
@@ -22,7 +22,7 @@ extension Image {
         guard isIntended(ByteRange(size, max(size, end.farthest))) else {
             return leaveForIntent(everything)
         }
-        let slot = trackers.beginChange(ByteRange(size, max(size, end.farthest)), isCut: true)
+        let slot = trackers.beginChange(ByteRange(size, max(size, end.farthest)), isTruncation: true)
         let outcome: Outcome
         do throws(Errno) {
             try descriptor.setSize(size)
@@ -30,7 +30,7 @@ extension Image {
         } catch {
             outcome = .failed(error)
         }
-        let reach = end.cut()
+        let reach = end.truncated()
         if size < reach { mark(ByteRange(size, reach)) }
         markLength()
         trackers.endChange(slot)
@@ -54,7 +54,7 @@ extension Image {
         let changesBytes = mode.contains(.punchHole) || mode.contains(.zeroRange)
         guard !changesBytes || isIntended(range) else { return leaveForIntent(range) }
         let slot = trackers.beginChange(range)
-        let cuts = end.begin()
+        let truncations = end.begin()
         let outcome: Outcome
         do throws(Errno) {
             try descriptor.allocate(mode, at: offset, count: count)
@@ -66,9 +66,9 @@ extension Image {
         if changesBytes { mark(range) }
         if !mode.contains(.keepSize) {
             if case .done = outcome {
-                markGrowth(to: range.upperBound, since: cuts, isCertain: true)
+                markGrowth(to: range.upperBound, since: truncations, isCertain: true)
             } else {
-                markGrowth(to: range.upperBound, since: cuts, isCertain: false)
+                markGrowth(to: range.upperBound, since: truncations, isCertain: false)
             }
         }
         trackers.endChange(slot)

@@ -78,14 +78,14 @@ extension Image {
             return .forwarded(forward)
         }
         let slot = trackers.beginChange(range)
-        let cuts = end.begin()
+        let truncations = end.begin()
         let outcome = writeSource(data, at: offset, through: path)
         if case .done(let count) = outcome { end.reached(offset + UInt64(count)) }
         mark(range)
         if case .done(let count) = outcome {
-            markGrowth(to: offset + UInt64(count), since: cuts, isCertain: true)
+            markGrowth(to: offset + UInt64(count), since: truncations, isCertain: true)
         } else {
-            markGrowth(to: range.upperBound, since: cuts, isCertain: false)
+            markGrowth(to: range.upperBound, since: truncations, isCertain: false)
         }
         trackers.endChange(slot)
         gate.leave(range)
@@ -129,8 +129,8 @@ extension Image {
 
     /// A size is marked like a granule: after the change, before the reply.
     @inline(__always)
-    func markGrowth(to size: UInt64, since cuts: UInt64, isCertain: Bool) {
-        if end.mayHaveGrown(to: size, since: cuts, isCertain: isCertain) { markLength() }
+    func markGrowth(to size: UInt64, since truncations: UInt64, isCertain: Bool) {
+        if end.mayHaveGrown(to: size, since: truncations, isCertain: isCertain) { markLength() }
     }
 
     func markLength() {
