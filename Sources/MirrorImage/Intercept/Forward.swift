@@ -21,7 +21,8 @@ import SystemPackage
 public final class Forward: Sendable {
     private let image: Image
     private let path: DataPath
-    let range: ByteRange
+    private let change: Change
+    private var range: ByteRange { change.range }
 
     /// What is still to be done, and who is told. Nothing is called under the lock.
     private let state: Mutex<State>
@@ -29,8 +30,8 @@ public final class Forward: Sendable {
     private struct State {
         /// The source's write, and each job's part.
         var pending = 1
-        /// Of the note for the next worker: from before anything is written until all is marked.
-        var slot: Int?
+        /// From before anything is written until all is marked.
+        var begun: BegunChange?
         var outcome: Image.Outcome?
         var handler: (@Sendable (Image.Outcome) -> Void)?
         /// What the request's own thread writes to the twin.
@@ -38,9 +39,9 @@ public final class Forward: Sendable {
         var isDone = false
     }
 
-    init(_ image: Image, _ range: ByteRange, _ path: DataPath) {
+    init(_ image: Image, _ change: Change, _ path: DataPath) {
         self.image = image
-        self.range = range
+        self.change = change
         self.path = path
         state = Mutex(State())
     }
@@ -75,17 +76,18 @@ public final class Forward: Sendable {
 
     /// - Parameter kept: what has the bytes, where the caller has not.
     private func run(_ data: UnsafeRawBufferPointer, _ kept: ForwardData?, mayStay: Bool) {
-        let slot = image.trackers.beginChange(range)
-        let truncations = image.end.begin()
-        let parts = makeParts(truncations)
+        let begun = image.begin(change)
+        let parts = makeParts(begun.truncations)
         state.withLock { state in
-            state.slot = slot
+            state.begun = begun
             state.pending += parts.count
         }
         if !(mayStay && stays(parts)), !parts.isEmpty { send(parts, kept ?? ForwardData(data)) }
         let outcome = image.writeSource(data, at: range.lowerBound, through: path)
         state.withLock { $0.outcome = outcome }
-        markRest(parts, outcome, since: truncations)
+        image.mark(begun, outcome) {
+            markRest(parts, isWhole: outcome.count == Int(range.count))
+        }
         finishedOne()
     }
 
@@ -115,12 +117,8 @@ public final class Forward: Sendable {
         return parts
     }
 
-    /// R1 and R4 for all that does not go to a twin by itself.
-    private func markRest(_ parts: [ForwardPart], _ outcome: Image.Outcome, since truncations: UInt64) {
-        var written: UInt64 = 0
-        if case .done(let count) = outcome { written = UInt64(count) }
-        let isWhole = written == range.count
-        if written > 0 { image.end.reached(range.lowerBound + written) }
+    /// Marks all that does not go to a twin by itself; everything where the source was not written whole.
+    private func markRest(_ parts: [ForwardPart], isWhole: Bool) {
         image.trackers.withEach { tracker in
             let part = parts.first { $0.table === tracker.table }
             var needsWake = false
@@ -132,8 +130,6 @@ public final class Forward: Sendable {
             if needsWake { tracker.wake() }
         }
         for part in parts { part.sourceDone(isGood: isWhole) }
-        let end = isWhole || written > 0 ? range.lowerBound + written : range.upperBound
-        image.markGrowth(to: end, since: truncations, isCertain: written > 0)
     }
 
     /// The source's write or a part is done, or a part was abandoned.
@@ -143,9 +139,8 @@ public final class Forward: Sendable {
             return state.pending == 0
         }
         guard isLast else { return }
-        image.trackers.endChange(state.withLock { $0.slot })
         for go in image.order.end(range) { go() }
-        image.gate.leave(range)
+        image.end(state.withLock { $0.begun! })
         let (outcome, handler) = state.withLock { state in
             state.isDone = true
             defer { state.handler = nil }
