@@ -155,7 +155,7 @@ extension Member {
     /// R2 for the length: the mark was cleared before the size is read. Marks past the end are forgotten,
     /// since the twin has nothing there any more; the size is then read again, and if the image has grown
     /// meanwhile what was forgotten too much is marked. No forwarded write makes a twin longer, but for those
-    /// that a truncation overtakes, which mark the size when they end (`ForwardPart`).
+    /// that a truncation overtakes, which mark the size when they end (`Forwarder.end`).
     func giveTwinItsSize() throws(Failure) {
         let size: UInt64
         let truncations = image.end.begin()
