@@ -67,7 +67,7 @@ extension Image {
     @inline(__always)
     func change(
         _ change: Change, bounded: (UInt64) -> Outcome, instead: () -> Outcome? = { nil },
-        _ act: () -> Outcome
+        act: () -> Outcome
     ) -> Outcome {
         guard change.range.upperBound <= DirtyTable.limit else { return .failed(.fileTooLarge) }
         guard gate.enter(change.gauged) else { return .held }

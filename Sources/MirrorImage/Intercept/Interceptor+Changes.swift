@@ -9,9 +9,9 @@ extension Image {
     /// Sets the image's size. What it may remove is marked, and so is the size itself. Growth needs no
     /// mark of its bytes: past its end a twin reads as zero. Corresponds to `ftruncate(2)`.
     public func truncate(to size: UInt64, through descriptor: FileDescriptor) -> Outcome {
-        change(.truncation(to: size), bounded: { truncateBounded(to: size, $0) }) {
-            Outcome(of: { () throws(Errno) in try descriptor.setSize(size) })
-        }
+        change(
+            .truncation(to: size), bounded: { truncateBounded(to: size, $0) },
+            act: { Outcome(of: { () throws(Errno) in try descriptor.setSize(size) }) })
     }
 
     /// Allocates, punches or zeroes a range. Corresponds to `fallocate(2)`.
@@ -23,12 +23,12 @@ extension Image {
             changesBytes: mode.contains(.punchHole) || mode.contains(.zeroRange),
             mayGrow: !mode.contains(.keepSize))
         return self.change(
-            change, bounded: { allocateBounded(mode, at: offset, $0, through: descriptor) }
-        ) {
-            Outcome(of: { () throws(Errno) in
-                try descriptor.allocate(mode, at: offset, count: count)
+            change, bounded: { allocateBounded(mode, at: offset, $0, through: descriptor) },
+            act: {
+                Outcome(of: { () throws(Errno) in
+                    try descriptor.allocate(mode, at: offset, count: count)
+                })
             })
-        }
     }
 
     /// Makes the source durable. A failure sticks until the last handle is closed: filesystems report

@@ -87,8 +87,8 @@ extension Image {
                 let forward = Forward(self, change, path)
                 forward.begin(data, mayStay: mayStay)
                 return .forwarded(forward)
-            }
-        ) { writeSource(data, at: offset, through: path) }
+            },
+            act: { writeSource(data, at: offset, through: path) })
     }
 
     /// The write of the source, and nothing else; timed where a job wants to know.
