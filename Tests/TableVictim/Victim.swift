@@ -67,15 +67,15 @@ final class Victim: Sendable {
     private func resize(_ value: UInt64) {
         let range = ByteRange(0, 0)
         gauge.enter(range)
-        let slot = begin(range, isCut: false)
+        let slot = begin(range, isTruncation: false)
         world.lengths[0] = value
         _ = table.markLength()
         end(range, slot)
     }
 
-    private func begin(_ range: ByteRange, isCut: Bool = false) -> Int? {
+    private func begin(_ range: ByteRange, isTruncation: Bool = false) -> Int? {
         let slot = slots.take(near: range.lowerBound)
-        table.beginChange(range, isCut: isCut, slot: slot)
+        table.beginChange(range, isTruncation: isTruncation, slot: slot)
         return slot
     }
 

@@ -16,7 +16,7 @@ public final class Image: Sendable {
     package let trackers = TrackerList()
     /// Puts forwarded writes that overlap in order.
     package let order = RangeOrder()
-    /// Where the file ends: which changes move it, and what a cut takes away.
+    /// Where the file ends: which changes move it, and what a truncation takes away.
     package let end = EndOfFile()
     /// End of the image where a block device serves it; `UInt64.max` where a file does, which has its own
     /// end. Changed only while the gate is held and idle, or while nobody has the image open.

@@ -34,8 +34,8 @@ package final class Forwarder: Sendable {
         /// Made when they are first needed.
         var lanes: [DispatchQueue] = []
         var nextLane = 0
-        /// Parts that lanes have not finished, abandoned ones among them.
-        var underWay: [ObjectIdentifier: ForwardPart] = [:]
+        /// Writes that have not left the twin, abandoned ones among them.
+        var underWay: [ObjectIdentifier: TwinWrite] = [:]
     }
 
     package init(
@@ -74,66 +74,118 @@ package final class Forwarder: Sendable {
     /// Whether no lane uses the twin.
     package var isIdle: Bool { state.withLock { $0.underWay.isEmpty } }
 
-    /// What of a write goes to the twin; nil where nothing does.
+    /// What of a guest's write goes to the twin, counted as under way; nil where nothing does. The caller goes on
+    /// with `send` or `admitsCaller`, and tells `sourceDone`.
     ///
-    /// - Parameter wasCut: whether the image was cut since the write began.
-    package func part(of range: ByteRange, wasCut: @escaping @Sendable () -> Bool) -> ForwardPart? {
+    /// - Parameters:
+    ///   - wasTruncated: whether the image was truncated since the write began.
+    ///   - done: called once: when source and twin are written, or the twin has failed or is not waited for
+    ///     any more. What is not on the twin is marked by then.
+    func begin(
+        _ range: ByteRange, wasTruncated: @escaping @Sendable () -> Bool,
+        done: @escaping @Sendable () -> Void
+    ) -> TwinWrite? {
         var pieces: [ByteRange] = []
         table.beginForward(range, into: &pieces)
-        return pieces.isEmpty ? nil : ForwardPart(self, pieces, wasCut: wasCut)
+        if pieces.isEmpty { return nil }
+        return TwinWrite(pieces, wasTruncated: wasTruncated, done: done)
     }
 
-    package func send(_ part: ForwardPart, _ data: ForwardData, at offset: UInt64) {
+    /// A lane writes it to the twin.
+    func send(_ write: TwinWrite, _ data: ForwardData, at offset: UInt64) {
+        write.beginWait()
         let lane = state.withLock { state in
-            state.underWay[ObjectIdentifier(part)] = part
+            state.underWay[ObjectIdentifier(write)] = write
             return state.lane(label)
         }
-        lane.async { [self] in write(part, data.bytes, at: offset) }
-        sawPart(part)
+        lane.async { [self] in carryOut(write, data.bytes, at: offset) }
+        sawWrite(write)
     }
 
-    /// Of the end of the job and a part that has just got under way, one sees the other.
-    private func sawPart(_ part: ForwardPart) {
-        if closed.load(ordering: .sequentiallyConsistent) { _ = part.abandon() }
+    /// Of the end of the job and a write that has just got under way, one sees the other.
+    private func sawWrite(_ write: TwinWrite) {
+        if closed.load(ordering: .sequentiallyConsistent) { handle(.abandon, of: write) }
     }
 
-    /// Whether the calling thread may write the part to the twin itself: that takes less than to wake a lane, and
+    /// The source's write has ended, after what goes to no twin was marked; `isGood`: all of it was written.
+    func sourceDone(_ write: TwinWrite, isGood: Bool) {
+        handle(.sourceDone(isGood: isGood && !write.wasTruncated()), of: write)
+    }
+
+    /// Where the twin was truncated in between, this write may have made it longer again: it has failed then. Each
+    /// side asks when it is done, so the later one sees every truncation before the end.
+    private func targetDone(_ write: TwinWrite, isGood: Bool) {
+        handle(.targetDone(isGood: isGood && !write.wasTruncated()), of: write)
+        leftTwin(write)
+    }
+
+    /// - Returns: whether the guest waited for the twin until then.
+    @discardableResult
+    private func handle(_ event: ForwardMachine.Event, of write: TwinWrite) -> Bool {
+        let (actions, isNews) = write.handle(event)
+        perform(actions, on: write)
+        return isNews
+    }
+
+    private func perform(_ actions: ForwardMachine.Actions, on write: TwinWrite) {
+        if actions.contains(.mark) {
+            for piece in write.pieces { table.markUncounted(piece) }
+        }
+        if actions.contains(.endForward) { end(write, isGood: true) }
+        if actions.contains(.failForward) { end(write, isGood: false) }
+        if actions.contains(.tellGuest) { write.tellDone() }
+    }
+
+    /// R4: what may not be on the twin is marked before its forward ends, and so is the size.
+    private func end(_ write: TwinWrite, isGood: Bool) {
+        var needsWake = !isGood && table.markLength()
+        for piece in write.pieces
+        where isGood ? table.endForward(piece) : table.failForward(piece) {
+            needsWake = true
+        }
+        if needsWake { wake() }
+    }
+
+    /// Whether the calling thread may write it to the twin itself: that takes less than to wake a lane, and
     /// another thread again for the answer. After true it calls `writeHere`.
-    func admitsCaller(_ part: ForwardPart) -> Bool {
-        guard part.byteCount <= TwinSpeed.mostBytes, speed.isFast, twin.isLocal,
+    func admitsCaller(_ write: TwinWrite) -> Bool {
+        guard write.byteCount <= TwinSpeed.mostBytes, speed.isFast, twin.isLocal,
             permits.take()
         else { return false }
-        state.withLock { $0.underWay[ObjectIdentifier(part)] = part }
-        sawPart(part)
+        state.withLock { $0.underWay[ObjectIdentifier(write)] = write }
+        sawWrite(write)
         return true
     }
 
-    /// - Parameter data: nil to leave the twin as it is.
-    func writeHere(_ part: ForwardPart, _ data: UnsafeRawBufferPointer?, at offset: UInt64) {
-        if let data {
-            write(part, data, at: offset)
+    /// After `admitsCaller`, on the same thread, once the source is written. Waits for the twin, and not where
+    /// nobody waits for the write any more: then its pieces are marked.
+    func writeHere(_ write: TwinWrite, _ data: UnsafeRawBufferPointer, at offset: UInt64) {
+        write.beginWait()
+        if write.isAbandoned {
+            targetDone(write, isGood: false)
         } else {
-            part.targetDone(isGood: false)
-            finished(part)
+            carryOut(write, data, at: offset)
         }
         permits.giveBack()
     }
 
-    /// Gives up waiting for parts that are not done; their guests go on.
+    /// Gives up waiting for writes that are not done; their guests go on.
     ///
     /// - Returns: how many.
     @discardableResult
-    package func abandon(where isSlow: (ForwardPart) -> Bool) -> Int {
+    package func abandon(where isSlow: (TwinWrite) -> Bool) -> Int {
         let all = state.withLock { Array($0.underWay.values) }
-        return all.count { isSlow($0) && $0.abandon() }
+        return all.count { isSlow($0) && handle(.abandon, of: $0) }
     }
 
     /// On a lane, or a request's thread. `unflushed` is marked before the failures are counted again: of a failing
     /// flush and this thread, one sees the other.
-    private func write(_ part: ForwardPart, _ data: UnsafeRawBufferPointer, at offset: UInt64) {
+    private func carryOut(
+        _ write: TwinWrite, _ data: UnsafeRawBufferPointer, at offset: UInt64
+    ) {
         let failures = flushFailures()
         var failure: (ByteRange, Errno)?
-        for piece in part.pieces {
+        for piece in write.pieces {
             let start = Int(piece.lowerBound - offset)
             let slice = UnsafeRawBufferPointer(rebasing: data[start..<start + Int(piece.count)])
             do throws(Errno) { try writeTimed(slice, at: piece.lowerBound) } catch {
@@ -142,9 +194,8 @@ package final class Forwarder: Sendable {
             unflushed.markUncounted(piece)
         }
         let isGood = failure == nil && failures == flushFailures()
-        if isGood { count(part.byteCount) }
-        part.targetDone(isGood: isGood)
-        finished(part)
+        if isGood { count(write.byteCount) }
+        targetDone(write, isGood: isGood)
         if let (piece, error) = failure { failed(piece, error) }
     }
 
@@ -154,10 +205,9 @@ package final class Forwarder: Sendable {
         if data.count <= TwinSpeed.mostBytes { speed.took(Stopwatch.nanoseconds - began) }
     }
 
-    /// The part uses the twin no more.
-    private func finished(_ part: ForwardPart) {
+    private func leftTwin(_ write: TwinWrite) {
         let isLast = state.withLock { state in
-            state.underWay[ObjectIdentifier(part)] = nil
+            state.underWay[ObjectIdentifier(write)] = nil
             return state.underWay.isEmpty
         }
         // The job may be at its end and wait for the twin to be free.

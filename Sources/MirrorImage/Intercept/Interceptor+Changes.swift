@@ -3,77 +3,32 @@ public import MirrorSystem
 import Synchronization
 public import SystemPackage
 
-// Changes of an image that are no writes, by the steps of `Interceptor.swift`; and its flush.
+// Changes of an image that are no writes, by the steps of `Change.swift`; and its flush.
 
 extension Image {
-    /// Sets the image's size. What may be cut off is marked, and so is the size itself. Growth needs no
+    /// Sets the image's size. What it may remove is marked, and so is the size itself. Growth needs no
     /// mark of its bytes: past its end a twin reads as zero. Corresponds to `ftruncate(2)`.
     public func truncate(to size: UInt64, through descriptor: FileDescriptor) -> Outcome {
-        guard size <= DirtyTable.limit else { return .failed(.fileTooLarge) }
-        let everything = ByteRange(0, UInt64(Int64.max))
-        guard gate.enter(everything) else { return .held }
-        let limit = limit.load(ordering: .relaxed)
-        if limit != .max {
-            gate.leave(everything)
-            return truncateBounded(to: size, limit)
-        }
-        // No change that begins after this look can raise the reach past extents that are not intended, and
-        // none is cleared while the gauge is entered everywhere.
-        guard isIntended(ByteRange(size, max(size, end.farthest))) else {
-            return leaveForIntent(everything)
-        }
-        let slot = trackers.beginChange(ByteRange(size, max(size, end.farthest)), isCut: true)
-        let outcome: Outcome
-        do throws(Errno) {
-            try descriptor.setSize(size)
-            outcome = .done(0)
-        } catch {
-            outcome = .failed(error)
-        }
-        let reach = end.cut()
-        if size < reach { mark(ByteRange(size, reach)) }
-        markLength()
-        trackers.endChange(slot)
-        gate.leave(everything)
-        return outcome
+        change(
+            .truncation(to: size), bounded: { truncateBounded(to: size, $0) },
+            act: { Outcome(of: { () throws(Errno) in try descriptor.setSize(size) }) })
     }
 
     /// Allocates, punches or zeroes a range. Corresponds to `fallocate(2)`.
     public func allocate(
         _ mode: AllocationMode, at offset: UInt64, count: UInt64, through descriptor: FileDescriptor
     ) -> Outcome {
-        let range = ByteRange(at: offset, count: count)
-        guard range.upperBound <= DirtyTable.limit else { return .failed(.fileTooLarge) }
-        guard gate.enter(range) else { return .held }
-        let limit = limit.load(ordering: .relaxed)
-        if range.upperBound > limit {
-            gate.leave(range)
-            return allocateBounded(mode, at: offset, limit, through: descriptor)
-        }
-        // Plain allocation changes no byte below the end of the file, and past it both read as zero.
-        let changesBytes = mode.contains(.punchHole) || mode.contains(.zeroRange)
-        guard !changesBytes || isIntended(range) else { return leaveForIntent(range) }
-        let slot = trackers.beginChange(range)
-        let cuts = end.begin()
-        let outcome: Outcome
-        do throws(Errno) {
-            try descriptor.allocate(mode, at: offset, count: count)
-            outcome = .done(0)
-        } catch {
-            outcome = .failed(error)
-        }
-        if case .done = outcome { end.reached(range.upperBound) }
-        if changesBytes { mark(range) }
-        if !mode.contains(.keepSize) {
-            if case .done = outcome {
-                markGrowth(to: range.upperBound, since: cuts, isCertain: true)
-            } else {
-                markGrowth(to: range.upperBound, since: cuts, isCertain: false)
-            }
-        }
-        trackers.endChange(slot)
-        gate.leave(range)
-        return outcome
+        let change = Change.allocation(
+            ByteRange(at: offset, count: count),
+            changesBytes: mode.contains(.punchHole) || mode.contains(.zeroRange),
+            mayGrow: !mode.contains(.keepSize))
+        return self.change(
+            change, bounded: { allocateBounded(mode, at: offset, $0, through: descriptor) },
+            act: {
+                Outcome(of: { () throws(Errno) in
+                    try descriptor.allocate(mode, at: offset, count: count)
+                })
+            })
     }
 
     /// Makes the source durable. A failure sticks until the last handle is closed: filesystems report

@@ -1,4 +1,4 @@
-package import MirrorCore
+import MirrorCore
 public import MirrorSystem
 import Synchronization
 public import SystemPackage
@@ -12,8 +12,9 @@ public import SystemPackage
 /// 4. every granule that the change may have touched is marked, also when it failed (R1, R4)
 /// 5. the note is taken back, `gate.leave`; the copiers that slept are woken; only then the caller replies.
 ///
-/// A write that a job forwards goes the same way, with its twin beside the source (`Forward`); so do changes that are no
-/// writes (`Interceptor+Changes.swift`). A read changes nothing: it is here because guests come this way.
+/// `Image.change` does these steps, for every kind of change (`Change.swift`). A write that a job forwards goes through
+/// the same ones, with its twin beside the source (`Forward`); changes that are no writes are in
+/// `Interceptor+Changes.swift`. A read changes nothing: it is here because guests come this way.
 extension Image {
     /// What became of a change.
     public enum Outcome: Sendable {
@@ -24,6 +25,21 @@ extension Image {
         case held
         /// The write goes to twins too: `Forward.then`, which must be called, tells what became of it. Only from `write`.
         case forwarded(Forward)
+
+        /// As in `done`; nil where nothing is known to have changed.
+        @inline(__always)
+        var count: Int? { if case .done(let count) = self { count } else { nil } }
+
+        /// What became of a call that does not count bytes.
+        @inline(__always)
+        init(of call: () throws(Errno) -> Void) {
+            do throws(Errno) {
+                try call()
+                self = .done(0)
+            } catch {
+                self = .failed(error)
+            }
+        }
     }
 
     /// Reads until `buffer` is full or the image ends; says how many bytes came. Answers by a value: with `throws`
@@ -63,33 +79,16 @@ extension Image {
         _ data: UnsafeRawBufferPointer, at offset: UInt64, through path: DataPath,
         mayStay: Bool = true
     ) -> Outcome {
-        let range = ByteRange(at: offset, count: UInt64(data.count))
-        guard range.upperBound <= DirtyTable.limit else { return .failed(.fileTooLarge) }
-        guard gate.enter(range) else { return .held }
-        let limit = limit.load(ordering: .relaxed)
-        if range.upperBound > limit {
-            gate.leave(range)
-            return writeBounded(data, at: offset, limit, through: path)
-        }
-        guard isIntended(range) else { return leaveForIntent(range) }
-        if trackers.forwards {
-            let forward = Forward(self, range, path)
-            forward.begin(data, mayStay: mayStay)
-            return .forwarded(forward)
-        }
-        let slot = trackers.beginChange(range)
-        let cuts = end.begin()
-        let outcome = writeSource(data, at: offset, through: path)
-        if case .done(let count) = outcome { end.reached(offset + UInt64(count)) }
-        mark(range)
-        if case .done(let count) = outcome {
-            markGrowth(to: offset + UInt64(count), since: cuts, isCertain: true)
-        } else {
-            markGrowth(to: range.upperBound, since: cuts, isCertain: false)
-        }
-        trackers.endChange(slot)
-        gate.leave(range)
-        return outcome
+        let change = Change.write(ByteRange(at: offset, count: UInt64(data.count)))
+        return self.change(
+            change, bounded: { writeBounded(data, at: offset, $0, through: path) },
+            instead: {
+                guard trackers.forwards else { return nil }
+                let forward = Forward(self, change, path)
+                forward.begin(data, mayStay: mayStay)
+                return .forwarded(forward)
+            },
+            act: { writeSource(data, at: offset, through: path) })
     }
 
     /// The write of the source, and nothing else; timed where a job wants to know.
@@ -110,32 +109,5 @@ extension Image {
     /// already.
     public func whenLifted(_ retry: @escaping @Sendable () -> Void) {
         if !intentWaits.park(retry) { gate.park(retry) }
-    }
-
-    func leaveForIntent(_ range: ByteRange) -> Outcome {
-        gate.leave(range)
-        return .held
-    }
-}
-
-extension Image {
-    /// R1: after the data is in the source, before the reply. R4: whatever came of the write.
-    @inline(__always)
-    package func mark(_ range: ByteRange) {
-        trackers.withEach { tracker in
-            if tracker.table.mark(range) { tracker.wake() }
-        }
-    }
-
-    /// A size is marked like a granule: after the change, before the reply.
-    @inline(__always)
-    func markGrowth(to size: UInt64, since cuts: UInt64, isCertain: Bool) {
-        if end.mayHaveGrown(to: size, since: cuts, isCertain: isCertain) { markLength() }
-    }
-
-    package func markLength() {
-        trackers.withEach { tracker in
-            if tracker.table.markLength() { tracker.wake() }
-        }
     }
 }

@@ -96,13 +96,13 @@ package final class TrackerList: Sendable {
     ///
     /// - Returns: what `endChange` wants.
     @inline(__always)
-    func beginChange(_ range: ByteRange, isCut: Bool = false) -> Int? {
-        isKept ? noteChange(range, isCut) : nil
+    func beginChange(_ range: ByteRange, isTruncation: Bool = false) -> Int? {
+        isKept ? noteChange(range, isTruncation) : nil
     }
 
-    private func noteChange(_ range: ByteRange, _ isCut: Bool) -> Int? {
+    private func noteChange(_ range: ByteRange, _ isTruncation: Bool) -> Int? {
         let slot = slots.take(near: range.lowerBound)
-        withEach { $0.table.beginChange(range, isCut: isCut, slot: slot) }
+        withEach { $0.table.beginChange(range, isTruncation: isTruncation, slot: slot) }
         return slot
     }
 

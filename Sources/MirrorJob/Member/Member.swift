@@ -158,10 +158,10 @@ extension Member {
     /// R2 for the length: the mark was cleared before the size is read. Marks past the end are forgotten,
     /// since the twin has nothing there any more; the size is then read again, and if the image has grown
     /// meanwhile what was forgotten too much is marked. No forwarded write makes a twin longer, but for those
-    /// that a cut overtakes, which mark the size when they end (`ForwardPart`).
+    /// that a truncation overtakes, which mark the size when they end (`Forwarder.end`).
     func giveTwinItsSize() throws(Failure) {
         let size: UInt64
-        let cuts = image.end.begin()
+        let truncations = image.end.begin()
         do throws(Errno) { size = try imageSize() } catch {
             throw Failure(side: .source, error: error)
         }
@@ -177,11 +177,11 @@ extension Member {
         if had > knownLength, size > knownLength {
             markUnasked(ByteRange(knownLength, min(size, had)))
         }
-        _ = image.end.mayHaveGrown(to: size, since: cuts, isCertain: true)
-        let isCut = size < knownLength
+        _ = image.end.mayHaveGrown(to: size, since: truncations, isCertain: true)
+        let isTruncation = size < knownLength
         knownLength = size
         // Or else a successor would take what the device has behind the end for the image's.
-        if isCut, twin.isDevice, keepLength?() == false { return }
+        if isTruncation, twin.isDevice, keepLength?() == false { return }
         let granule = UInt64(table.granularity.bytes)
         table.forgetAll(from: Int((size + granule - 1) / granule))
         atomicMemoryFence(ordering: .sequentiallyConsistent)

@@ -12,12 +12,12 @@ extension DirtyTable {
     /// takes it for dirty, and the size too. Does nothing where the table is not kept.
     ///
     /// - Parameters:
-    ///   - isCut: whether everything from `range` on may change.
+    ///   - isTruncation: whether everything from `range` on may change.
     ///   - slot: of the image's `SlotNumbers`, until `endChange`; nil where there is none free: a
     ///     successor takes everything for dirty then.
     @inline(__always)
-    public func beginChange(_ range: ByteRange, isCut: Bool = false, slot: Int?) {
-        kept?.beginChange(range, isCut: isCut, slot)
+    public func beginChange(_ range: ByteRange, isTruncation: Bool = false, slot: Int?) {
+        kept?.beginChange(range, isTruncation: isTruncation, slot)
     }
 
     /// After the change is marked, and before the reply.

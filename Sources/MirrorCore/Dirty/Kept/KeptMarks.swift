@@ -125,7 +125,7 @@ extension KeptMarks {
 
     func settle() { header.store(Layout.settled, Layout.settledWord) }
 
-    /// The end of the farthest change so far: what began after a cut may be cut off with the rest.
+    /// The end of the farthest change so far: what began after a truncation may go with the rest.
     var reach: UInt64 { header.load(Layout.reachWord) }
 }
 
@@ -133,10 +133,10 @@ extension KeptMarks {
 
 extension KeptMarks {
     /// Where no slot is free the whole table is not to be believed for as long.
-    func beginChange(_ range: ByteRange, isCut: Bool, _ slot: Int?) {
+    func beginChange(_ range: ByteRange, isTruncation: Bool, _ slot: Int?) {
         if !range.isEmpty { header.raise(to: range.upperBound, Layout.reachWord) }
         guard let slot else { return header.add(1, Layout.unnotedWord) }
-        changes.begin(range, isCut: isCut, in: slot)
+        changes.begin(range, isTruncation: isTruncation, in: slot)
     }
 
     func endChange(_ slot: Int?) {
@@ -148,7 +148,7 @@ extension KeptMarks {
     func beginClaim(_ range: ByteRange) -> Int? {
         let slot = claimNumbers.take(near: range.lowerBound)
         if let slot {
-            claims.begin(range, isCut: false, in: slot)
+            claims.begin(range, isTruncation: false, in: slot)
         } else {
             header.add(1, Layout.unnotedWord)
         }

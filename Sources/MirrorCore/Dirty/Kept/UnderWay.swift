@@ -8,32 +8,32 @@ struct UnderWay: ~Copyable, Sendable {
     static let slotBytes = slotWords * 8
 
     private static let isThere: UInt64 = 1 << 63
-    private static let isCut: UInt64 = 1 << 62
+    private static let isTruncation: UInt64 = 1 << 62
 
     private let words: AtomicWords
 
     init(_ words: consuming AtomicWords) { self.words = words }
 
-    /// - Parameter isCut: whether all that follows may change too, as far as changes ever reached.
+    /// - Parameter isTruncation: whether all that follows may change too, as far as changes ever reached.
     @inline(__always)
-    func begin(_ range: ByteRange, isCut: Bool, in slot: Int) {
+    func begin(_ range: ByteRange, isTruncation: Bool, in slot: Int) {
         let range = range.clamped(below: DirtyTable.limit)
         words.store(range.lowerBound, slot * 2)
-        let flags = isCut ? Self.isThere | Self.isCut : Self.isThere
+        let flags = isTruncation ? Self.isThere | Self.isTruncation : Self.isThere
         words.store(range.upperBound | flags, slot * 2 + 1)
     }
 
     @inline(__always)
     func end(_ slot: Int) { words.store(0, slot * 2 + 1) }
 
-    /// What was under way in these slots, a cut up to `reach`; nil where one holds no range.
+    /// What was under way in these slots, a truncation up to `reach`; nil where one holds no range.
     func ranges(in used: [Int], reach: UInt64) -> [ByteRange]? {
         var ranges: [ByteRange] = []
         for slot in used {
             let last = words.load(slot * 2 + 1)
             let lower = words.load(slot * 2)
-            var upper = last & ~(Self.isThere | Self.isCut)
-            if last & Self.isCut != 0 { upper = max(lower, upper, reach) }
+            var upper = last & ~(Self.isThere | Self.isTruncation)
+            if last & Self.isTruncation != 0 { upper = max(lower, upper, reach) }
             guard last & Self.isThere != 0, lower <= upper else { return nil }
             ranges.append(ByteRange(lower, upper))
         }

@@ -95,9 +95,10 @@ import Testing
         #expect(try #require(recovered()).dirtyBytes == 0)
     }
 
-    @Test func `a cut counts for all that changes have reached, also after it began`() throws {
+    @Test func `a truncation counts for all that changes have reached, also after it began`() throws
+    {
         let table = table()
-        table.beginChange(ByteRange(8192, 65536), isCut: true, slot: 0)
+        table.beginChange(ByteRange(8192, 65536), isTruncation: true, slot: 0)
         table.beginChange(ByteRange(1 << 20, 2 << 20), slot: 1)
         table.endChange(slot: 1)
         let copy = try #require(recovered())

@@ -57,9 +57,9 @@ import Testing
 
     @Test func `a checkpoint counts a change that was under way as one`() throws {
         let image = try bench.guest().image
-        let (range, cut) = (ByteRange(8192, 8193), ByteRange(3 << 20, image.end.farthest))
+        let (range, gone) = (ByteRange(8192, 8193), ByteRange(3 << 20, image.end.farthest))
         _ = image.trackers.beginChange(range)
-        _ = image.trackers.beginChange(cut, isCut: true)
+        _ = image.trackers.beginChange(gone, isTruncation: true)
         #expect(bench.extents("monday") == before)
         let extents = bench.extents("monday", in: try successor())
         #expect(extents == [8192..<12288] + before + [3 << 20..<UInt64(CheckpointBench.size)])
