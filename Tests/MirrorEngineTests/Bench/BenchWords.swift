@@ -5,6 +5,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 // Orders and checks in a word: a failure is told with what the mount said, at the line of the test.
 
