@@ -9,11 +9,12 @@ extension Job {
     /// The one place where the job decides what to do next. Idempotent: called after every wake, result
     /// and command.
     func advance() {
+        assertOnQueue()
         guard isRunning else { return concludeIfQuiet() }
         for member in members { member.table.stayAwake() }
         leaveRest()
         watchSpace()
-        if machine.mayCopy, !isClerkBusy { fillLanes() }
+        if machine.mayCopy, underWay.mayBegin(.copy) { fillLanes() }
         if isAtRest, machine.mayCopy, isLengthDirty { return copyLengths() }
         if isAtRest, machine.mayCopy { forgetTrouble() }
         perform(machine.handle(.observed(observe())))
@@ -26,8 +27,7 @@ extension Job {
 
     /// Nothing is being copied and nothing else is under way that will call `advance`.
     private var isAtRest: Bool {
-        busyLanes == 0 && !isClerkBusy && (!isThrottled || machine.isHolding)
-            && !(space.isLooking && awaitsSpace)
+        underWay.isAtRest(isHolding: machine.isHolding, awaitsSpace: awaitsSpace)
     }
 
     private func observe() -> JobMachine.Observation {
@@ -37,19 +37,18 @@ extension Job {
         }
         // R5. A size that was taken is with the clerk.
         let agrees =
-            busyLanes == 0 && !isClerkBusy && DirtyTable.areInSync(members.map(\.table))
-            // What a verification has found has to be copied first.
-            && !(machine.isEnding && isVerifying)
+            underWay.mayAgree(isEnding: machine.isEnding)
+            && DirtyTable.areInSync(members.map(\.table))
             // A write that is forwarded right after that instant would be in the twin of a cut, without
             // those before it that were not.
             && (machine.isHolding || !machine.isEnding || !isForwarding)
         let estimate = progress.microsecondsToCopy(remaining)
-        // A flush that is under way would be waited for with the guest's writes held.
-        let isFree = ContinuousClock.now >= nextHold && !(machine.isEnding && isFlushing)
+        let isFree =
+            ContinuousClock.now >= nextHold && underWay.mayHold(isEnding: machine.isEnding)
         return .init(
             agrees: agrees && (machine.isHolding || isFree || !machine.needsAttempt),
             passDone: passes > 0,
-            affordable: estimate <= maxPause * 1000 / 2 && isFree && !isVerifying)
+            affordable: estimate <= maxPause * 1000 / 2 && isFree && !underWay.has(.verify))
     }
 
     /// Waits for the next mark. Marks that came before the table heard of it are found by the second look.
@@ -72,7 +71,7 @@ extension Job {
     private func fillLanes() {
         while machine.mayCopy, !idleLanes.isEmpty, !awaitsSpace, !isThrottledNow() {
             // The first lane is free; each further one needs one of the mount's permits.
-            let needsPermit = busyLanes > 0
+            let needsPermit = underWay.has(.copy)
             if needsPermit, !services.permits.take() { return }
             guard let batch = takeBatch() else {
                 if needsPermit { services.permits.giveBack() }
@@ -99,16 +98,16 @@ extension Job {
         let now = instant - .origin
         let waits = [limit.wait(at: now), pace.limit.wait(at: now), gatheringTime(at: instant)]
         guard let wait = waits.compactMap({ $0 }).max() else {
-            if isThrottled { endThrottle() }
+            if underWay.has(.throttle) { endThrottle() }
             return false
         }
-        if isThrottled { return true }
-        isThrottled = true
+        if underWay.has(.throttle) { return true }
+        underWay.enter(.throttle)
         let number = throttleNumber
         queue.asyncAfter(deadline: .now() + .microseconds(Int(wait / .microseconds(1)))) {
             [weak self] in
             guard let self, throttleNumber == number else { return }
-            isThrottled = false
+            underWay.leave(.throttle)
             advance()
         }
         return true
@@ -116,12 +115,12 @@ extension Job {
 
     /// A limit was changed: whoever waits for it looks again.
     func endThrottle() {
-        isThrottled = false
+        if underWay.has(.throttle) { underWay.leave(.throttle) }
         throttleNumber += 1
     }
 
     private func start(_ batch: CopyBatch, on lane: Lane, hasPermit: Bool) {
-        busyLanes += 1
+        underWay.enter(.copy)
         let count = batch.ranges.reduce(0) { $0 + Int($1.count) }
         limit.spend(count)
         pace.limit.spend(count)
@@ -137,12 +136,14 @@ extension Job {
     private func finished(
         _ member: Member, _ results: [CopyResult], on lane: Lane, since failures: Int
     ) {
-        busyLanes -= 1
+        underWay.leave(.copy)
         idleLanes.append(lane)
         let isDoubtful = failures != flushFailures.load(ordering: .sequentiallyConsistent)
         for result in results { finished(member, result, isDoubtful: isDoubtful) }
         for block in member.twin.takeRaggedBlocks() { member.markUnasked(block) }
-        if bytesSinceFlush >= Self.flushInterval, !isFlushing { flush(settles: false) }
+        if bytesSinceFlush >= Self.flushInterval, underWay.mayBegin(.flush) {
+            flush(settles: false)
+        }
         advance()
     }
 
@@ -199,7 +200,7 @@ extension Job {
             nextMember()
             if gathering.until != nil { return nil }
         }
-        guard firstGranule > 0, busyLanes == 0 else { return nil }
+        guard firstGranule > 0, !underWay.has(.copy) else { return nil }
         for member in members {
             if let extent = member.table.takeExtent(from: 0, limit: firstGranule) {
                 return batch(of: member, [extent])
@@ -262,26 +263,22 @@ extension Job {
     /// Gives the twins the sizes of their images. Nothing is being copied, and nothing is taken until it
     /// is done.
     private func copyLengths() {
-        isClerkBusy = true
         let changed = members.filter { $0.table.isLengthDirty }
         for member in changed { member.beginResize() }
         atomicMemoryFence(ordering: .sequentiallyConsistent)
-        clerk.async { [self] in
-            let failures = changed.map { member -> Member.Failure? in
+        onClerk(.size) {
+            changed.map { member -> Member.Failure? in
                 do throws(Member.Failure) { try member.giveTwinItsSize() } catch { return error }
                 return nil
             }
-            queue.async { [self] in
-                isClerkBusy = false
-                for (member, failure) in zip(changed, failures) {
-                    if failure != nil { _ = member.table.markLength() }
-                    member.endResize()
-                    guard let failure else { continue }
-                    fail(failure.side, failure.error, member, in: .size)
-                }
-                if failures.allSatisfy({ $0 == nil }) { succeeded(.size) }
-                advance()
+        } then: { [self] failures in
+            for (member, failure) in zip(changed, failures) {
+                if failure != nil { _ = member.table.markLength() }
+                member.endResize()
+                guard let failure else { continue }
+                fail(failure.side, failure.error, member, in: .size)
             }
+            if failures.allSatisfy({ $0 == nil }) { succeeded(.size) }
         }
     }
 }

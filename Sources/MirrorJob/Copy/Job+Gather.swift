@@ -36,7 +36,7 @@ extension Job {
     /// Nobody waits for the twin, and what has gathered is not too much for a cut.
     private var mayGather: Bool {
         pace.pacer != nil && machine.phase == .ready && !machine.isHolding && !isForwarding
-            && !isVerifying && guestFlushes.waiting.isEmpty
+            && !underWay.has(.verify) && guestFlushes.waiting.isEmpty
             && progress.microsecondsToCopy(remaining) <= maxPause * 1000 * 3 / 8
     }
 

@@ -47,14 +47,13 @@ extension Job {
 
     /// Begins to time requests as soon as something is copied.
     func armPace() {
-        guard pace.pacer != nil, !pace.isSampling, machine.mayCopy, isCopying else { return }
+        guard pace.pacer != nil, !pace.isSampling, machine.mayCopy, underWay.isCopying
+        else { return }
         pace.isSampling = true
         for member in members { member.image.timer.beginUse() }
         pace.last = paceSample()
         samplePaceLater()
     }
-
-    private var isCopying: Bool { busyLanes > 0 || isThrottled }
 
     private func samplePaceLater() {
         queue.asyncAfter(deadline: .now() + Self.paceWindow) { [self] in samplePace() }
@@ -64,7 +63,8 @@ extension Job {
         let sample = paceSample()
         let window = paceWindow(pace.last, sample)
         pace.last = sample
-        let goesOn = pace.pacer != nil && machine.mayCopy && (isCopying || window.copied > 0)
+        let goesOn =
+            pace.pacer != nil && machine.mayCopy && (underWay.isCopying || window.copied > 0)
         guard goesOn else { return endPace() }
         if !machine.isHolding { pace.pacer?.take(window) }
         follow(pace.pacer?.bytesPerSecond)

@@ -8,8 +8,6 @@ import SystemPackage
 /// What a job knows of the free space.
 struct Space {
     var watch: SpaceWatch
-    /// The clerk is looking.
-    var isLooking = false
     /// The job stands because of it.
     var hasStopped = false
 
@@ -36,25 +34,23 @@ extension Job {
     /// Has the clerk look where that is due.
     func watchSpace() {
         let written = begun
-        guard watchesSpace, machine.mayCopy, !space.isLooking,
+        guard watchesSpace, machine.mayCopy, underWay.mayBegin(.space),
             space.watch.isDue(at: .now - .origin, written: written)
         else { return }
-        space.isLooking = true
-        clerk.async { [self] in
-            let available = members.compactMap { $0.twin.room() }.min()
-            queue.async { [self] in looked(available, written) }
+        onClerk(.space) { [members] in
+            members.compactMap { $0.twin.room() }.min()
+        } then: { [self] available in
+            looked(available, written)
         }
     }
 
     private func looked(_ available: Int?, _ written: Int) {
-        space.isLooking = false
-        guard isRunning else { return advance() }
+        guard isRunning else { return }
         let isShort = space.watch.looked(
             at: .now - .origin, available: available ?? .max, needed: remaining, written: written)
         let soon = max(SpaceWatch.brim, ((available ?? .max) - space.watch.reserve) / 2)
         for member in members { member.forwarder?.wake(after: soon) }
         if isShort, machine.mayCopy, let available { stopForSpace(available) }
-        advance()
     }
 
     /// As if the filesystem were full.

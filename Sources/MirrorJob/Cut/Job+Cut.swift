@@ -8,6 +8,7 @@ import SystemPackage
 
 extension Job {
     func perform(_ actions: [JobMachine.Action]) {
+        assertOnQueue()
         updateForwarding()
         updateVerification()
         for action in actions {
@@ -61,11 +62,10 @@ extension Job {
 
     /// Makes the target durable beside the copy. `settles`: the machine waits for it, and nothing is copied.
     func flush(settles: Bool) {
-        if isFlushing {
+        guard underWay.mayBegin(.flush) else {
             mustFlushAgain = mustFlushAgain || settles
             return
         }
-        isFlushing = true
         beginGuestFlushes()
         for member in members { member.beginFlush() }
         bytesSinceFlush = 0
@@ -75,13 +75,12 @@ extension Job {
         if isEnd { counts.cutTime = WallClock.now.seconds }
         let cut = isEnd ? Cut(time: counts.cutTime ?? 0, checkpoints: cutCheckpoints) : nil
         let choose = intentsToClear(settles: settles)
-        clerk.async { [self] in
+        onClerk(.flush) { [self] in
             let chosen = choose?() ?? []
-            let failure = flushTwins(cut)
-            queue.async { [self] in
-                flushed(settles, isEnd: isEnd, failure)
-                if failure == nil { clear(chosen) }
-            }
+            return (chosen, flushTwins(cut))
+        } then: { [self] chosen, failure in
+            flushed(settles, isEnd: isEnd, failure)
+            if failure == nil { clear(chosen) }
         }
     }
 
@@ -129,7 +128,6 @@ extension Job {
     private func flushed(
         _ settles: Bool, isEnd: Bool, _ failure: (member: Member, error: Errno)?
     ) {
-        isFlushing = false
         defer { startGuestFlush() }
         if failure == nil {
             for member in members { member.flushed() }
@@ -158,34 +156,25 @@ extension Job {
 
     /// The cut was not to be after all, and the twins are about to be written again.
     private func takeBackAnnotations() {
-        isClerkBusy = true
-        clerk.async { [self] in
+        onClerk(.takeBack) { [members] in
             for member in members {
                 member.twin.annotate(.inconsistent)
                 try? member.twin.flush()
             }
-            queue.async { [self] in
-                isClerkBusy = false
-                advance()
-            }
+        } then: {
         }
     }
 
     private func publish() {
-        isClerkBusy = true
-        clerk.async { [self] in
-            let failure = publishTwins()
-            queue.async { [self] in
-                isClerkBusy = false
-                if let (member, error) = failure {
-                    fail(.target, error, member, in: .publication)
-                } else {
-                    succeeded(.publication)
-                    perform(machine.handle(.published))
-                    restartPass()
-                }
-                advance()
+        onClerk(.publish) { [self] in
+            publishTwins()
+        } then: { [self] failure in
+            if let (member, error) = failure {
+                return fail(.target, error, member, in: .publication)
             }
+            succeeded(.publication)
+            perform(machine.handle(.published))
+            restartPass()
         }
     }
 

@@ -82,7 +82,7 @@ extension Job {
             member.table.dirtyBytes > 0 || member.table.claimedBytes > 0
                 || member.table.isLengthDirty
         }
-        return !isLeft && busyLanes == 0 && !isClerkBusy
+        return !isLeft && underWay.isStill
     }
 
     /// A flush of the twins begins.
@@ -97,7 +97,9 @@ extension Job {
 
     /// After whatever else wanted to flush has had its turn.
     func startGuestFlush() {
-        guard !isFlushing, guestFlushes.waiting.contains(where: isCovered) else { return }
+        guard underWay.mayBegin(.flush), guestFlushes.waiting.contains(where: isCovered) else {
+            return
+        }
         flush(settles: false)
     }
 

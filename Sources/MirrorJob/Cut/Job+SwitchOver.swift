@@ -31,9 +31,10 @@ extension Job {
                     length: member.knownLength)
             }
         }
-        clerk.async { [self] in
-            let failure = serveFromTwins(moves)
-            queue.async { [self] in switched(failure) }
+        onClerk(.switchOver) { [self] in
+            serveFromTwins(moves)
+        } then: { [self] failure in
+            switched(failure)
         }
     }
 
@@ -53,7 +54,6 @@ extension Job {
         if let failure { counts.error = "no switch-over: \(failure.message)" }
         perform(machine.handle(.switched(failure == nil)))
         endAgainAtShutDown()
-        advance()
     }
 
     /// The mount ends and the job has fallen back to ready: the twin is to be worth something all the same.

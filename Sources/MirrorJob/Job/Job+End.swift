@@ -42,8 +42,7 @@ extension Job {
 
     /// Concludes as soon as nothing of the job is under way on sources and twins, and all are closed.
     func concludeIfQuiet() {
-        guard isDetached, !isLetGo, busyLanes == 0, !isClerkBusy, !isFlushing, !isVerifying,
-            !intentCare.isClearing,
+        guard isDetached, !isLetGo, underWay.isQuiet,
             members.allSatisfy({ $0.forwarder?.isIdle ?? true })
         else { return }
         isLetGo = true
@@ -51,7 +50,7 @@ extension Job {
         let isWorthless = machine.phase != .completed && !isDelta
         let isSuspended = suspension != nil
         let end = endStamp
-        clerk.async { [self] in
+        askClerk { [self] in
             if isWorthless { for member in members { member.twin.annotate(.inconsistent) } }
             if let end {
                 for member in members {
@@ -64,14 +63,13 @@ extension Job {
                 member.image.unfollow(member.source)
                 member.close()
             }
-            queue.async { [self] in
-                conclude()
-                // The report is made; the pages are not needed any more.
-                for member in members {
-                    member.table.forgetAll(from: 0)
-                    member.unflushed.forgetAll(from: 0)
-                    member.flushing.forgetAll(from: 0)
-                }
+        } then: { [self] in
+            conclude()
+            // The report is made; the pages are not needed any more.
+            for member in members {
+                member.table.forgetAll(from: 0)
+                member.unflushed.forgetAll(from: 0)
+                member.flushing.forgetAll(from: 0)
             }
         }
     }

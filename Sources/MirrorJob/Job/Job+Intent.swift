@@ -23,8 +23,6 @@ struct IntentCare {
     var isOn = false
     var isHeldBack = false
     var isTicking = false
-    /// A pass is between its candidates and its end.
-    var isClearing = false
     var lastAge = ContinuousClock.now
     /// Ticks in a row that found nothing changed.
     var calm = 0
@@ -137,12 +135,11 @@ extension Job {
             log.request(ByteRange(0, max(1, member.knownLength))) { group.leave() }
         }
         group.notify(queue: queue) { [self] in
-            clerk.async { [self] in
+            askClerk {
                 for member in unproven { member.forgetVoid() }
-                queue.async { [self] in
-                    intentCare.isHeldBack = false
-                    watchIntents()
-                }
+            } then: { [self] in
+                intentCare.isHeldBack = false
+                watchIntents()
             }
         }
     }
@@ -183,11 +180,12 @@ extension Job {
         let clears = ages && mayClear
         // The clerk may be busy for long.
         for member in members { member.intents?.beat() }
-        clerk.async { [self] in
+        askClerk { [members] in
             let stamps = members.flatMap { $0.beat() }
             if ages { for member in members { member.intents?.age() } }
-            let chosen = clears ? members.compactMap { IntentChoice($0) } : []
-            queue.async { [self] in intentsSeen(stamps, chosen) }
+            return (stamps, clears ? members.compactMap { IntentChoice($0) } : [])
+        } then: { [self] stamps, chosen in
+            intentsSeen(stamps, chosen)
         }
     }
 
@@ -204,8 +202,8 @@ extension Job {
 
     /// Whether a flush for the sake of the logs hurts nobody.
     private var mayClear: Bool {
-        isRunning && intentCare.isOn && !isFlushing && !hasFindings.load(ordering: .acquiring)
-            && !intentCare.isClearing && !machine.isEnding && !machine.isPaused
+        isRunning && intentCare.isOn && underWay.mayBegin(.clearIntents)
+            && !hasFindings.load(ordering: .acquiring) && !machine.isEnding && !machine.isPaused
             && !machine.isBackingOff
     }
 
@@ -213,7 +211,7 @@ extension Job {
     func intentsToClear(settles: Bool) -> (@Sendable () -> [IntentChoice])? {
         let chosen = intentCare.chosen
         intentCare.chosen = nil
-        if settles || !intentCare.isOn || intentCare.isClearing
+        if settles || !intentCare.isOn || underWay.has(.clearIntents)
             || hasFindings.load(ordering: .acquiring)
             || members.allSatisfy({ $0.intents == nil })
         {
@@ -226,7 +224,7 @@ extension Job {
     /// The twins are durable.
     func clear(_ chosen: [IntentChoice]) {
         if chosen.isEmpty { return }
-        intentCare.isClearing = true
+        underWay.enter(.clearIntents)
         intentCare.queue.async { [self] in
             let group = DispatchGroup()
             for choice in chosen {
@@ -234,7 +232,7 @@ extension Job {
                 choice.settle { group.leave() }
             }
             group.notify(queue: queue) { [self] in
-                intentCare.isClearing = false
+                underWay.leave(.clearIntents)
                 advance()
             }
         }

@@ -79,19 +79,15 @@ extension Job {
     }
 
     func scan() {
-        isClerkBusy = true
-        clerk.async { [self] in
-            let wanted = members.reduce(0) { $0 + $1.markFirstPass() }
-            queue.async { [self] in
-                isClerkBusy = false
-                counts.total = wanted
-                restartPass()
-                sampleRates()
-                perform(machine.handle(.started))
-                armTick()
-                watchIntents()
-                advance()
-            }
+        onClerk(.scan) { [members] in
+            members.reduce(0) { $0 + $1.markFirstPass() }
+        } then: { [self] wanted in
+            counts.total = wanted
+            restartPass()
+            sampleRates()
+            perform(machine.handle(.started))
+            armTick()
+            watchIntents()
         }
     }
 }

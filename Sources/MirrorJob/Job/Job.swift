@@ -51,6 +51,8 @@ final class Job: @unchecked Sendable {
     private(set) lazy var wakeSource = DispatchSource.makeUserDataAddSource(queue: queue)
 
     var machine: JobMachine
+    /// What goes on beside the queue.
+    var underWay = Activities()
     var limit: RateLimit
     var pace: Pace
     var space: Space
@@ -70,7 +72,6 @@ final class Job: @unchecked Sendable {
     var lastForwarded = 0
 
     var bytesSinceFlush = 0
-    var isFlushing = false
     /// Of guests, with `fsync=both`.
     var guestFlushes = GuestFlushes()
     /// Failed flushes. What was written while one failed may be lost: it does not count as copied.
@@ -79,13 +80,8 @@ final class Job: @unchecked Sendable {
     var mustFlushAgain = false
 
     var idleLanes: [Lane]
-    var busyLanes = 0
-    /// The clerk sets the size or scans: nothing is taken meanwhile.
-    var isClerkBusy = false
-    /// Waiting for `speed` or `pace`, or until more has gathered.
-    var isThrottled = false
     var gathering = Gathering()
-    /// Which such wait is the valid one.
+    /// Which wait for `speed` or `pace`, or until more has gathered, is the valid one.
     var throttleNumber = 0
 
     /// The member whose extents are taken now.

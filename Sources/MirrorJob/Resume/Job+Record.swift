@@ -67,7 +67,7 @@ extension Job {
     private var keptVerification: String? {
         if machine.isResuming { return past?.record.verify }
         if hasFindings.load(ordering: .acquiring) { return JobRecord.found }
-        return isVerifying ? JobRecord.verifying : nil
+        return underWay.has(.verify) ? JobRecord.verifying : nil
     }
 }
 

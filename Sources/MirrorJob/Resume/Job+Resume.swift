@@ -48,20 +48,17 @@ extension Job {
     var isComingBack: Bool { machine.isResuming && !machine.isOver && reopenings == 0 }
 
     /// The user asks for it: at once.
-    func reopenNow() { if !isClerkBusy { reopen() } }
+    func reopenNow() { if underWay.mayBegin(.reopen) { reopen() } }
 
     private func reopen() {
-        guard machine.isResuming, !machine.isOver, !isClerkBusy, let past else { return }
-        isClerkBusy = true
+        guard machine.isResuming, !machine.isOver, underWay.mayBegin(.reopen), let past
+        else { return }
         let stamp = JobStamp(uuid: uuid, generation: past.nextGeneration)
         let isNew = past.nextGeneration != generation
-        clerk.async { [self] in
-            let result = open(past, isNew ? stamp : nil)
-            queue.async { [self] in
-                isClerkBusy = false
-                opened(result, past)
-                advance()
-            }
+        onClerk(.reopen) { [self] in
+            open(past, isNew ? stamp : nil)
+        } then: { [self] result in
+            opened(result, past)
         }
     }
 

@@ -5,8 +5,6 @@ import Synchronization
 // On the job's queue: comparing source and twin while the guest runs.
 
 extension Job {
-    var isVerifying: Bool { verification != nil }
-
     /// Begins a verification; what it finds is seen in status and events.
     func verify(repair: Bool) throws(CommandError) -> String {
         try refuseWhenOver("verify")
@@ -19,6 +17,7 @@ extension Job {
             },
             done: { [self] in queue.async { self.verified() } })
         self.verification = verification
+        underWay.enter(.verify)
         lastVerification.withLock { $0 = verification }
         verification.start()
         keep()
@@ -41,7 +40,7 @@ extension Job {
                 "verify: the twin of job \(name) holds only what was written since its start (sync=none"
                     + " without a seed), so there is nothing to compare it with")
         }
-        guard !isVerifying else {
+        guard underWay.mayBegin(.verify) else {
             throw CommandError(
                 .badState, "verify: job \(name) is being verified already; see its status")
         }
@@ -108,6 +107,7 @@ extension Job {
         if verification?.repairs == true, counts?.error == nil { repairFindings() }
         verification?.counts.withLock { $0.isOver = true }
         verification = nil
+        underWay.leave(.verify)
         publishReport()
         keep()
         services.tell(.verified, report())
