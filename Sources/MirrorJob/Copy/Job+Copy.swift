@@ -11,6 +11,7 @@ extension Job {
     func advance() {
         guard isRunning else { return concludeIfQuiet() }
         for member in members { member.table.stayAwake() }
+        leaveStandstill()
         leaveRest()
         watchSpace()
         if machine.mayCopy, !isClerkBusy { fillLanes() }
@@ -18,6 +19,7 @@ extension Job {
         if isAtRest, machine.mayCopy { forgetTrouble() }
         perform(machine.handle(.observed(observe())))
         startGuestFlush()
+        standStill()
         if isAtRest { sleep() }
         armPace()
         armTick()
@@ -36,8 +38,11 @@ extension Job {
             cutCheckpoints = members.map { services.checkpoints($0.image) }
         }
         // R5. A size that was taken is with the clerk.
-        let agrees =
+        let isInSync =
             busyLanes == 0 && !isClerkBusy && DirtyTable.areInSync(members.map(\.table))
+        if isInSync { noteAgreement() }
+        let agrees =
+            isInSync
             // What a verification has found has to be copied first.
             && !(machine.isEnding && isVerifying)
             // A write that is forwarded right after that instant would be in the twin of a cut, without
@@ -148,6 +153,7 @@ extension Job {
 
     /// R4: a copy that failed, or that a failed flush may have lost, is marked before its claim ends.
     private func finished(_ member: Member, _ result: CopyResult, isDoubtful: Bool) {
+        if !result.wroteNothing { standstill.forget() }
         if let (side, error) = result.failure {
             member.table.giveBack(result.extent)
             return failed(member, result.extent, side, error)
@@ -263,6 +269,7 @@ extension Job {
     /// is done.
     private func copyLengths() {
         isClerkBusy = true
+        standstill.forget()
         let changed = members.filter { $0.table.isLengthDirty }
         for member in changed { member.beginResize() }
         atomicMemoryFence(ordering: .sequentiallyConsistent)

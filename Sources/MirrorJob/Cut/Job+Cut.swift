@@ -133,12 +133,14 @@ extension Job {
         defer { startGuestFlush() }
         if failure == nil {
             for member in members { member.flushed() }
+            standstill.flushed()
             guestFlushes.end()
             succeeded(.flush)
         }
         if let failure {
             flushFailures.add(1, ordering: .sequentiallyConsistent)
             for member in members { member.flushFailed() }
+            standstill.forget()
             keep()
             mustFlushAgain = false
             counts.cutTime = nil

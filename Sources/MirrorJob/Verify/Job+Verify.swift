@@ -55,6 +55,7 @@ extension Job {
     }
 
     private func found(_ member: Member, _ finding: Verification.Finding, _ bytes: Int) {
+        standstill.forget()
         guard verification?.repairs == true || machine.isEnding else {
             return remember(member, finding, bytes)
         }
