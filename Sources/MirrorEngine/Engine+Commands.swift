@@ -123,7 +123,7 @@ extension Engine {
             if let past = jobs.ended(id) {
                 throw CommandError(
                     .badState,
-                    "job \(NameText.shown(id)) has ended (\(past.report.phase)); forget it with: dismiss"
+                    "job \(NameText.shown(id)) has ended (\(past.report.phase.rawValue)); forget it with: dismiss"
                 )
             }
             throw CommandError(

@@ -57,5 +57,5 @@ extension Engine {
 
 extension Job {
     /// Whether it is over, or on its way there.
-    fileprivate var isEnding: Bool { hasEnded || report().phase == "completing" }
+    fileprivate var isEnding: Bool { hasEnded || report().phase == .completing }
 }

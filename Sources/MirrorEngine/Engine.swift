@@ -7,8 +7,6 @@ public import SystemPackage
 
 /// One mount's images and jobs. Everything that FUSE and the command line ask for begins here.
 public final class Engine: Sendable {
-    public static let version = "0.1.0"
-
     public let configuration: MountConfiguration
     public let images = ImageRegistry()
     public let events: EventLog
@@ -84,7 +82,7 @@ public final class Engine: Sendable {
     /// The state of the mount and its jobs. Never waits for an image or a target (design, section 10).
     public func report() -> StatusReport {
         StatusReport(
-            version: Self.version, source: shown(configuration.source),
+            version: Version.text, source: shown(configuration.source),
             mountpoint: shown(configuration.mountpoint),
             uptime: Int((ContinuousClock.now - started) / .seconds(1)),
             generation: keeper.predecessors + 1,
@@ -101,7 +99,8 @@ public final class Engine: Sendable {
         log.info(
             "\(event.word)",
             metadata: [
-                "job": "\(job.id)", "status": "\(job.status)", "error": "\(job.error ?? "none")",
+                "job": "\(job.id)", "status": "\(job.status.rawValue)",
+                "error": "\(job.error ?? "none")",
             ])
     }
 }

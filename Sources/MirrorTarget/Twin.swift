@@ -13,9 +13,6 @@ import SystemPackage
 /// `@unchecked Sendable`: `parts` is set once, on the job's queue, and everybody who uses it was started from there
 /// afterwards.
 final class Twin: @unchecked Sendable {
-    /// What the twin is worth (design, section 10), as its `user.twinfs.state` attribute says it.
-    enum State: String { case inconsistent, partial, consistent }
-
     let place: TargetPlace
     /// What the job has to copy before source and twin can agree.
     let firstPass: FirstPass

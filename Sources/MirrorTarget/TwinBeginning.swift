@@ -2,7 +2,7 @@ import MirrorCore
 import SystemPackage
 
 /// What the first pass of a job has to do, given what its target holds at the start.
-enum FirstPass: String, Sendable {
+enum FirstPass: String, CaseIterable, Codable, Sendable {
     /// Copy the image's data extents: where the image has a hole the target reads as zero already.
     case data
     /// Copy everything, holes as zeroes: the target may hold old bytes, or is to be allocated throughout.

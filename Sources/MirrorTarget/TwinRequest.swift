@@ -89,7 +89,7 @@ extension TwinRequest {
 
     private func isLeftOver(_ file: FileDescriptor) -> Bool {
         file.attribute(TwinFile.image) == shown(imagePath)
-            && file.attribute(TwinFile.state) == Twin.State.inconsistent.rawValue
+            && file.attribute(TwinFile.state) == TwinWorth.inconsistent.rawValue
     }
 
     /// The clone that counts is made once tracking starts. This one finds out whether there can be one, and
@@ -105,7 +105,7 @@ extension TwinRequest {
 
     /// The attributes of a twin of this image that is not equal yet.
     private func mark(_ file: FileDescriptor) {
-        try? file.setAttribute(TwinFile.state, Twin.State.inconsistent.rawValue)
+        try? file.setAttribute(TwinFile.state, TwinWorth.inconsistent.rawValue)
         try? file.setAttribute(TwinFile.image, shown(imagePath))
         try? file.removeAttribute(TwinFile.checkpoints)
     }
@@ -162,7 +162,7 @@ extension TwinRequest {
         let ids = (file.attribute(TwinFile.checkpoints) ?? "").split(separator: " ").map(
             String.init)
         let isCut = checkpoint.map(ids.contains) ?? false
-        if isCut, file.attribute(TwinFile.state) == Twin.State.consistent.rawValue { return }
+        if isCut, file.attribute(TwinFile.state) == TwinWorth.consistent.rawValue { return }
         let reason =
             isCut
             ? "is not consistent: a job that wrote it did not end"

@@ -11,8 +11,8 @@ public enum Activity: Int, CaseIterable, Sendable {
     case scan
     /// The clerk gives the twins their names.
     case publish
-    /// The clerk takes back what the twins say of a cut that was not to be.
-    case takeBack
+    /// The clerk has the twins say what they are worth, or takes it back.
+    case worth
     /// The clerk opens the twins of a job that has come back.
     case reopen
     /// The clerk makes the twins durable; the copy goes on beside it.
@@ -33,7 +33,7 @@ public enum Activity: Int, CaseIterable, Sendable {
 ///
 /// | question | waits for |
 /// |---|---|
-/// | `isStill`: the twins have what the copier has taken | copy, size, scan, publish, takeBack, reopen |
+/// | `isStill`: the twins have what the copier has taken | copy, size, scan, publish, worth, reopen |
 /// | `isAtRest`: nobody will call `advance` by itself | the same; throttle and space where they hold the copy up |
 /// | `isQuiet`: twins and images may be closed | the same as `isStill`, and flush, verify, clearIntents |
 ///
@@ -57,7 +57,7 @@ public struct Activities: Sendable {
     private func has(anyOf activities: [Activity]) -> Bool { activities.contains(where: has) }
 
     /// While the clerk does one of these nothing is taken for the copy.
-    private static let exclusive: [Activity] = [.size, .scan, .publish, .takeBack, .reopen]
+    private static let exclusive: [Activity] = [.size, .scan, .publish, .worth, .reopen]
 
     /// Nothing is on its way to the twins by the copier or by the clerk: whatever is not marked has arrived.
     public var isStill: Bool { !has(.copy) && !has(anyOf: Self.exclusive) }
@@ -91,12 +91,12 @@ public struct Activities: Sendable {
     /// Whether something may begin beside what is under way. What else it needs its owner knows.
     public func mayBegin(_ activity: Activity) -> Bool {
         switch activity {
-        case .copy, .reopen: !has(anyOf: Self.exclusive)
+        case .copy, .reopen, .worth: !has(anyOf: Self.exclusive)
         // A clearing begins with a flush of its own.
         case .clearIntents: !has(.flush) && !has(.clearIntents)
         case .flush, .verify, .space, .throttle: !has(activity)
         // The machine, or a copier at rest, asks for these one at a time.
-        case .size, .scan, .publish, .takeBack, .switchOver: true
+        case .size, .scan, .publish, .switchOver: true
         }
     }
 }

@@ -1,4 +1,5 @@
 import MirrorCore
+import MirrorSystem
 
 /// A name under `.mirror/`.
 public enum MirrorFile: Hashable, Sendable {
@@ -72,7 +73,7 @@ extension Engine {
     /// handle). Empty for `control`; for `events` use the log itself, which only grows.
     public func content(of file: MirrorFile) -> [UInt8] {
         switch file {
-        case .status: Array(StatusText.render(report()).utf8)
+        case .status: Array(StatusText.render(report(), now: WallClock.now.seconds).utf8)
         case .statusJSON: JSON.bytes(report(), isPretty: true) + [UInt8(ascii: "\n")]
         case .metrics: Array(Metrics.render(report()).utf8)
         case .jobStatus(let id):

@@ -12,6 +12,7 @@ extension Job {
         assertOnQueue()
         guard isRunning else { return concludeIfQuiet() }
         for member in members { member.table.stayAwake() }
+        leaveStandstill()
         leaveRest()
         watchSpace()
         if machine.mayCopy, underWay.mayBegin(.copy) { fillLanes() }
@@ -19,6 +20,7 @@ extension Job {
         if isAtRest, machine.mayCopy { forgetTrouble() }
         perform(machine.handle(.observed(observe())))
         startGuestFlush()
+        standStill()
         if isAtRest { sleep() }
         armPace()
         armTick()
@@ -36,9 +38,10 @@ extension Job {
             cutCheckpoints = members.map { services.checkpoints($0.image) }
         }
         // R5. A size that was taken is with the clerk.
+        let isInSync = underWay.isStill && DirtyTable.areInSync(members.map(\.table))
+        if isInSync { noteAgreement() }
         let agrees =
-            underWay.mayAgree(isEnding: machine.isEnding)
-            && DirtyTable.areInSync(members.map(\.table))
+            isInSync && underWay.mayAgree(isEnding: machine.isEnding)
             // A write that is forwarded right after that instant would be in the twin of a cut, without
             // those before it that were not.
             && (machine.isHolding || !machine.isEnding || !isForwarding)
@@ -149,6 +152,7 @@ extension Job {
 
     /// R4: a copy that failed, or that a failed flush may have lost, is marked before its claim ends.
     private func finished(_ member: Member, _ result: CopyResult, isDoubtful: Bool) {
+        if !result.wroteNothing { standstill.forget() }
         if let (side, error) = result.failure {
             member.table.giveBack(result.extent)
             return failed(member, result.extent, side, error)
@@ -263,6 +267,7 @@ extension Job {
     /// Gives the twins the sizes of their images. Nothing is being copied, and nothing is taken until it
     /// is done.
     private func copyLengths() {
+        standstill.forget()
         let changed = members.filter { $0.table.isLengthDirty }
         for member in changed { member.beginResize() }
         atomicMemoryFence(ordering: .sequentiallyConsistent)

@@ -40,7 +40,8 @@ extension Job {
             case .writeBlocking: !isFallenBack
             case .auto: copyModeControl.forwards
             }
-        let mayForward = isWanted && machine.mayCopy
+        let mayForward = isWanted && machine.mayCopy && !standstill.isSaid
+        if mayForward { standstill.forget() }
         for member in members { member.forwarder?.turn(on: mayForward) }
         watchForwards()
         letGuestFlushesGo()

@@ -131,12 +131,14 @@ extension Job {
         defer { startGuestFlush() }
         if failure == nil {
             for member in members { member.flushed() }
+            standstill.flushed()
             guestFlushes.end()
             succeeded(.flush)
         }
         if let failure {
             flushFailures.add(1, ordering: .sequentiallyConsistent)
             for member in members { member.flushFailed() }
+            standstill.forget()
             keep()
             mustFlushAgain = false
             counts.cutTime = nil
@@ -156,7 +158,7 @@ extension Job {
 
     /// The cut was not to be after all, and the twins are about to be written again.
     private func takeBackAnnotations() {
-        onClerk(.takeBack) { [members] in
+        onClerk(.worth) { [members] in
             for member in members {
                 member.twin.annotate(.inconsistent)
                 try? member.twin.flush()

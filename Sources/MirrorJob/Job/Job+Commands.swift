@@ -9,6 +9,7 @@ extension Job {
         try refuseWhenOver("pause")
         try refuseWhileSwitching("pause")
         perform(machine.handle(.pause))
+        advance()
         publishReport()
         return "paused; writes go on and are marked"
     }
@@ -82,7 +83,7 @@ extension Job {
         perform(machine.handle(.end(force ? .now : .soft)))
         publishReport()
         return machine.isOver
-            ? "cancelled; the twin is \(counts.targetState)"
+            ? "cancelled; the twin is \(StatusText.worth(report()))"
             : "ends when source and twin agree; the guest stays on the source"
     }
 

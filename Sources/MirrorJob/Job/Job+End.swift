@@ -8,10 +8,7 @@ extension Job {
     /// The machine is in a final phase: no more holds, and no more marks once no write is under way.
     func finish() {
         lift()
-        if machine.phase == .completed {
-            counts.targetState = isDelta ? "partial" : "consistent"
-            counts.error = nil
-        }
+        if machine.phase == .completed { counts.error = nil }
         dropTables()
         detach(members[...])
     }
@@ -47,7 +44,7 @@ extension Job {
         else { return }
         isLetGo = true
         idleLanes = []
-        let isWorthless = machine.phase != .completed && !isDelta
+        let isWorthless = worth == .inconsistent
         let isSuspended = suspension != nil
         let end = endStamp
         askClerk { [self] in
@@ -106,7 +103,7 @@ extension Job {
     private func tellStatus() {
         var report = report()
         if machine.phase != .completed {
-            report.status = "aborting"
+            report.status = .aborting
             services.tell(.statusChange, report)
             report.status = machine.status
         }

@@ -7,7 +7,7 @@ import SystemPackage
 /// What can fail, apart from the copy or the forward of an extent. Each is over when the same has
 /// succeeded: a target that takes writes and fails every flush must come to the end of `max-retries` too.
 enum Effort: Hashable, Sendable {
-    case size, flush, publication
+    case size, flush, publication, worth
 }
 
 extension Job {

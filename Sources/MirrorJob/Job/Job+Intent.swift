@@ -252,12 +252,3 @@ extension Job {
         warnOfIntents("cannot be kept (\(error)): after a crash everything is compared")
     }
 }
-
-/// Calls something the first time.
-private final class FirstCall: Sendable {
-    private let body: Mutex<(@Sendable () -> Void)?>
-
-    init(_ body: @escaping @Sendable () -> Void) { self.body = Mutex(body) }
-
-    func run() { body.withLock { $0.take() }?() }
-}

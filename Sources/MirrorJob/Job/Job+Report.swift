@@ -13,17 +13,13 @@ extension Job {
             && !hasFindings.load(ordering: .acquiring)
         var report = snapshot.withLock { $0 }
         report.opens = members.reduce(0) { $0 + $1.image.opens }
-        if isLivePhase(report.phase) { addLiveNumbers(&report, isSynced) }
+        if !report.phase.isOver, report.phase != .created { addLiveNumbers(&report, isSynced) }
         if let verification = lastVerification.withLock({ $0 }) {
             verification.add(to: &report)
-        } else if past?.record.verify == JobRecord.verifying {
+        } else if past?.record.verify == .running {
             report.verifyError = "a restart of the daemon came in between; start it anew"
         }
         return report
-    }
-
-    private func isLivePhase(_ phase: String) -> Bool {
-        ["bulk", "ready", "completing"].contains(phase)
     }
 
     private func addLiveNumbers(_ report: inout JobReport, _ isSynced: Bool) {
@@ -35,7 +31,11 @@ extension Job {
         let left = isInSync ? 0 : max(remaining, granularity.bytes)
         report.len = report.copiedBytes + left
         report.offset = report.copiedBytes
-        if isInSync, !isDelta { report.targetState = "synced" }
+        report.targetState = TwinWorth(
+            .init(
+                phase: report.phase, wasReady: report.ready, isDelta: isDelta, agrees: isInSync,
+                isPastState: report.targetState == .outdated))
+        if report.targetState != .outdated { report.inSyncTime = nil }
         report.activelySynced = isInSync && isForwarding
     }
 
@@ -50,17 +50,17 @@ extension Job {
     func newReport() -> JobReport {
         var report = JobReport(
             id: NameText.shown(id), images: shownImages, target: shownTarget)
-        report.phase = machine.phase.rawValue
+        report.phase = machine.phase
         report.status = machine.status
-        report.sync = parameters.sync.rawValue
-        report.serving = services.servingPath(members[0].image).map(shown) ?? "source"
-        report.copyMode = isForwarding ? "write-blocking" : "background"
+        report.sync = parameters.sync
+        report.serving = services.servingPath(members[0].image).map(shown) ?? JobReport.ownFile
+        report.copyMode = isForwarding ? .writeBlocking : .background
         report.granularity = granularity.bytes
         (report.totalBytes, report.copiedBytes) = (counts.total, counts.copied)
         (report.skippedZeroBytes, report.passes) = (counts.zeroes, passes)
         report.speed = limit.bytesPerSecond
         report.ready = machine.wasReady && !machine.isOver
-        report.ioStatus = machine.ioStatus.rawValue
+        report.ioStatus = machine.ioStatus
         report.paused = machine.isPaused
         report.error = counts.error
         (report.errorsSource, report.errorsTarget) = (counts.sourceErrors, counts.targetErrors)
@@ -85,7 +85,8 @@ extension Job {
     }
 
     private func addWorth(_ report: inout JobReport) {
-        report.targetState = isDelta && machine.wasReady ? "partial" : counts.targetState
+        report.targetState = worth
+        report.inSyncTime = report.targetState == .outdated ? standstill.time : nil
         guard machine.phase == .completed else { return }
         report.cutTime = counts.cutTime
         report.cutGeneration = 1
@@ -113,7 +114,7 @@ extension Job {
         // way of the last look, and nobody tells when it is done.
         let isAtPeace = members.allSatisfy { $0.table.isAsleep && $0.table.isClean }
         // Forwarded writes mark nothing and wake nobody, and somebody has to see when they get fewer.
-        if isAtPeace, machine.phase == .ready && !isForwarding || machine.isPaused {
+        if machine.isPaused || isAtPeace && machine.phase == .ready && !isForwarding {
             progress.rest()
             return publishReport()
         }

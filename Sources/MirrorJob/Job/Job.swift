@@ -29,6 +29,7 @@ import SystemPackage
 /// | the end | `Job+End.swift` |
 /// | what is kept for a restart, and how it goes on after one | `Job+Record.swift`, `Job+Resume.swift`, `Job+Suspend.swift` |
 /// | commands | `Job+Commands.swift` |
+/// | what the twin is worth while the job stands still | `Job+Standstill.swift` |
 /// | what the status says | `Job+Report.swift` |
 ///
 /// `@unchecked Sendable`: every `var` is touched on `queue` only.
@@ -116,7 +117,7 @@ final class Job: @unchecked Sendable {
     var isTicking = false
     var hasToldReady = false
     /// What the last JOB_STATUS_CHANGE said.
-    var toldStatus: String?
+    var toldStatus: JobStatus?
     /// No change of the images is marked for this job any more.
     var isDetached = false
     /// Its end has been told.
@@ -144,12 +145,14 @@ final class Job: @unchecked Sendable {
     /// What the next mount goes on from, once this one ends.
     var suspension: JobRecord?
     /// How the job came back: the status' word.
-    var resumed = "no"
+    var resumed = ReturnProof.no
     /// What was left to copy then.
     var resumedBytes: Int?
     /// Attempts to open the twins again that have failed.
     var reopenings = 0
 
+    /// Whether the twin is a past state of the image.
+    var standstill = Standstill()
     var counts = Counts()
     let snapshot: Mutex<JobReport>
 
@@ -163,7 +166,6 @@ final class Job: @unchecked Sendable {
         var lastPause: Int?
         var error: String?
         var cutTime: Int?
-        var targetState = "inconsistent"
     }
 
     init(_ parts: JobParts, id: [UInt8], services: JobServices) {

@@ -35,7 +35,7 @@ extension Job {
         guard isKept else { return done() }
         let record = suspension ?? record()
         keptRecord = record.bytes
-        let once = Once(done)
+        let once = FirstCall(done)
         services.records.save(record) { [queue] in queue.async { once.run() } }
         queue.asyncAfter(deadline: .now() + Self.patience) { once.run() }
     }
@@ -45,9 +45,9 @@ extension Job {
         var record = JobRecord(
             uuid: uuid, generation: generation, next: nextGeneration, id: NameText.shown(id),
             created: created, parameters: JobRecord.texts(settings),
-            members: members.map(kept), phase: machine.phase.rawValue)
+            members: members.map(kept), phase: machine.phase)
         (record.wasReady, record.paused) = (machine.wasReady, machine.isPaused)
-        record.ending = JobRecord.word(machine.ending)
+        record.ending = machine.ending == .now ? nil : machine.ending
         record.frozen = isFrozen
         record.verify = keptVerification
         (record.total, record.copied, record.zeroes) = (counts.total, counts.copied, counts.zeroes)
@@ -58,26 +58,17 @@ extension Job {
     private func kept(_ member: Member) -> JobRecord.Member {
         var kept = member.kept
         (kept.image, kept.length) = (shown(member.image.path), member.knownLength)
-        if member.firstPass == .everything { kept.firstPass = FirstPass.everything.rawValue }
+        if member.firstPass == .everything { kept.firstPass = .everything }
         kept.lostFlush = member.hasLostFlush ? true : nil
         return kept
     }
 
     /// What a job that comes back has not judged yet stays as it was.
-    private var keptVerification: String? {
+    private var keptVerification: VerifyState? {
         if machine.isResuming { return past?.record.verify }
-        if hasFindings.load(ordering: .acquiring) { return JobRecord.found }
-        return underWay.has(.verify) ? JobRecord.verifying : nil
+        if hasFindings.load(ordering: .acquiring) { return .found }
+        return underWay.has(.verify) ? .running : nil
     }
-}
-
-/// Runs something at most once.
-private final class Once: Sendable {
-    private let body: Mutex<(@Sendable () -> Void)?>
-
-    init(_ body: @escaping @Sendable () -> Void) { self.body = Mutex(body) }
-
-    func run() { body.withLock { $0.take() }?() }
 }
 
 extension JobRecord.Member {
@@ -97,12 +88,12 @@ extension JobRecord.Member {
             disk = nil
         }
         (target, working) = (shown(names.0), shown(names.1))
-        (firstPass, lostFlush) = (twin.firstPass.rawValue, nil)
+        (firstPass, lostFlush) = (twin.firstPass, nil)
         switch twin.place.kind {
         case .file:
-            (kind, self.twin, capacity) = (twin.isHome ? "home" : "file", file?.identity.inode, nil)
-        case .device(let size): (kind, self.twin, capacity) = ("device", nil, size)
-        case .export: (kind, self.twin, capacity) = ("export", nil, nil)
+            (kind, self.twin, capacity) = (twin.isHome ? .home : .file, file?.identity.inode, nil)
+        case .device(let size): (kind, self.twin, capacity) = (.device, nil, size)
+        case .export: (kind, self.twin, capacity) = (.export, nil, nil)
         }
     }
 }

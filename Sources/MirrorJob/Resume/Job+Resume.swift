@@ -89,7 +89,7 @@ extension Job {
         }
         if isCut(twins, past) { return .twins(twins) }
         for (member, twin) in zip(members, twins) {
-            twin.parts.file?.annotate(.inconsistent, [])
+            if pastTime(twins) == nil { twin.parts.file?.annotate(.inconsistent, []) }
             guard let stamp else { continue }
             do throws(Errno) { try twin.parts.file?.stamp(stamp) } catch {
                 member.lostFlush()
@@ -102,7 +102,13 @@ extension Job {
 
     /// Whether the job had come to its end, and only its record had not.
     private func isCut(_ twins: [ReturnedTwin], _ past: Resumption) -> Bool {
-        past.record.ending == "soft" && !isDelta && twins.allSatisfy { $0.isCut && $0.isOwn }
+        past.record.ending == .soft && !isDelta && twins.allSatisfy { $0.isCut && $0.isOwn }
+    }
+
+    /// The instant of which the twins say that they are; nil where they do not all say the same.
+    private func pastTime(_ twins: [ReturnedTwin]) -> Int? {
+        guard !isDelta, let time = twins[0].pastTime else { return nil }
+        return twins.allSatisfy { $0.pastTime == time && $0.isOwn } ? time : nil
     }
 
     private func opened(_ result: Opened, _ past: Resumption) {
@@ -152,7 +158,7 @@ extension Job {
 
 extension Job {
     private func goOn(_ twins: [ReturnedTwin], _ past: Resumption) {
-        var proof = Resumption.Proof.worker
+        var proof = ReturnProof.worker
         var unproven: [Member] = []
         for (index, member) in members.enumerated() {
             let own = mark(member, past.members[index], twins[index], past)
@@ -167,6 +173,7 @@ extension Job {
         }
         (generation, nextGeneration) = (past.nextGeneration, nil)
         counts.error = nil
+        findStandstill(pastTime(twins), isProven: proof <= .clean)
         watchIntents(refilling: unproven)
         tellResumed(proof, past)
         perform(machine.handle(.reopened(isProven: proof != .compare)))
@@ -175,8 +182,8 @@ extension Job {
         restartPass()
     }
 
-    private func tellResumed(_ proof: Resumption.Proof, _ past: Resumption) {
-        resumed = proof.rawValue
+    private func tellResumed(_ proof: ReturnProof, _ past: Resumption) {
+        resumed = proof
         resumedBytes = remaining
         if !past.record.wasReady || proof == .compare {
             counts.copied = max(0, counts.total - remaining)
@@ -188,11 +195,11 @@ extension Job {
     /// Marks what a member may differ in.
     private func mark(
         _ member: Member, _ past: Resumption.Member, _ twin: ReturnedTwin, _ all: Resumption
-    ) -> Resumption.Proof {
+    ) -> ReturnProof {
         // What a verification had found was known to the dead worker alone.
-        if all.record.verify == JobRecord.found { return compare(member) }
+        if all.record.verify == .found { return compare(member) }
         // Nothing was copied yet: the first pass is marked as at the beginning.
-        let isNew = all.record.phase == JobMachine.Phase.created.rawValue
+        let isNew = all.record.phase == .created
         let hasLostFlush = member.hasLostFlush
         switch all.life {
         case .worker where member.isTableWhole && twin.isOwn && twin.isFlushed:
@@ -217,7 +224,7 @@ extension Job {
         return compare(member)
     }
 
-    private func compare(_ member: Member) -> Resumption.Proof {
+    private func compare(_ member: Member) -> ReturnProof {
         counts.total = max(counts.total, Int(clamping: member.knownLength))
         member.compareAll()
         return .compare

@@ -11,15 +11,6 @@ struct Resumption: Sendable {
         case mount
     }
 
-    /// How a job came back: the words of `resumed` in the status, each worse than the one before.
-    enum Proof: String, Comparable, Sendable {
-        case worker, clean, intent, compare
-
-        private var rank: Int { Self.order.firstIndex(of: self)! }
-        private static let order: [Proof] = [.worker, .clean, .intent, .compare]
-        static func < (left: Proof, right: Proof) -> Bool { left.rank < right.rank }
-    }
-
     let life: Life
     let record: JobRecord
     let members: [Member]
@@ -49,6 +40,8 @@ struct ReturnedTwin: Sendable {
     let isOwn: Bool
     /// Its attribute says that the cut was done.
     let isCut: Bool
+    /// Its attributes say that it is the image as it was then, seconds since 1970 (`Standstill`); else nil.
+    let pastTime: Int?
     /// What its last writer had not flushed is durable now.
     let isFlushed: Bool
 }

@@ -36,9 +36,9 @@ struct TwinReturn: Sendable {
             throw .absent("the twin \(place.name) cannot be opened: \(error)")
         }
         switch kept.kind {
-        case "file": return try openFile()
-        case "home": return try openHome()
-        default: return try openStore()
+        case .file: return try openFile()
+        case .home: return try openHome()
+        case .device, .export: return try openStore()
         }
     }
 
@@ -53,7 +53,7 @@ struct TwinReturn: Sendable {
                 "target \(place.name): is another device than the one that the job was mirroring to; it had"
                     + " \(capacity) bytes")
         }
-        guard kept.kind == "device", let device = store.local else {
+        guard kept.kind == .device, let device = store.local else {
             return returned(store, nil, nil, isOwn: true)
         }
         let isSame = kept.disk?.isSame(as: DiskNumber(of: device)) ?? false
@@ -83,7 +83,7 @@ struct TwinReturn: Sendable {
     private func returned(
         _ store: any TwinStore, _ file: TwinFile?, _ status: FileStatus?, isOwn: Bool
     ) -> ReturnedTwin {
-        let isCut = file?.descriptor.attribute(TwinFile.state) == Twin.State.consistent.rawValue
+        let isCut = file?.descriptor.attribute(TwinFile.state) == TwinWorth.consistent.rawValue
         var isFlushed = true
         do throws(Errno) {
             try faults?.pass(.flush)
@@ -93,7 +93,7 @@ struct TwinReturn: Sendable {
         }
         return ReturnedTwin(
             parts: twin.parts(store, file), status: status, isOwn: isOwn, isCut: isCut,
-            isFlushed: isFlushed)
+            pastTime: file?.pastTime, isFlushed: isFlushed)
     }
 }
 

@@ -54,6 +54,7 @@ extension Job {
     }
 
     private func found(_ member: Member, _ finding: Verification.Finding, _ bytes: Int) {
+        standstill.forget()
         guard verification?.repairs == true || machine.isEnding else {
             return remember(member, finding, bytes)
         }

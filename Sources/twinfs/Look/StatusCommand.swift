@@ -1,6 +1,7 @@
 import ArgumentParser
 import MirrorCore
 import MirrorEngine
+import MirrorSystem
 
 /// Paths that a command looks at.
 struct LookArguments: ParsableArguments {
@@ -61,7 +62,7 @@ struct StatusCommand: ParsableCommand {
             if json {
                 Console.print(report.json)
             } else {
-                Console.print(StatusText.render(report), newline: false)
+                Console.print(StatusText.render(report, now: WallClock.now.seconds), newline: false)
             }
         }
         let named = !arguments.paths.isEmpty

@@ -14,7 +14,7 @@ import Testing
             })
     }
 
-    private let exclusive: Set<Activity> = [.size, .scan, .publish, .takeBack, .reopen]
+    private let exclusive: Set<Activity> = [.size, .scan, .publish, .worth, .reopen]
 
     @Test func `still are the twins but for a copy and what the clerk does alone`() {
         #expect(refusals(\.isStill) == exclusive.union([.copy]))
@@ -51,10 +51,10 @@ import Testing
         for activity in Activity.allCases {
             let expected: Set<Activity> =
                 switch activity {
-                case .copy, .reopen: exclusive
+                case .copy, .reopen, .worth: exclusive
                 case .clearIntents: [.flush, .clearIntents]
                 case .flush, .verify, .space, .throttle: [activity]
-                case .size, .scan, .publish, .takeBack, .switchOver: []
+                case .size, .scan, .publish, .switchOver: []
                 }
             #expect(refusals { $0.mayBegin(activity) } == expected, "\(activity)")
         }
