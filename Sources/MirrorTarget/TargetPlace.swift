@@ -17,7 +17,7 @@ struct TargetPlace {
     /// Directories that must be made first, outermost first.
     let missingDirectories: [FilePath]
     /// Asked once more when the target is locked; nil where no switched image can live there.
-    let served: ServedFiles?
+    let served: (any TargetGuard)?
 
     /// What a target is checked against.
     struct Surroundings {
@@ -28,14 +28,8 @@ struct TargetPlace {
         /// The image's own file, its path relative to the source, and how many bytes it has.
         let image: FileStatus
         let relativePath: FilePath
-        /// Which files serve images; nil only where nothing is ever switched.
-        var serving: Serving?
-
-        fileprivate var served: ServedFiles {
-            ServedFiles(
-                serving: serving, image: image.identity, imagePath: relativePath,
-                home: sourcePath.pushing(relativePath))
-        }
+        /// What it refuses, because images are served from it.
+        let served: any TargetGuard
     }
 
     private init(
@@ -102,7 +96,7 @@ struct TargetPlace {
     }
 
     /// Where a job that comes back had its twin.
-    init(returning kind: Kind, at path: FilePath, served: ServedFiles?) {
+    init(returning kind: Kind, at path: FilePath, served: (any TargetGuard)?) {
         self.init(kind: kind, path: path, missingDirectories: [], served: served)
     }
 
@@ -110,7 +104,8 @@ struct TargetPlace {
     init(home path: FilePath) { self.init(kind: .file, path: path, missingDirectories: []) }
 
     private init(
-        kind: Kind, path: FilePath, missingDirectories: [FilePath], served: ServedFiles? = nil
+        kind: Kind, path: FilePath, missingDirectories: [FilePath],
+        served: (any TargetGuard)? = nil
     ) {
         self.kind = kind
         self.path = path

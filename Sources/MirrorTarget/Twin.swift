@@ -115,7 +115,7 @@ final class Twin: @unchecked Sendable {
     var isHome: Bool { file?.isHome ?? false }
 
     /// When it was cut, as its attribute says: seconds since 1970.
-    var cutTime: Int? { file?.descriptor.attribute("user.twinfs.cut").flatMap { Int($0) } }
+    var cutTime: Int? { file?.descriptor.attribute(TwinAttribute.cut).flatMap { Int($0) } }
 
     /// Whether it is open.
     var isOpen: Bool { parts != nil }

@@ -1,3 +1,4 @@
+import MirrorCore
 import MirrorSystem
 import SystemPackage
 
@@ -16,7 +17,7 @@ struct TwinChanges {
 
         init(_ file: FileDescriptor) {
             self.file = file
-            old = [TwinFile.state, TwinFile.image, TwinFile.checkpoints].map {
+            old = [TwinAttribute.state, TwinAttribute.image, TwinAttribute.checkpoints].map {
                 ($0, file.attribute($0))
             }
         }

@@ -141,17 +141,10 @@ extension TwinFile {
 // Attributes.
 
 extension TwinFile {
-    static let state = "user.twinfs.state"
-    static let image = "user.twinfs.image"
-    /// Ids of the checkpoints of the image that existed at the cut.
-    static let checkpoints = "user.twinfs.checkpoints"
-    /// Which job writes it (`JobStamp`).
-    static let job = "user.twinfs.job"
-
     /// Durable when this returns. Filesystems without attributes keep none.
     func stamp(_ stamp: JobStamp) throws(Errno) {
         do throws(Errno) {
-            try descriptor.setAttribute(Self.job, stamp.text)
+            try descriptor.setAttribute(TwinAttribute.job, stamp.text)
         } catch .notSupported {
             return
         }
@@ -160,15 +153,17 @@ extension TwinFile {
 
     /// Says that its job is over. What was not flushed is not waited for.
     func stampEnd(_ text: String, isDurable: Bool) {
-        guard (try? descriptor.setAttribute(Self.job, text)) != nil, isDurable else { return }
+        guard (try? descriptor.setAttribute(TwinAttribute.job, text)) != nil, isDurable else { return }
         try? descriptor.synchronize()
     }
 
     /// Says what the twin is worth. Filesystems without attributes keep no state.
     func annotate(_ state: TwinWorth, _ more: [(name: String, value: String)]) {
         // The state last: it vouches for the others.
-        for (name, value) in more { try? descriptor.setAttribute("user.twinfs.\(name)", value) }
-        try? descriptor.setAttribute(Self.state, state.rawValue)
+        for (name, value) in more {
+            try? descriptor.setAttribute(TwinAttribute.prefix + name, value)
+        }
+        try? descriptor.setAttribute(TwinAttribute.state, state.rawValue)
     }
 
     /// The same, durable when this returns.
@@ -179,7 +174,7 @@ extension TwinFile {
             for (name, value) in more {
                 try descriptor.setAttribute("user.twinfs.\(name)", value)
             }
-            try descriptor.setAttribute(Self.state, state.rawValue)
+            try descriptor.setAttribute(TwinAttribute.state, state.rawValue)
         } catch .notSupported {
             return
         }
@@ -188,14 +183,16 @@ extension TwinFile {
 
     /// Of an outdated twin: the instant of which it is, seconds since 1970.
     var pastTime: Int? {
-        guard descriptor.attribute(Self.state) == TwinWorth.outdated.rawValue else { return nil }
+        guard descriptor.attribute(TwinAttribute.state) == TwinWorth.outdated.rawValue else { return nil }
         return descriptor.attribute("user.twinfs.cut").flatMap { Int($0) }
     }
 
     /// Takes away what makes the file a twin: it serves as an image from here on.
     func removeAnnotations() {
-        let names = [Self.state, Self.image, Self.checkpoints, Self.job]
-        for name in names + ["user.twinfs.cut", "user.twinfs.generation"] {
+        for name in [
+            TwinAttribute.state, TwinAttribute.image, TwinAttribute.checkpoints, TwinAttribute.job,
+            TwinAttribute.cut, TwinAttribute.generation,
+        ] {
             try? descriptor.removeAttribute(name)
         }
     }

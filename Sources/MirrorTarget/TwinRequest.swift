@@ -88,8 +88,8 @@ extension TwinRequest {
     }
 
     private func isLeftOver(_ file: FileDescriptor) -> Bool {
-        file.attribute(TwinFile.image) == shown(imagePath)
-            && file.attribute(TwinFile.state) == TwinWorth.inconsistent.rawValue
+        file.attribute(TwinAttribute.image) == shown(imagePath)
+            && file.attribute(TwinAttribute.state) == TwinWorth.inconsistent.rawValue
     }
 
     /// The clone that counts is made once tracking starts. This one finds out whether there can be one, and
@@ -105,9 +105,9 @@ extension TwinRequest {
 
     /// The attributes of a twin of this image that is not equal yet.
     private func mark(_ file: FileDescriptor) {
-        try? file.setAttribute(TwinFile.state, TwinWorth.inconsistent.rawValue)
-        try? file.setAttribute(TwinFile.image, shown(imagePath))
-        try? file.removeAttribute(TwinFile.checkpoints)
+        try? file.setAttribute(TwinAttribute.state, TwinWorth.inconsistent.rawValue)
+        try? file.setAttribute(TwinAttribute.image, shown(imagePath))
+        try? file.removeAttribute(TwinAttribute.checkpoints)
     }
 }
 
@@ -159,10 +159,10 @@ extension TwinRequest {
     /// Only a twin that was cut from this image after the checkpoint was made equals the image but for what
     /// the checkpoint has marked. An id is given to one checkpoint of one image.
     private func refuseUncut(_ file: FileDescriptor) throws(CommandError) {
-        let ids = (file.attribute(TwinFile.checkpoints) ?? "").split(separator: " ").map(
+        let ids = (file.attribute(TwinAttribute.checkpoints) ?? "").split(separator: " ").map(
             String.init)
         let isCut = checkpoint.map(ids.contains) ?? false
-        if isCut, file.attribute(TwinFile.state) == TwinWorth.consistent.rawValue { return }
+        if isCut, file.attribute(TwinAttribute.state) == TwinWorth.consistent.rawValue { return }
         let reason =
             isCut
             ? "is not consistent: a job that wrote it did not end"
@@ -217,8 +217,8 @@ extension TargetPlace {
     func refuseOther(
         _ file: FileDescriptor, than image: String?
     ) throws(CommandError) {
-        let owner = file.attribute(TwinFile.image)
-        if owner == nil, file.attribute(TwinFile.state) == nil { return }
+        let owner = file.attribute(TwinAttribute.image)
+        if owner == nil, file.attribute(TwinAttribute.state) == nil { return }
         guard owner != image else { return }
         throw CommandError(
             .exists,

@@ -21,7 +21,7 @@ import Testing
         handle = try bench.open("vm.img")
         let node = try FileDescriptor.openNode(at: bench.source.appending("vm.img"))
         let device = Backing(path: "/dev/x", node: node, isDevice: true, length: Self.end)
-        handle.image.bound(by: device)
+        handle.image.bound(to: device.limit)
         let table = DirtyTable(
             granularity: .standard, gauge: handle.image.gate.gauge)
         tracker = Tracker(table: table) {}
@@ -95,7 +95,7 @@ import Testing
     }
 
     @Test func `on a file it ends where the file does`() throws {
-        handle.image.bound(by: nil)
+        handle.image.bound(to: .max)
         #expect(isDone(handle.guest.write([1, 2], at: 70_000), 2))
         handle.guest.truncate(to: 80_000)
         #expect(try handle.descriptor.status().size == 80_000)
@@ -103,7 +103,7 @@ import Testing
     }
 
     @Test func `a switch-over to a file lifts the limit, and a new open sets it`() throws {
-        handle.image.bound(by: nil)
+        handle.image.bound(to: .max)
         try bench.switchOver([bench.twin(handle, "vm.img")])
         #expect(isDone(handle.guest.write([1], at: 70_000), 1))
         handle.image.limit.store(1, ordering: .relaxed)

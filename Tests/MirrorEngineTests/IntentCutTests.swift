@@ -31,7 +31,7 @@ import Testing
 
     @Test func `a log that lets everything pass loses differences`() throws {
         let world = try CutWorld(seed: 4)
-        world.log.admitsAll.store(true, ordering: .sequentiallyConsistent)
+        world.log.bits.admitsAll.store(true, ordering: .sequentiallyConsistent)
         #expect(world.losesSomething())
     }
 
@@ -85,7 +85,7 @@ private final class CutWorld: @unchecked Sendable {
         (log, store) = IntentLog.onDisk(isFull: true) { PlainThread.sleep(.microseconds(300)) }
         table = DirtyTable(granularity: .standard, gauge: guest.image.gate.gauge)
         guest.image.end.reached(Self.size)
-        guest.image.trackers.add(Tracker(table: table, intents: log) {})
+        guest.image.trackers.add(Tracker(table: table, intents: log.gate) {})
     }
 
     deinit {

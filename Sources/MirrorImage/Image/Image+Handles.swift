@@ -74,7 +74,7 @@ extension Image {
             state.withLock { $0.jobs -= 1 }
             throw CommandError(
                 .imageBusy,
-                "image \(shown(path)): another process has its file open and locked behind the mount;"
+                "image \(NameText.shown(path.bytes)): another process has its file open and locked behind the mount;"
                     + " end that process first")
         }
     }
@@ -83,6 +83,11 @@ extension Image {
         state.withLock { $0.jobs -= 1 }
         lock.drop()
     }
+
+    /// Before a descriptor that `Engine.follow` was told of is closed.
+    func unfollow(_ descriptor: FileDescriptor) {
+        handles.remove(DataPath(buffered: descriptor))
+    }
 }
 
 extension ImageState {
@@ -90,7 +95,7 @@ extension ImageState {
         guard pins == 0 else {
             return CommandError(
                 .imageBusy,
-                "image \(shown(path)): \(pins) readers have it open past the daemon (passthrough), so a"
+                "image \(NameText.shown(path.bytes)): \(pins) readers have it open past the daemon (passthrough), so a"
                     + " later writer might not be tracked; close them first, or start the job before they open"
             )
         }

@@ -6,10 +6,9 @@ public import SystemPackage
 // An image on a block device, which may be larger than the image: what lies past its end is not the guest's.
 
 extension Image {
-    /// The file that serves the image from now on, nil for its own. Under `opening`.
-    func bound(by backing: Backing?) {
-        limit.store(backing.map(\.limit) ?? .max, ordering: .releasing)
-    }
+    /// Past which nothing of the image can be from now on: its length where a device serves it, `UInt64.max`
+    /// where a file does. Under `opening`.
+    func bound(to limit: UInt64) { self.limit.store(limit, ordering: .releasing) }
 
     /// How many of the bytes that a read at `offset` got from the file belong to the image. Asked after the
     /// read: the file may have become a device just before it.
@@ -24,11 +23,6 @@ extension Image {
         if offset >= limit { throw .noSuchAddressOrDevice }
         return min(found, limit)
     }
-}
-
-extension Backing {
-    /// Past which nothing of the image can be.
-    var limit: UInt64 { isDevice ? length : .max }
 }
 
 // What the shim does with a change that leads past the limit. No change is under way in the gate.

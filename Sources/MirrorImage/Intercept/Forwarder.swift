@@ -11,7 +11,7 @@ import SystemPackage
 final class Forwarder: Sendable {
     let table: DirtyTable
     private let unflushed: DirtyTable
-    private let twin: Twin
+    private let twin: any ForwardTarget
     private let flushFailures: @Sendable () -> Int
     /// Tells the job that the twin did not take these bytes.
     private let failed: @Sendable (ByteRange, Errno) -> Void
@@ -39,7 +39,8 @@ final class Forwarder: Sendable {
     }
 
     init(
-        table: DirtyTable, unflushed: DirtyTable, twin: Twin, label: String, permits: Permits,
+        table: DirtyTable, unflushed: DirtyTable, twin: any ForwardTarget, label: String,
+        permits: Permits,
         flushFailures: @escaping @Sendable () -> Int,
         failed: @escaping @Sendable (ByteRange, Errno) -> Void,
         wake: @escaping @Sendable () -> Void
@@ -99,7 +100,7 @@ final class Forwarder: Sendable {
     /// Whether the calling thread may write the part to the twin itself: that takes less than to wake a lane, and
     /// another thread again for the answer. After true it calls `writeHere`.
     func admitsCaller(_ part: ForwardPart) -> Bool {
-        guard part.byteCount <= TwinSpeed.mostBytes, speed.isFast, twin.descriptor != nil,
+        guard part.byteCount <= TwinSpeed.mostBytes, speed.isFast, twin.isLocal,
             permits.take()
         else { return false }
         state.withLock { $0.underWay[ObjectIdentifier(part)] = part }

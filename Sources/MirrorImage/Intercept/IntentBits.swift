@@ -20,6 +20,8 @@ final class IntentBits: @unchecked Sendable {
     typealias Words = UnsafeMutablePointer<Atomic<UInt64>>
     enum Kind: Int { case durable, touched, recent }
 
+    /// Everything is admitted: the log is void, or is not to be kept.
+    let admitsAll = Atomic<Bool>(false)
     private let roots: PageMemory
     /// Behind the last word that ever had a durable bit: nobody need look at what an image does not have.
     private let end = Atomic<Int>(0)
@@ -48,6 +50,22 @@ final class IntentBits: @unchecked Sendable {
         if touched[index].load(ordering: .sequentiallyConsistent) & bit == 0 {
             _ = touched[index].bitwiseOr(bit, ordering: .sequentiallyConsistent)
         }
+        return true
+    }
+
+    /// Whether a write of `range` may go on: its bits are durable. Notes that it is written.
+    ///
+    /// The caller has entered the gate. A clearer clears the bit and then looks at the gauge: of the two, at
+    /// least one sees the other, as in `Gate`.
+    @inline(__always)
+    func admits(_ range: ByteRange) -> Bool {
+        if range.isEmpty { return true }
+        let last = Int((range.upperBound - 1) >> UInt64(IntentFormat.extentShift))
+        var extent = Int(range.lowerBound >> UInt64(IntentFormat.extentShift))
+        repeat {
+            if !use(extent) { return admitsAll.load(ordering: .acquiring) }
+            extent += 1
+        } while extent <= last
         return true
     }
 

@@ -52,10 +52,10 @@ extension Image {
     private func requestIntent(_ range: ByteRange) -> Bool {
         var isAsked = false
         trackers.withEach { tracker in
-            guard let log = tracker.intents, !log.admits(range) else { return }
+            guard let bits = tracker.intents, !bits.admits(range) else { return }
             isAsked = true
             intentWaits.begin()
-            log.request(range) { [self] in
+            tracker.requestIntent?(range) { [self] in
                 let parked = intentWaits.end()
                 if parked.isEmpty { return }
                 replay.async { for retry in parked { retry() } }

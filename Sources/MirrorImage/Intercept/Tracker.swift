@@ -9,15 +9,18 @@ final class Tracker: Sendable {
     /// Sends writes to the twin; nil where nothing ever does.
     let forwarder: Forwarder?
     /// Which extents may differ after a power cut; nil where that is not kept.
-    let intents: IntentLog?
+    let intents: IntentBits?
+    /// Asks the log for more of them; there where `intents` is.
+    let requestIntent: (@Sendable (ByteRange, @escaping @Sendable () -> Void) -> Void)?
 
     init(
-        table: DirtyTable, forwarder: Forwarder? = nil, intents: IntentLog? = nil,
+        table: DirtyTable, forwarder: Forwarder? = nil, intents: IntentGate? = nil,
         wake: @escaping @Sendable () -> Void
     ) {
         self.table = table
         self.forwarder = forwarder
-        self.intents = intents
+        self.intents = intents?.bits
+        requestIntent = intents?.request
         self.wake = wake
     }
 }

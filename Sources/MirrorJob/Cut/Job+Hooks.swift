@@ -1,7 +1,6 @@
 import Dispatch
 import MirrorCore
 import MirrorSystem
-import Synchronization
 import SystemPackage
 
 // On the job's queue: what comes right before and after a cut.
@@ -48,7 +47,17 @@ extension Job {
     /// `cut=flush`: the next guest's flush with nothing in flight is the cut; without one within `cut-wait`
     /// the cut comes anyway.
     func awaitFlush() {
-        let watch = FlushWatch(job: self)
+        let watch = FlushWatch(
+            images: { [weak self] in self?.members.map(\.image) },
+            wake: { [weak self] in self?.wake() },
+            seen: { [weak self] lift in
+                guard let self else { return lift() }
+                queue.async {
+                    // The job's own hold takes over before the watch's ends.
+                    self.flushWatched(.flushSeen)
+                    lift()
+                }
+            })
         flushWatch = watch
         for member in members { member.image.flushWatches.add(watch) }
         queue.asyncAfter(deadline: .now() + .milliseconds(parameters.cutWait)) { [weak self] in
@@ -69,72 +78,5 @@ extension Job {
         flushWatch = nil
         _ = watch.end()
         for member in members { member.image.flushWatches.remove(watch) }
-    }
-}
-
-/// Waits for a guest's flush that finds nothing in flight on any image of a job.
-final class FlushWatch: Sendable {
-    private weak let job: Job?
-    private let isDone = Atomic<Bool>(false)
-
-    init(job: Job) { self.job = job }
-
-    /// The first caller gets true.
-    func end() -> Bool { !isDone.exchange(true, ordering: .acquiringAndReleasing) }
-
-    /// A guest's flush has ended and was not answered yet. Closes the doors; keeps them closed if nothing is
-    /// under way.
-    func flushed() {
-        guard let job, !isDone.load(ordering: .acquiring) else { return }
-        // Of its own: another flush may hold and lift at the same time.
-        let hold = Hold(job)
-        let isQuiet = job.members.allSatisfy(\.image.gate.gauge.isIdle)
-        guard isQuiet, end() else { return hold.lift() }
-        job.queue.async {
-            // The job's own hold takes over before this one ends.
-            job.flushWatched(.flushSeen)
-            hold.lift()
-        }
-    }
-
-    private final class Hold: Sendable {
-        private let job: Job
-
-        init(_ job: Job) {
-            self.job = job
-            for member in job.members { member.image.gate.hold(by: self) { job.wake() } }
-        }
-
-        func lift() {
-            for member in job.members { member.image.lift(by: self) }
-        }
-    }
-}
-
-/// Who wants to know of an image's flushes.
-final class FlushWatches: Sendable {
-    /// Looked at by every flush without the lock.
-    private let count = Atomic<Int>(0)
-    /// Protects the list. Leaf lock.
-    private let watches = Mutex<[FlushWatch]>([])
-
-    func add(_ watch: FlushWatch) {
-        watches.withLock { watches in
-            watches.append(watch)
-            count.store(watches.count, ordering: .releasing)
-        }
-    }
-
-    func remove(_ watch: FlushWatch) {
-        watches.withLock { watches in
-            watches.removeAll { $0 === watch }
-            count.store(watches.count, ordering: .releasing)
-        }
-    }
-
-    /// A guest's flush has ended well.
-    func flushed() {
-        if count.load(ordering: .acquiring) == 0 { return }
-        for watch in watches.withLock({ $0 }) { watch.flushed() }
     }
 }

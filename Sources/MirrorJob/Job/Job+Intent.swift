@@ -102,7 +102,7 @@ extension Job {
             }
         }
         guard services.ignoresIntents else { return }
-        log.admitsAll.store(true, ordering: .sequentiallyConsistent)
+        log.bits.admitsAll.store(true, ordering: .sequentiallyConsistent)
         warnOfIntents("is NOT KEPT on purpose: a power cut makes source and twin differ unseen")
     }
 

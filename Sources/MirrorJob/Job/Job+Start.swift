@@ -42,7 +42,7 @@ extension Job {
         member.keepLength = { [weak self] in self?.keepNow() ?? true }
         member.forwarder = makeForwarder(member)
         let tracker = Tracker(
-            table: member.table, forwarder: member.forwarder, intents: member.intents
+            table: member.table, forwarder: member.forwarder, intents: member.intents?.gate
         ) { [weak self] in
             self?.wake()
         }

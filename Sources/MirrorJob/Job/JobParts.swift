@@ -15,21 +15,21 @@ struct JobParts {
 
     /// Opens images and targets for `paths` (relative to the source directory) and for all that they refer
     /// to. Blocks; runs on a queue of its own. Whatever is refused leaves nothing created.
-    init(_ paths: [FilePath], _ parameters: JobParameters, _ engine: Engine) throws(CommandError) {
+    init(_ paths: [FilePath], _ parameters: JobParameters, _ host: any JobHost) throws(CommandError) {
         self.parameters = parameters
         (uuid, created, past) = (RandomID.make(), WallClock.now.seconds, nil)
-        let all = try Self.withReferences(paths, parameters, engine)
+        let all = try Self.withReferences(paths, parameters, host)
         try Self.refuseWithoutRoom(for: all)
         var members: [MemberParts] = []
         do throws(CommandError) {
             for path in all {
-                let member = try MemberParts(path, parameters, isAlone: all.count == 1, engine)
+                let member = try MemberParts(path, parameters, isAlone: all.count == 1, host)
                 members.append(member)
                 try Self.refuseTwice(members)
             }
         } catch {
             // The last one first: the first has made the directories that the others lie in.
-            for member in members.reversed() { member.undo(engine) }
+            for member in members.reversed() { member.undo(host) }
             throw error
         }
         self.members = members
@@ -42,12 +42,12 @@ struct JobParts {
     }
 
     /// Says on every twin whose it is. Before the job begins: where a twin cannot say it, nothing begins.
-    func stamp(_ engine: Engine) throws(CommandError) {
+    func stamp(_ host: any JobHost) throws(CommandError) {
         for member in members {
             do throws(Errno) {
                 try member.twin.stamp(JobStamp(uuid: uuid, generation: 1))
             } catch {
-                for member in members.reversed() { member.undo(engine) }
+                for member in members.reversed() { member.undo(host) }
                 throw .target(member.twin.place.path, error)
             }
         }
@@ -55,12 +55,12 @@ struct JobParts {
 
     /// `sync=full` means all that the headers refer to.
     private static func withReferences(
-        _ paths: [FilePath], _ parameters: JobParameters, _ engine: Engine
+        _ paths: [FilePath], _ parameters: JobParameters, _ host: any JobHost
     ) throws(CommandError) -> [FilePath] {
         guard parameters.sync == .full else { return paths }
         var all = paths
         for path in paths {
-            for member in try members(of: path, engine) where !all.contains(member) {
+            for member in try members(of: path, host) where !all.contains(member) {
                 all.append(member)
             }
         }
@@ -69,19 +69,19 @@ struct JobParts {
 
     /// Every file that an image needs to open, the image first.
     private static func members(
-        of path: FilePath, _ engine: Engine
+        of path: FilePath, _ host: any JobHost
     ) throws(CommandError) -> [FilePath] {
-        let directories = [engine.configuration.source, engine.configuration.mountpoint]
+        let directories = [host.sourcePath, host.mountpoint]
         let source = ImageClosure.Source(
-            directories: directories.map(\.bytes), look: { engine.presence(of: $0) },
+            directories: directories.map(\.bytes), look: { host.presence(of: $0) },
             read: { path, offset, count in
-                guard let file = engine.openForLook(path) else { return nil }
+                guard let file = host.openForLook(path) else { return nil }
                 defer { try? file.close() }
                 // Nil, not nothing, where the disk fails: a header that cannot be read is not taken for raw.
                 return try? file.readBytes(at: offset, count: count)
             })
         // What cannot be opened has its own message where it is.
-        guard engine.presence(of: path.bytes) == .file else { return [path] }
+        guard host.presence(of: path.bytes) == .file else { return [path] }
         return try ImageClosure(of: path.bytes, in: source).members.map { FilePath(bytes: $0.path) }
     }
 
@@ -113,7 +113,7 @@ struct JobParts {
     }
 }
 
-extension Engine {
+extension JobHost {
     fileprivate func openForLook(_ path: [UInt8]) -> FileDescriptor? {
         try? openBacking(of: FilePath(bytes: path)).descriptor
     }

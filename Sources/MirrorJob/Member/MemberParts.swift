@@ -16,14 +16,14 @@ struct MemberParts {
 
     /// - Parameter isAlone: whether the target may name the twin's file itself.
     init(
-        _ path: FilePath, _ parameters: JobParameters, isAlone: Bool, _ engine: Engine
+        _ path: FilePath, _ parameters: JobParameters, isAlone: Bool, _ host: any JobHost
     ) throws(CommandError) {
-        let opened = try OpenedImage(path, engine)
+        let opened = try OpenedImage(path, host)
         do throws(CommandError) {
-            checkpoint = try engine.checkpoint(of: opened.image, parameters)
-            twin = try Self.twin(opened, parameters, checkpoint, isAlone: isAlone, engine)
+            checkpoint = try host.checkpoint(of: opened.image, parameters)
+            twin = try Self.twin(opened, parameters, checkpoint, isAlone: isAlone, host)
         } catch {
-            opened.close(engine)
+            opened.close(host)
             throw error
         }
         (image, self.path, source) = (opened.image, path, opened.source)
@@ -41,30 +41,30 @@ struct MemberParts {
     }
 
     /// Gives everything back: another member was refused.
-    func undo(_ engine: Engine) {
+    func undo(_ host: any JobHost) {
         twin.discard()
         image.unfollow(source)
         try? source.close()
         image.endJob()
-        engine.release(image)
+        host.release(image)
     }
 
     private static func twin(
         _ opened: OpenedImage, _ parameters: JobParameters, _ checkpoint: Checkpoint?,
-        isAlone: Bool, _ engine: Engine
+        isAlone: Bool, _ host: any JobHost
     ) throws(CommandError) -> Twin {
-        guard let target = parameters.target ?? engine.configuration.target?.bytes else {
+        guard let target = parameters.target ?? host.defaultTarget?.bytes else {
             throw CommandError(.badValue, "mirror: no target is named; write target=/backup/")
         }
         let named = FilePath(bytes: target)
         let isURI = JobParameters.isURI(target)
-        if !isURI, let home = try home(opened, named, parameters, engine) { return home }
+        if !isURI, let home = try home(opened, named, parameters, host) { return home }
         let place = try TargetPlace(
             named: target,
             .init(
-                source: engine.source, sourcePath: engine.configuration.source,
-                mountpoint: engine.configuration.mountpoint, image: opened.status,
-                relativePath: opened.path, serving: engine.serving),
+                source: host.source, sourcePath: host.sourcePath,
+                mountpoint: host.mountpoint, image: opened.status,
+                relativePath: opened.path, serving: host.serving),
             try TwinBeginning(parameters))
         if !isAlone, !isURI { try refuseFile(target, opened.path) }
         if !isAlone, isURI {
@@ -76,14 +76,14 @@ struct MemberParts {
         return try Twin(
             place, opened.status, named: opened.path, parameters, source: opened.source,
             checkpoint: checkpoint?.id, targetIsZero: parameters.targetIsZero,
-            opener: engine.opener, faults: engine.faults)
+            opener: host.opener, faults: host.faults)
     }
 
     /// Back to the file that the image had before it was switched to its twin.
     private static func home(
-        _ opened: OpenedImage, _ target: FilePath, _ parameters: JobParameters, _ engine: Engine
+        _ opened: OpenedImage, _ target: FilePath, _ parameters: JobParameters, _ host: any JobHost
     ) throws(CommandError) -> Twin? {
-        guard let home = try engine.home(of: opened.image, named: target) else { return nil }
+        guard let home = try host.home(of: opened.image, named: target) else { return nil }
         guard parameters.existing == .reuse, parameters.sync == .full || parameters.sync == .top
         else {
             try? home.descriptor.close()
@@ -94,7 +94,7 @@ struct MemberParts {
         }
         return Twin(
             home: home.descriptor, home.path, firstPass: .compare, parameters,
-            faults: engine.faults)
+            faults: host.faults)
     }
 
     /// Several twins need a directory to lie in as their images lie in the source.
@@ -119,19 +119,19 @@ struct OpenedImage: Sendable {
     /// Of the image's own file, with the size that the image has.
     let status: FileStatus
 
-    init(_ path: FilePath, _ engine: Engine) throws(CommandError) {
-        let (source, own) = try Self.open(path, engine)
+    init(_ path: FilePath, _ host: any JobHost) throws(CommandError) {
+        let (source, own) = try Self.open(path, host)
         do throws(CommandError) {
             guard own.kind == .regular else {
                 throw CommandError(
                     .unknownImage, "image \(shown(path)): not a regular file; name an image")
             }
             try Self.refuseHuge(own.size, path)
-            let image = engine.images.image(own.identity, path: path)
+            let image = host.images.image(own.identity, path: path)
             do throws(CommandError) {
-                try Self.begin(image, source, engine)
+                try Self.begin(image, source, host)
             } catch {
-                engine.release(image)
+                host.release(image)
                 throw error
             }
             (self.image, self.path, self.source, status) = (image, path, source, own)
@@ -142,34 +142,34 @@ struct OpenedImage: Sendable {
     }
 
     private static func begin(
-        _ image: Image, _ source: FileDescriptor, _ engine: Engine
+        _ image: Image, _ source: FileDescriptor, _ host: any JobHost
     ) throws(CommandError) {
         try image.beginJob(backing: source.procPath)
         do throws(Errno) {
-            try engine.follow(image, source)
+            try host.follow(image, source)
         } catch {
             image.endJob()
             throw CommandError(.io, "image \(shown(image.path)): \(error); look at its disk")
         }
     }
 
-    func close(_ engine: Engine) {
+    func close(_ host: any JobHost) {
         image.unfollow(source)
         try? source.close()
         image.endJob()
-        engine.release(image)
+        host.release(image)
     }
 
     private static func open(
-        _ path: FilePath, _ engine: Engine
+        _ path: FilePath, _ host: any JobHost
     ) throws(CommandError) -> (FileDescriptor, FileStatus) {
         do throws(Errno) {
-            let opened = try engine.openBacking(of: path)
+            let opened = try host.openBacking(of: path)
             if opened.twin == nil { return (opened.descriptor, opened.own) }
             var own = opened.own
             let backing = try opened.descriptor.status()
             let isDevice = backing.kind == .blockDevice
-            let length = engine.serving.backing(of: own.identity)?.length
+            let length = host.serving.backing(of: own.identity)?.length
             own.size = isDevice ? length ?? own.size : backing.size
             own.allocated = isDevice ? own.size : backing.allocated
             return (opened.descriptor, own)

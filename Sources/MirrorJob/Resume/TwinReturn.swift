@@ -83,7 +83,7 @@ struct TwinReturn: Sendable {
     private func returned(
         _ store: any TwinStore, _ file: TwinFile?, _ status: FileStatus?, isOwn: Bool
     ) -> ReturnedTwin {
-        let isCut = file?.descriptor.attribute(TwinFile.state) == TwinWorth.consistent.rawValue
+        let isCut = file?.descriptor.attribute(TwinAttribute.state) == TwinWorth.consistent.rawValue
         var isFlushed = true
         do throws(Errno) {
             try faults?.pass(.flush)
@@ -123,7 +123,7 @@ extension TwinReturn {
 
     /// How the job had ended; nil where it had not.
     private func end(_ file: FileDescriptor) -> JobMachine.Phase? {
-        let text = file.attribute(TwinFile.job)
+        let text = file.attribute(TwinAttribute.job)
         return [.completed, .cancelled, .failed].first { JobStamp.end(uuid, $0) == text }
     }
 
@@ -143,7 +143,7 @@ extension TwinReturn {
 
     /// Why this file is not the job's twin; nil where it is.
     private func refusal(of file: FileDescriptor, _ path: FilePath) -> String? {
-        let text = file.attribute(TwinFile.job)
+        let text = file.attribute(TwinAttribute.job)
         if let text, JobStamp(text)?.uuid == uuid { return nil }
         let isSame = (try? file.status().identity.inode) == kept.twin
         if text == nil, isSame { return nil }
@@ -188,7 +188,7 @@ extension TwinReturn {
         guard replaces, !wasReady else { return nil }
         guard let file = try place.openExisting(place.path) else { return nil }
         do throws(CommandError) {
-            try place.refuseOther(file, than: twin.attribute(TwinFile.image) ?? kept.image)
+            try place.refuseOther(file, than: twin.attribute(TwinAttribute.image) ?? kept.image)
         } catch {
             try? file.close()
             throw error
@@ -199,7 +199,7 @@ extension TwinReturn {
     /// Whether nobody but this life of the job has written it, as far as the file can tell.
     private func isOwn(_ file: FileDescriptor, _ status: FileStatus?) -> Bool {
         guard status?.identity.inode == kept.twin else { return false }
-        guard let stamp = file.attribute(TwinFile.job).flatMap({ JobStamp($0) }) else {
+        guard let stamp = file.attribute(TwinAttribute.job).flatMap({ JobStamp($0) }) else {
             return (try? FileMarks(of: file))?.areKept == false
         }
         return stamp.uuid == uuid && generations.contains(stamp.generation)

@@ -32,7 +32,7 @@ extension IntentLog {
     /// Step 2. O(words with set bits), and a look at the table for each shard of them.
     func candidates(_ table: DirtyTable, _ gauge: WriteGauge) -> Candidates {
         var result: Candidates = []
-        if admitsAll.load(ordering: .acquiring), isVoid { return result }
+        if bits.admitsAll.load(ordering: .acquiring), isVoid { return result }
         bits.forEachWord { word in
             let set = bits.load(.durable, word)
             let old = set & ~bits.load(.touched, word) & ~bits.load(.recent, word)

@@ -24,10 +24,10 @@ extension IntentLog {
 
     /// Makes the bits of `range` durable, then calls `done`, on any thread. Never blocks.
     func request(_ range: ByteRange, then done: @escaping @Sendable () -> Void) {
-        if admitsAll.load(ordering: .acquiring) { return done() }
+        if bits.admitsAll.load(ordering: .acquiring) { return done() }
         let (isFirst, isNew, isLetGo) = waiting.withLock { state in
             // `letAllGo` says so before it takes the waiters out: whoever comes later is not taken out.
-            if state.isClosed || admitsAll.load(ordering: .acquiring) {
+            if state.isClosed || bits.admitsAll.load(ordering: .acquiring) {
                 return (false, false, true)
             }
             defer { (state.isScheduled, state.isWatched) = (true, true) }
@@ -153,7 +153,7 @@ extension IntentLog {
 
     private func letAllGo() {
         // Without a log everything is compared: one more way to say it.
-        let isFirst = !admitsAll.exchange(true, ordering: .sequentiallyConsistent)
+        let isFirst = !bits.admitsAll.exchange(true, ordering: .sequentiallyConsistent)
         if isFirst, isVoid { queue.async { [self] in try? store.remove() } }
         let waiters = waiting.withLock { state in
             defer { (state.next, state.ranges, state.underWay, state.since) = ([], [], [], nil) }

@@ -32,8 +32,6 @@ final class IntentLog: Sendable {
     /// Called after bits were set, on `queue`.
     let grown = Mutex<(@Sendable () -> Void)?>(nil)
 
-    /// Everything is admitted: the log is void, or is not to be kept.
-    let admitsAll = Atomic<Bool>(false)
     /// Why it is void; 0 where it is not.
     let failure = Atomic<Int32>(0)
     /// Durable bits that are set.
@@ -139,21 +137,13 @@ final class IntentLog: Sendable {
         return ranges
     }
 
-    /// Whether a write of `range` may go on: its bits are durable. Notes that it is written.
-    ///
-    /// The caller has entered the gate. A clearer clears the bit and then looks at the gauge: of the two, at
-    /// least one sees the other, as in `Gate`.
-    @inline(__always)
-    func admits(_ range: ByteRange) -> Bool {
-        if range.isEmpty { return true }
-        let last = Int((range.upperBound - 1) >> UInt64(IntentFormat.extentShift))
-        var extent = Int(range.lowerBound >> UInt64(IntentFormat.extentShift))
-        repeat {
-            if !bits.use(extent) { return admitsAll.load(ordering: .acquiring) }
-            extent += 1
-        } while extent <= last
-        return true
+    /// What the changes of its image go through.
+    var gate: IntentGate {
+        IntentGate(bits: bits) { [self] range, done in request(range, then: done) }
     }
+
+    /// Whether a write of `range` may go on: its bits are durable. Notes that it is written.
+    func admits(_ range: ByteRange) -> Bool { bits.admits(range) }
 
     /// Notes that `range` is about to be written; its bits may be clear.
     func touch(_ range: ByteRange) {

@@ -1,3 +1,4 @@
+import MirrorCore
 import MirrorSystem
 import SystemPackage
 
@@ -6,13 +7,11 @@ import SystemPackage
 /// What a file says is read and written again: one change of a file at a time (`Image.voidMarks`; a twin has one
 /// job).
 enum VoidMark {
-    static let attribute = "user.twinfs.intent"
-
     /// Durable when this returns.
     static func add(_ id: String, to file: FileDescriptor) throws(Errno) {
         let there = ids(of: file)
         if there.contains(id) { return }
-        try file.setAttribute(attribute, (there + [id]).joined(separator: " "))
+        try file.setAttribute(TwinAttribute.intent, (there + [id]).joined(separator: " "))
         try file.synchronize()
     }
 
@@ -22,9 +21,9 @@ enum VoidMark {
         guard there.contains(id) else { return }
         let left = there.filter { $0 != id }
         if left.isEmpty {
-            try file.removeAttribute(attribute)
+            try file.removeAttribute(TwinAttribute.intent)
         } else {
-            try file.setAttribute(attribute, left.joined(separator: " "))
+            try file.setAttribute(TwinAttribute.intent, left.joined(separator: " "))
         }
         try file.synchronize()
     }
@@ -32,6 +31,6 @@ enum VoidMark {
     static func isOn(_ file: FileDescriptor, _ id: String) -> Bool { ids(of: file).contains(id) }
 
     private static func ids(of file: FileDescriptor) -> [String] {
-        (file.attribute(attribute) ?? "").split(separator: " ").map(String.init)
+        (file.attribute(TwinAttribute.intent) ?? "").split(separator: " ").map(String.init)
     }
 }

@@ -131,25 +131,3 @@ extension JobRecord {
         "table-\(uuid)-\(index)-flushing"
     }
 }
-
-/// The value of `user.twinfs.job` on a twin: `UUID GENERATION`, of the job that writes it.
-struct JobStamp: Equatable, Sendable {
-    let uuid: String
-    let generation: Int
-
-    init(uuid: String, generation: Int) { (self.uuid, self.generation) = (uuid, generation) }
-
-    /// What an attribute says; nil where it is not what a job wrote.
-    init?(_ text: String) {
-        let words = text.split(separator: " ")
-        guard words.count == 2, let generation = Int(words[1]) else { return nil }
-        (uuid, self.generation) = (String(words[0]), generation)
-    }
-
-    var text: String { "\(uuid) \(generation)" }
-
-    /// What stands there once the job is over: nobody goes on with it, whatever its record says.
-    static func end(_ uuid: String, _ phase: JobMachine.Phase) -> String {
-        "\(uuid) \(phase.rawValue)"
-    }
-}

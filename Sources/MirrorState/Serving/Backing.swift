@@ -22,6 +22,9 @@ public final class Backing: Sendable {
 
     deinit { try? node.close() }
 
+    /// Past which nothing of the image can be.
+    var limit: UInt64 { isDevice ? length : .max }
+
     /// Whether a path that has this status leads to it. Makes no system call.
     func isFile(_ other: FileStatus) -> Bool {
         guard let status, status.kind == other.kind else { return false }
@@ -113,7 +116,7 @@ extension Backing {
 
     private static func otherFile(_ record: ServingRecord, _ status: FileStatus) -> String {
         "is another file than the one that was switched to; put that one back, or accept this one:"
-            + " setfattr -n \(SupersededMark.servingAttribute) -v '\(record.servingMark)"
+            + " setfattr -n \(TwinAttribute.serving) -v '\(record.servingMark)"
             + " \(status.identity.inode)' on it"
     }
 }

@@ -1,3 +1,4 @@
+import MirrorCore
 import MirrorSystem
 import SystemPackage
 
@@ -16,14 +17,14 @@ struct FileMarks {
     init(of node: FileDescriptor) throws(Errno) {
         try self.init(ofSource: node)
         guard areKept else { return }
-        serving = try node.nodeAttribute(SupersededMark.servingAttribute)
-        image = try node.nodeAttribute(TwinFile.image)
+        serving = try node.nodeAttribute(TwinAttribute.serving)
+        image = try node.nodeAttribute(TwinAttribute.image)
     }
 
     /// The same without what says nothing of an image's own file: every open asks this.
     init(ofSource node: FileDescriptor) throws(Errno) {
         do throws(Errno) {
-            superseded = try node.nodeAttribute(SupersededMark.attribute).map(SupersededMark.init)
+            superseded = try node.nodeAttribute(TwinAttribute.superseded).map(SupersededMark.init)
         } catch .notSupported {
             areKept = false
         }
@@ -32,7 +33,7 @@ struct FileMarks {
 
 extension Serving {
     private static let marks = [
-        SupersededMark.attribute, SupersededMark.servingAttribute, VoidMark.attribute,
+        TwinAttribute.superseded, TwinAttribute.serving, TwinAttribute.intent,
     ].map {
         Array($0.utf8)
     }
@@ -44,7 +45,7 @@ extension Serving {
 
     /// The same for a C string.
     public static func isMark(_ name: UnsafePointer<CChar>) -> Bool {
-        let prefix = "user.twinfs."
+        let prefix = TwinAttribute.prefix
         guard name[0] == CChar(bitPattern: UInt8(ascii: "u")) else { return false }
         let text = String(cString: name)
         return text.hasPrefix(prefix) && isMark(text.utf8)
@@ -55,20 +56,20 @@ extension Serving {
 extension FileDescriptor {
     func mark(superseded mark: SupersededMark) throws(Errno) {
         try changingMarks { () throws(Errno) in
-            try removeNodeAttribute(SupersededMark.servingAttribute)
-            try setNodeAttribute(SupersededMark.attribute, mark.text)
+            try removeNodeAttribute(TwinAttribute.serving)
+            try setNodeAttribute(TwinAttribute.superseded, mark.text)
         }
     }
 
     func mark(serving mark: String) throws(Errno) {
         try changingMarks { () throws(Errno) in
-            try setNodeAttribute(SupersededMark.servingAttribute, mark)
+            try setNodeAttribute(TwinAttribute.serving, mark)
         }
     }
 
     func unmarkSuperseded() throws(Errno) {
         try changingMarks { () throws(Errno) in
-            try removeNodeAttribute(SupersededMark.attribute)
+            try removeNodeAttribute(TwinAttribute.superseded)
         }
     }
 

@@ -78,7 +78,7 @@ final class PreparedMove {
     /// The switch-over does not happen: takes back what was written on the twin.
     func abandon() {
         guard let backing, !backing.isDevice else { return }
-        try? backing.node.removeNodeAttribute(SupersededMark.servingAttribute)
+        try? backing.node.removeNodeAttribute(TwinAttribute.serving)
     }
 
     /// The image's entry once the record is written.
@@ -87,13 +87,13 @@ final class PreparedMove {
     /// Gives the image its new file. Cannot fail.
     func swap() {
         // Reads go on meanwhile: none sees more of a device than the image's bytes.
-        if let backing, backing.isDevice { move.image.bound(by: backing) }
+        if let backing, backing.isDevice { move.image.bound(to: backing.limit) }
         move.image.handles.swap(replacements)
         move.image.pagesMayGo.store(move.descriptor.givesPages, ordering: .relaxed)
         // What failed to reach the old disk is on the new one: the twin was flushed.
         move.image.moves.add(1, ordering: .sequentiallyConsistent)
         move.image.flushFailure.store(0, ordering: .sequentiallyConsistent)
-        move.image.bound(by: backing)
+        move.image.bound(to: backing?.limit ?? .max)
         // A copier that reads across the change may have read past the image's end.
         move.image.trackers.markLength()
         if let lock = lock.take() { move.image.lock.move(to: lock) }

@@ -5,7 +5,7 @@ import SystemPackage
 
 /// What no job may write to: the files and devices that switched images live on, and what another image
 /// left behind. Nobody needs to have them open, so that no lock tells.
-struct ServedFiles {
+struct ServedFiles: TargetGuard {
     /// Nil only where nothing is ever switched.
     let serving: Serving?
     /// The image that the job mirrors: its own file, its path in the mount, and that file's path.
@@ -51,6 +51,21 @@ struct ServedFiles {
     }
 }
 
+extension TargetPlace.Surroundings {
+    /// - Parameter serving: which files serve images; nil only where nothing is ever switched.
+    init(
+        source: FileDescriptor, sourcePath: FilePath, mountpoint: FilePath, image: FileStatus,
+        relativePath: FilePath, serving: Serving? = nil
+    ) {
+        self.init(
+            source: source, sourcePath: sourcePath, mountpoint: mountpoint, image: image,
+            relativePath: relativePath,
+            served: ServedFiles(
+                serving: serving, image: image.identity, imagePath: relativePath,
+                home: sourcePath.pushing(relativePath)))
+    }
+}
+
 extension ServedFiles {
     /// Takes the mark off a job's own twin that its switch-over has left there, if the daemon died between that
     /// and the record. No record knows such a mark, and no file of the image says that it took its place, which would be so
@@ -72,7 +87,7 @@ extension ServedFiles {
             guard let marks = try? FileMarks(ofSource: node), marks.superseded?.id != id
             else { return }
         }
-        try? file.removeNodeAttribute(SupersededMark.servingAttribute)
+        try? file.removeNodeAttribute(TwinAttribute.serving)
     }
 
     private func refuseMarked(_ path: FilePath, _ marks: FileMarks) throws(CommandError) {
@@ -83,14 +98,14 @@ extension ServedFiles {
                 .targetBusy,
                 "target \(shown(path)): an image of another mount is served from it, or was until it was"
                     + " deleted; name another target, or, where nobody needs it, take its mark away: setfattr -x"
-                    + " \(SupersededMark.servingAttribute) \(shown(path))")
+                    + " \(TwinAttribute.serving) \(shown(path))")
         }
         if let mark = marks.superseded, !isOwn(mark, of: marks.image) {
             throw CommandError(
                 .exists,
                 "target \(shown(path)): was left behind by another image, which \(mark.place) took over; name"
                     + " another target, or, where nobody needs it, take its mark away: setfattr -x"
-                    + " \(SupersededMark.attribute) \(shown(path))")
+                    + " \(TwinAttribute.superseded) \(shown(path))")
         }
         if !marks.areKept { try refuseUnknown(path) }
     }

@@ -1,4 +1,5 @@
 import Logging
+import MirrorCore
 import MirrorSystem
 import Synchronization
 import SystemPackage
@@ -112,6 +113,6 @@ extension Serving {
         return
             "\(name): superseded by \(mark.place) (generation \(mark.generation)), which this mount does not"
             + " know: mount with the state directory it was switched in (statedir=), or adopt the old contents"
-            + " with: setfattr -x \(SupersededMark.attribute) \(name) (as seen when not mounted)"
+            + " with: setfattr -x \(TwinAttribute.superseded) \(name) (as seen when not mounted)"
     }
 }

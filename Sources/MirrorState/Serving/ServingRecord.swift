@@ -64,9 +64,6 @@ extension FilePath {
 
 /// The value of `user.twinfs.superseded`: `ID GENERATION PATH`.
 struct SupersededMark: Equatable, Sendable {
-    static let attribute = "user.twinfs.superseded"
-    static let servingAttribute = "user.twinfs.serving"
-
     let id: String
     let generation: Int
     /// Which file took over, as `NameText` shows it.

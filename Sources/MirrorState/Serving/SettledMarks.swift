@@ -1,4 +1,5 @@
 import Logging
+import MirrorCore
 import MirrorSystem
 import SystemPackage
 
@@ -73,7 +74,7 @@ struct SettledMarks: Sendable {
         _ = attempt(log, node.descriptor) { (node) throws(Errno) in
             try node.mark(superseded: mark)
             // It was this image's, and may be taken as a twin of it again.
-            try node.setNodeAttribute(TwinFile.image, record.image)
+            try node.setNodeAttribute(TwinAttribute.image, record.image)
         }
         changed.append(node)
     }

@@ -7,34 +7,9 @@ import SystemPackage
 
 // Design, section 8, steps 3 and 4: the commit record, then the files under the images.
 
-extension Engine {
-    /// Gives images other files: their twins, or their own files again. For all of them at one instant: a
-    /// crash before it leaves every image where it was, one after it has moved them all.
-    ///
-    /// The caller holds the gates of all images, which are idle, and has made every twin equal to its image
-    /// and durable. Blocks; runs on a job's clerk. Reads go on meanwhile, opens of these images wait.
-    ///
-    /// - Throws: what could not be done; nothing is changed then.
-    func switchOver(_ moves: [Move]) throws(CommandError) {
-        // One order for all, so that two switch-overs never wait for each other.
-        let images = moves.map(\.image).sorted { $0.identity.inode < $1.identity.inode }
-        try Self.holdingOpens(of: images[...]) { () throws(CommandError) in
-            try serving.switchOver(moves)
-        }
-    }
-
-    private static func holdingOpens(
-        of images: ArraySlice<Image>, _ body: () throws(CommandError) -> Void
-    ) throws(CommandError) {
-        guard let first = images.first else { return try body() }
-        try first.opening.withLock { _ throws(CommandError) in
-            try holdingOpens(of: images.dropFirst(), body)
-        }
-    }
-}
-
 extension Serving {
-    fileprivate func switchOver(_ moves: [Move]) throws(CommandError) {
+    /// Gives images other files, as `Engine.switchOver` says; the caller keeps them from being opened.
+    func switchOver(_ moves: [Move]) throws(CommandError) {
         try refuseWithoutState(moves)
         let plan = SwitchPlan(
             generation: change { state in

@@ -156,7 +156,7 @@ import Testing
         let keeper = try bench.kill(bench.engine)
         try Data([1, 2, 3]).write(to: URL(fileURLWithPath: twin.string))
         let file = try FileDescriptor.openBacking(twin, .readWrite)
-        try file.setAttribute(TwinFile.image, "other.img")
+        try file.setAttribute(TwinAttribute.image, "other.img")
         try file.close()
         let engine = bench.remounted(keeper: keeper)
         #expect(engine.wait("vm.img") { $0.phase == "failed" })

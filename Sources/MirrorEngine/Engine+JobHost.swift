@@ -1,0 +1,9 @@
+import MirrorCore
+import MirrorSystem
+import SystemPackage
+
+extension Engine: JobHost {
+    var sourcePath: FilePath { configuration.source }
+    var mountpoint: FilePath { configuration.mountpoint }
+    var defaultTarget: FilePath? { configuration.target }
+}
