@@ -44,7 +44,7 @@ extension Engine {
     /// Whether a live job mirrors the image to this target.
     private func isRunning(_ image: [UInt8], _ parameters: JobParameters) -> Bool {
         jobs.all.contains { job in
-            !job.hasEnded && job.mirrors(image) && job.parameters.target == parameters.target
+            !job.hasEnded && job.mirrors(image) && job.asked.target == parameters.target
         }
     }
 

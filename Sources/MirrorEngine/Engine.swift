@@ -91,7 +91,7 @@ public final class Engine: Sendable {
             jobs: jobs.ended.map(\.report) + jobs.all.map { $0.report() },
             served: serving.reports,
             warnings: processWarnings + serving.warnings + checkpoints.warnings
-                + records.warnings + jobs.all.compactMap { $0.intentWarning.withLock(\.self) })
+                + records.warnings + jobs.all.compactMap { $0.intentCare.warning })
     }
 
     func tell(_ event: EventLog.Name, _ job: JobReport) {

@@ -10,33 +10,41 @@ extension Job {
         try refuseWhileSwitching("pause")
         perform(machine.handle(.pause))
         advance()
-        publishReport()
+        telling.publish()
         return "paused; writes go on and are marked"
     }
 
     func resume() throws(CommandError) -> String {
         try refuseWhenOver("resume")
-        counts.error = nil
-        (troubled, troubledEfforts) = (nil, [])
-        resumeSpace()
-        if machine.isResuming { reopenNow() }
+        trouble.forget()
+        copier.resumeSpace()
+        if machine.isResuming { comeback.reopenNow() }
         perform(machine.handle(.resume))
-        publishReport()
+        telling.publish()
         return "resumed"
     }
 
     /// A job never runs otherwise than asked: the same rules as at its start.
     private func refuseContradictions(_ changes: [ParameterChange]) throws(CommandError) {
-        var wanted = parameters
-        wanted.copyMode = copyMode
-        for case .copyMode(let mode) in changes { wanted.copyMode = mode }
+        var wanted = settings
+        for change in changes { wanted.apply(change) }
         try wanted.refuseContradictions()
     }
 
-    private func setCopyMode(_ mode: JobParameters.CopyMode) {
-        copyMode = mode
-        isFallenBack = false
-        copyModeControl = CopyModeControl()
+    /// What does not look at `settings` each time it is used.
+    private func takeEffect(_ change: ParameterChange) {
+        switch change {
+        case .speed(let speed):
+            copier.setSpeed(speed)
+            verifying.setSpeed(speed)
+        case .pace(let wanted): copier.setPace(wanted)
+        case .minSpeed(let speed): copier.setMinSpeed(speed)
+        case .copyMode: forwarding.startAnew()
+        case .onSourceError(let policy): machine.onSourceError = policy
+        case .onTargetError(let policy): machine.onTargetError = policy
+        case .maxRetries(let count): machine.maxRetries = count
+        case .maxPause, .writeTimeout: break
+        }
     }
 
     func set(_ changes: [ParameterChange]) throws(CommandError) -> String {
@@ -44,26 +52,11 @@ extension Job {
         try refuseContradictions(changes)
         for change in changes {
             settings.apply(change)
-            switch change {
-            case .speed(let speed):
-                limit.set(speed)
-                verification?.setSpeed(speed)
-                endThrottle()
-            case .maxPause(let milliseconds): maxPause = milliseconds
-            case .onSourceError(let policy): machine.onSourceError = policy
-            case .onTargetError(let policy): machine.onTargetError = policy
-            case .maxRetries(let count): machine.maxRetries = count
-            case .copyMode(let mode): setCopyMode(mode)
-            case .writeTimeout(let milliseconds): writeTimeout = milliseconds
-            case .pace(let wanted):
-                pace.set(wanted)
-                endThrottle()
-            case .minSpeed(let speed): pace.set(minSpeed: speed)
-            }
+            takeEffect(change)
         }
-        updateForwarding()
+        forwarding.update()
         wake()
-        publishReport()
+        telling.publish()
         keep()
         return "changed"
     }
@@ -81,7 +74,7 @@ extension Job {
         }
         if !force, machine.wasReady, machine.isPaused { _ = try resume() }
         perform(machine.handle(.end(force ? .now : .soft)))
-        publishReport()
+        telling.publish()
         return machine.isOver
             ? "cancelled; the twin is \(StatusText.worth(report()))"
             : "ends when source and twin agree; the guest stays on the source"
@@ -102,7 +95,11 @@ extension Job {
                 "job \(NameText.shown(id)): a sync=none twin without a seed holds only what was written since"
                     + " its start and never equals the image; end it with cancel")
         }
-        if switchOver { try refuseSwitchOver() } else { try refuseWhileSwitching("complete") }
+        if switchOver {
+            try cutAttempt.refuseSwitchOver()
+        } else {
+            try refuseWhileSwitching("complete")
+        }
         if !switchOver, machine.ending == .switchOver {
             throw CommandError(
                 .badState,
@@ -110,12 +107,18 @@ extension Job {
                     + " cancel force=on")
         }
         // The flush inside of the hold has little left to do then.
-        if switchOver { flush(settles: false) }
+        if switchOver { twinFlush.begin(settles: false) }
         perform(machine.handle(.end(switchOver ? .switchOver : .soft)))
-        publishReport()
+        telling.publish()
         return switchOver
             ? "switches over when source and twin agree; the guest goes on on the twin"
             : "ends when source and twin agree; the guest stays on the source"
+    }
+
+    /// Compares source and twin; what is found is seen in status and events.
+    func verify(repair: Bool) throws(CommandError) -> String {
+        try refuseWhenOver("verify")
+        return try verifying.begin(repair: repair)
     }
 
     /// The image's last name went away. The twin is kept; it is worth something only if both agreed just now.
@@ -128,11 +131,10 @@ extension Job {
     /// The mount ends. Where nothing is kept: agreement if the twin was in sync once and nothing is wrong, else
     /// the end; otherwise the job goes on with the next mount.
     func shutDown(within patience: Duration, _ done: @escaping @Sendable () -> Void) {
-        whenEnded = done
-        if isConcluded { return tellEnd() }
+        if !farewell.awaitEnd(done) { return }
         machine.forgetGuest()
-        if let watch = flushWatch, watch.end() { flushWatched(.flushWaitOver) }
-        if isKept { return suspend(within: patience) }
+        cutAttempt.endWait()
+        if isKept { return farewell.suspend(within: patience) }
         let isSound = machine.wasReady && !machine.isPaused && !isDelta
         if !isSound { counts.error = counts.error ?? "the mount ended before the twin was in sync" }
         perform(machine.handle(.end(isSound ? .soft : .now)))

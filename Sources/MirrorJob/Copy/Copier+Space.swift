@@ -14,30 +14,30 @@ struct Space {
     init(_ parameters: JobParameters) { watch = SpaceWatch(bufferSize: parameters.bufferSize) }
 }
 
-extension Job {
+extension Copier {
     /// With the other policies the job would fail, or try again, whatever is foreseen.
     private var watchesSpace: Bool {
-        machine.onTargetError == .stop || machine.onTargetError == .enospc
+        job.machine.onTargetError == .stop || job.machine.onTargetError == .enospc
     }
 
     /// Bytes that were begun to be written.
     private var begun: Int {
-        members.reduce(pace.started) { $0 + ($1.forwarder?.forwardedBytes ?? 0) }
+        job.members.reduce(pace.started) { $0 + ($1.forwarder?.forwardedBytes ?? 0) }
     }
 
     /// Whether nothing may be taken before the clerk has looked. A hold waits for nothing.
     var awaitsSpace: Bool {
-        watchesSpace && !machine.isHolding
+        watchesSpace && !job.machine.isHolding
             && space.watch.mustWait(at: .now - .origin, written: begun)
     }
 
     /// Has the clerk look where that is due.
     func watchSpace() {
         let written = begun
-        guard watchesSpace, machine.mayCopy, underWay.mayBegin(.space),
+        guard watchesSpace, job.machine.mayCopy, job.underWay.mayBegin(.space),
             space.watch.isDue(at: .now - .origin, written: written)
         else { return }
-        onClerk(.space) { [members] in
+        job.onClerk(.space) { [members = job.members] in
             members.compactMap { $0.twin.room() }.min()
         } then: { [self] available in
             looked(available, written)
@@ -45,23 +45,24 @@ extension Job {
     }
 
     private func looked(_ available: Int?, _ written: Int) {
-        guard isRunning else { return }
+        guard job.isRunning else { return }
         let isShort = space.watch.looked(
-            at: .now - .origin, available: available ?? .max, needed: remaining, written: written)
+            at: .now - .origin, available: available ?? .max, needed: job.remaining,
+            written: written)
         let soon = max(SpaceWatch.brim, ((available ?? .max) - space.watch.reserve) / 2)
-        for member in members { member.forwarder?.wake(after: soon) }
-        if isShort, machine.mayCopy, let available { stopForSpace(available) }
+        for member in job.members { member.forwarder?.wake(after: soon) }
+        if isShort, job.machine.mayCopy, let available { stopForSpace(available) }
     }
 
     /// As if the filesystem were full.
     private func stopForSpace(_ available: Int) {
         space.hasStopped = true
-        let name = NameText.shown(id)
-        counts.error =
+        let name = NameText.shown(job.id)
+        job.counts.error =
             "nospace: only \(ByteSize.text(available)) of space are left for the twin"
-            + " \(shownTwin(members[0])): the copy has stopped before the disk is full, the guest"
+            + " \(job.trouble.shownTwin(job.members[0])): the copy has stopped before the disk is full, the guest"
             + " goes on; make room there, then: twinfs resume \(name)"
-        perform(machine.handle(.failed(.target, isFull: true)))
+        job.perform(job.machine.handle(.failed(.target, isFull: true)))
     }
 
     /// The user wants to go on, whatever room there is.
