@@ -60,14 +60,15 @@ public struct JobReport: Codable, Sendable {
     public var id: String
     public var images: [String]
     public var target: String
-    /// `source` or `target`: which file serves the image in the mount.
+    /// Which file serves the image in the mount: `source` for its own, else the twin's path.
     public var serving: String
-    /// `bulk`, `ready`, …: our word for the phase (`JobPhase`).
-    public var phase: String
+    /// `bulk`, `ready`, …: our word for the phase.
+    public var phase: JobMachine.Phase
     /// QEMU's JobStatus word for the same: `running`, `ready`, `paused`, `standby`, `concluded` …
-    public var status: String
-    public var sync: String
-    public var copyMode: String
+    public var status: JobStatus
+    public var sync: JobParameters.Sync
+    /// What is done now, never `auto`.
+    public var copyMode: JobParameters.CopyMode
     public var granularity: Int
     /// QEMU's progress pair: `offset` of `len` bytes are done; equal only when in sync.
     public var len: Int
@@ -94,10 +95,12 @@ public struct JobReport: Codable, Sendable {
     public var converging: Bool
     public var ready: Bool
     public var activelySynced: Bool
-    /// `inconsistent`, `partial`, `consistent`, `synced`, `outdated`: what the twin is worth now.
-    public var targetState: String
-    /// `ok`, `failed`, `nospace` (QEMU's BlockDeviceIoStatus).
-    public var ioStatus: String
+    /// What the twin is worth now.
+    public var targetState: TwinWorth
+    /// Of an outdated twin: when the image was what the twin is, seconds since 1970; else null.
+    public var inSyncTime: Int?
+    /// QEMU's BlockDeviceIoStatus.
+    public var ioStatus: JobMachine.IOStatus
     public var paused: Bool
     /// What is wrong and what to do, or how an ended job failed; null where all is well.
     public var error: String?
@@ -109,13 +112,13 @@ public struct JobReport: Codable, Sendable {
     public var expectedPauseUs: Int?
     /// Open handles of the image in the mount.
     public var opens: Int
-    /// How the job came back after a restart: `no` (it did not), `worker`, `clean`, `intent`, `compare`.
-    public var resumed: String
+    /// How the job came back after a restart.
+    public var resumed: ReturnProof
     /// What was left to copy when it came back; null where it did not.
     public var resumedBytes: Int?
     /// When the twin was cut, seconds since 1970; null while the job lives.
     public var cutTime: Int?
-    /// Generation of the twin that the cut made; null while the job lives.
+    /// 1 once the twin was cut; null while the job lives.
     public var cutGeneration: Int?
 
     /// Whether source and twin are being compared (`verify`).
@@ -135,15 +138,18 @@ public struct JobReport: Codable, Sendable {
         self.id = id
         self.images = images
         self.target = target
-        (serving, phase, status, sync) = ("source", "created", "created", "full")
-        (copyMode, granularity, len, offset) = ("background", 4096, 0, 0)
+        (serving, phase, status, sync) = (Self.ownFile, .created, .created, .full)
+        (copyMode, granularity, len, offset) = (.background, 4096, 0, 0)
         (totalBytes, copiedBytes, dirtyBytes, inFlightBytes) = (0, 0, 0, 0)
         (skippedZeroBytes, passes, speed, rate, dirtyRate) = (0, 0, 0, 0, 0)
         (eta, converging, ready, activelySynced) = (nil, true, false, false)
-        (targetState, ioStatus, paused, error) = ("inconsistent", "ok", false, nil)
+        (targetState, ioStatus, paused, error) = (.inconsistent, .ok, false, nil)
         (errorsSource, errorsTarget, lastPauseUs, expectedPauseUs) = (0, 0, nil, nil)
-        (opens, resumed, cutTime, cutGeneration) = (0, "no", nil, nil)
+        (opens, resumed, cutTime, cutGeneration) = (0, .no, nil, nil)
     }
+
+    /// What `serving` says where the image's own file serves it.
+    public static let ownFile = "source"
 
     fileprivate enum CodingKeys: String, CodingKey {
         case verifying
@@ -163,6 +169,7 @@ public struct JobReport: Codable, Sendable {
         case dirtyRate = "dirty-rate"
         case activelySynced = "actively-synced"
         case targetState = "target-state"
+        case inSyncTime = "in-sync-time"
         case ioStatus = "io-status"
         case errorsSource = "errors-source"
         case errorsTarget = "errors-target"

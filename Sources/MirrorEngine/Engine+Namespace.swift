@@ -99,7 +99,7 @@ extension Engine {
     /// Whether a job mirrors an image to where `target=` says.
     private func isWanted(_ job: Job, _ path: FilePath) -> Bool {
         guard !job.hasEnded, job.mirrors(path.bytes) else { return false }
-        guard let target = job.parameters.target else { return true }
+        guard let target = job.asked.target else { return true }
         return configuration.target.map { FilePath(bytes: target) == $0 } ?? false
     }
 

@@ -85,7 +85,7 @@ extension Engine {
     /// The mount in a line of at most 1,000 characters, for a service manager, whose datagrams have 4 KiB.
     package var summary: String {
         let all = jobs.all.map { $0.report() }
-        let live = all.filter { !["completed", "cancelled", "failed"].contains($0.phase) }
+        let live = all.filter { !$0.phase.isOver }
         let ready = live.filter(\.ready).count
         let failing = live.filter { $0.error != nil }.count
         let text =

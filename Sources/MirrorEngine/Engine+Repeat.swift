@@ -48,7 +48,7 @@ extension Engine {
     /// Whether a live job mirrors the image to this target.
     private func isRunning(_ image: [UInt8], _ parameters: JobParameters) -> Bool {
         jobs.all.contains { job in
-            !job.hasEnded && job.mirrors(image) && job.parameters.target == parameters.target
+            !job.hasEnded && job.mirrors(image) && job.asked.target == parameters.target
         }
     }
 
@@ -61,5 +61,5 @@ extension Engine {
 
 extension Job {
     /// Whether it is over, or on its way there.
-    fileprivate var isEnding: Bool { hasEnded || report().phase == "completing" }
+    fileprivate var isEnding: Bool { hasEnded || report().phase == .completing }
 }

@@ -61,11 +61,11 @@ extension Engine {
             if isServed(parts, record) { return end(record, parts) }
             let job = Job(parts, id: record.name, services: services)
             jobs.add(job)
-            job.comeBack()
+            job.comeback.begin()
         } catch {
             log.error("job \(record.id) does not come back: \(error.message)")
             // What is in the way for now may be gone at the next mount.
-            end(record, "failed", error.message, isFinal: error.code == .unknownImage)
+            end(record, .failed, error.message, isFinal: error.code == .unknownImage)
         }
     }
 
@@ -73,8 +73,8 @@ extension Engine {
     private func isServed(_ parts: JobParts, _ record: JobRecord) -> Bool {
         zip(parts.members, record.members).allSatisfy { member, kept in
             let now = servingPath(of: member.image)
-            return kept.kind == "home"
-                ? now == nil && record.ending == "switch-over" : now == member.twin.place.path
+            return kept.kind == .home
+                ? now == nil && record.ending == .switchOver : now == member.twin.place.path
         }
     }
 
@@ -90,24 +90,25 @@ extension Engine {
                 try? file.close()
             }
         }
-        let serving = servingPath(of: parts.members[0].image).map(shown) ?? "source"
+        let serving = servingPath(of: parts.members[0].image).map(shown) ?? JobReport.ownFile
         for member in parts.members.reversed() { member.undo(self) }
-        end(record, "completed", nil, serving: serving)
+        end(record, .completed, nil, serving: serving)
     }
 
     /// Nothing is left of a job but what the status says of it.
     private func end(
-        _ record: JobRecord, _ phase: String, _ error: String?, serving: String = "source",
+        _ record: JobRecord, _ phase: JobMachine.Phase, _ error: String?,
+        serving: String = JobReport.ownFile,
         isFinal: Bool = true
     ) {
         var report = JobReport(
             id: record.id, images: record.members.map(\.image), target: record.members[0].target)
-        (report.phase, report.status, report.error) = (phase, "concluded", error)
+        (report.phase, report.status, report.error) = (phase, .concluded, error)
         (report.totalBytes, report.copiedBytes) = (record.total, record.copied)
         (report.len, report.offset, report.serving) = (record.copied, record.copied, serving)
-        if error == nil { report.targetState = "consistent" }
+        if error == nil { report.targetState = .consistent }
         if let parameters = try? record.asked() {
-            report.sync = parameters.sync.rawValue
+            report.sync = parameters.sync
             report.granularity = parameters.granularity.bytes
         }
         var ended = record
@@ -225,8 +226,7 @@ extension MemberParts {
     ) {
         let twin = Twin(
             returning: TargetPlace(kept, opened, engine), named: FilePath(shown: kept.working),
-            parameters, FirstPass(rawValue: kept.firstPass) ?? .compare, filter: engine.targetFilter
-        )
+            parameters, kept.firstPass, filter: engine.targetFilter)
         let checkpoint = parameters.checkpoint.flatMap {
             engine.checkpoints.find(opened.image, $0)
         }
@@ -239,14 +239,14 @@ extension TargetPlace {
         let path = FilePath(shown: kept.target)
         let kind: Kind =
             switch kept.kind {
-            case "device": .device(size: kept.capacity ?? 0)
-            case "export": .export(uri: String(decoding: path.bytes, as: UTF8.self))
-            default: .file
+            case .device: .device(size: kept.capacity ?? 0)
+            case .export: .export(uri: String(decoding: path.bytes, as: UTF8.self))
+            case .file, .home: .file
             }
         let served = ServedFiles(
             serving: engine.serving, image: opened.status.identity, imagePath: opened.path,
             home: engine.configuration.source.pushing(opened.path))
-        self.init(returning: kind, at: path, served: kept.kind == "home" ? nil : served)
+        self.init(returning: kind, at: path, served: kept.kind == .home ? nil : served)
     }
 }
 

@@ -11,8 +11,6 @@ package import SystemPackage
 
 /// One mount's images and jobs. Everything that FUSE and the command line ask for begins here.
 package final class Engine: Sendable {
-    package static let version = "0.1.0"
-
     package let configuration: MountConfiguration
     package let images = ImageRegistry()
     package let events: EventLog
@@ -89,7 +87,7 @@ package final class Engine: Sendable {
     /// The state of the mount and its jobs. Never waits for an image or a target (docs/control.md).
     package func report() -> StatusReport {
         StatusReport(
-            version: Self.version, source: shown(configuration.source),
+            version: Version.text, source: shown(configuration.source),
             mountpoint: shown(configuration.mountpoint),
             uptime: Int((ContinuousClock.now - started) / .seconds(1)),
             generation: keeper.predecessors + 1,
@@ -98,7 +96,7 @@ package final class Engine: Sendable {
             jobs: jobs.ended.map(\.report) + jobs.all.map { $0.report() },
             served: serving.reports,
             warnings: processWarnings + serving.warnings + checkpoints.warnings
-                + records.warnings + jobs.all.compactMap { $0.intentWarning.withLock(\.self) })
+                + records.warnings + jobs.all.compactMap { $0.intentCare.warning })
     }
 
     func tell(_ event: EventLog.Name, _ job: JobReport) {
@@ -106,7 +104,8 @@ package final class Engine: Sendable {
         log.info(
             "\(event.word)",
             metadata: [
-                "job": "\(job.id)", "status": "\(job.status)", "error": "\(job.error ?? "none")",
+                "job": "\(job.id)", "status": "\(job.status.rawValue)",
+                "error": "\(job.error ?? "none")",
             ])
     }
 }

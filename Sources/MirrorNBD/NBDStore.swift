@@ -32,10 +32,10 @@ package final class NBDStore: TwinStore {
         var generation = 0
         /// The last generation in which a connection was made.
         var connected = 0
-        /// Writes begun, and those of them that had begun before the last good flush did.
         /// Writes that were begun, and those that have ended.
         var writes = 0
         var ended = 0
+        /// Those that had begun before the last good flush did.
         var flushedWrites = 0
 
         var mayHaveLost: Bool { losses != toldLosses && writes != flushedWrites }
@@ -163,7 +163,7 @@ package final class NBDStore: TwinStore {
 
     package func close() { state.withLock { $0.idle = [] } }
 
-    private static let lost = Errno(rawValue: 108)  // ESHUTDOWN
+    private static let lost = Errno.socketShutdown  // ESHUTDOWN
 
     /// Lends a connection, one that was lost made anew. Waits while all are in use.
     private func withConnection(

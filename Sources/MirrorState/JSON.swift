@@ -18,11 +18,19 @@ package enum JSON {
 }
 
 extension StatusReport {
-    /// The report that `.mirror/status.json` holds; nil where the bytes are none.
-    package init?(json: [UInt8]) {
-        guard let report = try? JSONDecoder().decode(StatusReport.self, from: Data(json)) else {
-            return nil
+    /// Why a report cannot be understood, in words.
+    package struct Unreadable: Error { public let reason: String }
+
+    /// The report that `.mirror/status.json` holds. Another version's may have words that this one does not know.
+    package init(json: [UInt8]) throws(Unreadable) {
+        do { self = try JSONDecoder().decode(StatusReport.self, from: Data(json)) } catch {
+            let words = UnknownWord.words(error)
+            let writer = try? JSONDecoder().decode(Writer.self, from: Data(json)).version
+            guard let writer, writer != Version.text else { throw Unreadable(reason: words) }
+            throw Unreadable(
+                reason: "\(words); it was written by version \(NameText.harmless(writer))")
         }
-        self = report
     }
+
+    private struct Writer: Decodable { let version: String }
 }

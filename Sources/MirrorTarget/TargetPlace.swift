@@ -89,9 +89,8 @@ package struct TargetPlace {
 
     /// The export that `target` names by a URI; nil where it is a path.
     package init?(uri target: [UInt8]) {
-        let schemes = ["nbd://", "nbd+unix://", "nbds://", "nbds+unix://"]
+        guard JobParameters.isURI(target) else { return nil }
         let text = String(decoding: target, as: UTF8.self)
-        guard schemes.contains(where: text.hasPrefix) else { return nil }
         self.init(kind: .export(uri: text), path: FilePath(bytes: target), missingDirectories: [])
     }
 

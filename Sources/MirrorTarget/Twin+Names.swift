@@ -25,8 +25,15 @@ extension Twin {
     package func saveExtents(_ list: [UInt8]) throws(Errno) { try file?.saveExtents(list) }
 
     /// Says in the twin's attributes what it is worth. Filesystems without attributes keep no state.
-    package func annotate(_ state: State, _ more: [(name: String, value: String)] = []) {
+    package func annotate(_ state: TwinWorth, _ more: [(name: String, value: String)] = []) {
         file?.annotate(state, more)
+    }
+
+    /// The same, durable when this returns.
+    package func annotateDurably(
+        _ state: TwinWorth, _ more: [(name: String, value: String)] = []
+    ) throws(Errno) {
+        try file?.annotateDurably(state, more)
     }
 
     /// Says durably which job writes the twin, so that a later one that comes back knows its own.

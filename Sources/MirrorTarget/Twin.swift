@@ -13,9 +13,6 @@ package import SystemPackage
 /// `@unchecked Sendable`: `parts` is set once, on the job's queue, and everybody who uses it was started from there
 /// afterwards.
 package final class Twin: @unchecked Sendable {
-    /// What the twin is worth (docs/control.md), as its `user.twinfs.state` attribute says it.
-    package enum State: String { case inconsistent, partial, consistent }
-
     package let place: TargetPlace
     /// What the job has to copy before source and twin can agree.
     package let firstPass: FirstPass

@@ -160,12 +160,33 @@ extension TwinFile {
     }
 
     /// Says what the twin is worth. Filesystems without attributes keep no state.
-    package func annotate(_ state: Twin.State, _ more: [(name: String, value: String)]) {
+    package func annotate(_ state: TwinWorth, _ more: [(name: String, value: String)]) {
         // The state last: it vouches for the others.
         for (name, value) in more {
             try? descriptor.setAttribute(TwinAttribute.prefix + name, value)
         }
         try? descriptor.setAttribute(TwinAttribute.state, state.rawValue)
+    }
+
+    /// The same, durable when this returns.
+    func annotateDurably(
+        _ state: TwinWorth, _ more: [(name: String, value: String)]
+    ) throws(Errno) {
+        do throws(Errno) {
+            for (name, value) in more {
+                try descriptor.setAttribute("user.twinfs.\(name)", value)
+            }
+            try descriptor.setAttribute(TwinAttribute.state, state.rawValue)
+        } catch .notSupported {
+            return
+        }
+        try descriptor.synchronize()
+    }
+
+    /// Of an outdated twin: the instant of which it is, seconds since 1970.
+    package var pastTime: Int? {
+        guard descriptor.attribute(TwinAttribute.state) == TwinWorth.outdated.rawValue else { return nil }
+        return descriptor.attribute("user.twinfs.cut").flatMap { Int($0) }
     }
 
     /// Takes away what makes the file a twin: it serves as an image from here on.

@@ -89,7 +89,7 @@ extension TwinRequest {
 
     private func isLeftOver(_ file: FileDescriptor) -> Bool {
         file.attribute(TwinAttribute.image) == shown(imagePath)
-            && file.attribute(TwinAttribute.state) == Twin.State.inconsistent.rawValue
+            && file.attribute(TwinAttribute.state) == TwinWorth.inconsistent.rawValue
     }
 
     /// The clone that counts is made once tracking starts. This one finds out whether there can be one, and
@@ -105,7 +105,7 @@ extension TwinRequest {
 
     /// The attributes of a twin of this image that is not equal yet.
     private func mark(_ file: FileDescriptor) {
-        try? file.setAttribute(TwinAttribute.state, Twin.State.inconsistent.rawValue)
+        try? file.setAttribute(TwinAttribute.state, TwinWorth.inconsistent.rawValue)
         try? file.setAttribute(TwinAttribute.image, shown(imagePath))
         try? file.removeAttribute(TwinAttribute.checkpoints)
     }
@@ -162,7 +162,7 @@ extension TwinRequest {
         let ids = (file.attribute(TwinAttribute.checkpoints) ?? "").split(separator: " ").map(
             String.init)
         let isCut = checkpoint.map(ids.contains) ?? false
-        if isCut, file.attribute(TwinAttribute.state) == Twin.State.consistent.rawValue { return }
+        if isCut, file.attribute(TwinAttribute.state) == TwinWorth.consistent.rawValue { return }
         let reason =
             isCut
             ? "is not consistent: a job that wrote it did not end"

@@ -3,8 +3,6 @@ import MirrorCore
 
 /// The program: `twinfs SOURCE …` mounts, every other first word is a command.
 struct Twinfs: ParsableCommand {
-    static let version = "0.1.0"
-
     static let configuration = CommandConfiguration(
         commandName: "twinfs",
         abstract:
@@ -30,7 +28,7 @@ struct Twinfs: ParsableCommand {
 
             More help: twinfs help parameters, twinfs help exit-codes, twinfs help files.
             """,
-        version: version,
+        version: Version.text,
         subcommands: [
             MountCommand.self, StatusCommand.self, WatchCommand.self, EventsCommand.self,
             WaitCommand.self, MirrorCommand.self, PauseCommand.self, ResumeCommand.self,

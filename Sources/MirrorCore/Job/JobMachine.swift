@@ -23,25 +23,26 @@
 /// A pause is not a phase: the phase stays, the copier rests, marks go on. So it is while the job comes back
 /// after a restart and has not opened its twins again (`isResuming`), which `reopened` ends.
 public struct JobMachine: Sendable {
-    public enum Phase: String, Sendable {
+    public enum Phase: String, CaseIterable, Codable, Sendable {
         case created, bulk, ready, completing, completed, cancelled, failed
     }
 
     enum Stage: Sendable { case copying, freezing, awaitingFlush, holding, closing, settling }
 
     /// QEMU's BlockDeviceIoStatus.
-    public enum IOStatus: String, Sendable { case ok, failed, nospace }
+    public enum IOStatus: String, CaseIterable, Codable, Sendable { case ok, failed, nospace }
 
     public enum Side: Sendable { case source, target }
 
     /// QEMU's BlockErrorAction: what the job does about an error.
     public enum ErrorAction: String, Sendable { case report, ignore, stop }
 
-    public enum Ending: Sendable {
+    /// How a job is to end; but for `now` its record says it.
+    public enum Ending: String, CaseIterable, Codable, Sendable {
         /// When source and twin agree: `cancel` in ready, `complete switch=off`.
         case soft
         /// The same, and the guest goes on on the twin: `complete`.
-        case switchOver
+        case switchOver = "switch-over"
         /// At once; the twin may be anything.
         case now
     }
@@ -182,7 +183,7 @@ public struct JobMachine: Sendable {
     /// The mount ends: there is no guest any more to be frozen, or to flush.
     public mutating func forgetGuest() { (hasPreCut, cutsAtFlush) = (false, false) }
 
-    public var isOver: Bool { phase == .completed || phase == .cancelled || phase == .failed }
+    public var isOver: Bool { phase.isOver }
     /// Whether extents may be taken now.
     public var mayCopy: Bool {
         isLive && !isPaused && !isBackingOff && !isResuming && stage != .settling
@@ -267,13 +268,13 @@ extension JobMachine {
 
 extension JobMachine {
     /// QEMU's JobStatus word.
-    public var status: String {
+    public var status: JobStatus {
         switch phase {
-        case .created: isPaused ? "paused" : "created"
-        case .bulk: isPaused ? "paused" : "running"
-        case .ready: isPaused ? "standby" : "ready"
-        case .completing: isPaused ? "standby" : "waiting"
-        case .completed, .cancelled, .failed: "concluded"
+        case .created: isPaused ? .paused : .created
+        case .bulk: isPaused ? .paused : .running
+        case .ready: isPaused ? .standby : .ready
+        case .completing: isPaused ? .standby : .waiting
+        case .completed, .cancelled, .failed: .concluded
         }
     }
 }

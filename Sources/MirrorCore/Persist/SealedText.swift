@@ -44,3 +44,14 @@ public enum SealedText {
         return Int(String(decoding: digits, as: UTF8.self))
     }
 }
+
+extension SealedText.Failure {
+    /// Why a file cannot be believed, after its name and a comma.
+    public var words: String {
+        switch self {
+        case .version(let version):
+            "it was written by another twinfs (version \(version) of the format)"
+        case .damaged: "it is damaged: its checksum does not fit"
+        }
+    }
+}

@@ -45,8 +45,8 @@ struct JobMetric: Sendable {
 
 extension Metrics {
     static let jobMetrics: [JobMetric] = [
-        .state("phase", "The phase that the job is in.") { $0.phase },
-        .state("target_state", "What the twin is worth.") { $0.targetState },
+        .state("phase", "The phase that the job is in.") { $0.phase.rawValue },
+        .state("target_state", "What the twin is worth.") { $0.targetState.rawValue },
         .gauge("in_sync", "1 while the twin equals the source.") {
             StatusText.isInSync($0) ? 1 : 0
         },

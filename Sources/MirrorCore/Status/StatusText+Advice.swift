@@ -12,22 +12,29 @@ extension StatusText {
     }
 
     private static func problem(_ job: JobReport, _ error: String, _ path: String) -> [String] {
-        switch (job.phase, job.ioStatus) {
-        case ("cancelled", _): ["! cancelled: \(error)", "  forget it: twinfs dismiss \(path)"]
-        case ("failed", _):
+        switch job.phase {
+        case .cancelled: ["! cancelled: \(error)", "  forget it: twinfs dismiss \(path)"]
+        case .failed:
             [
                 "! failed: \(error)",
                 "  mend the cause, then twinfs dismiss \(path), remove the twin, and mirror again",
             ]
-        case (_, "nospace"):
-            ["! no space: \(error)", "  free space on the target, then twinfs resume \(path)"]
-        case _ where !job.paused: ["! \(error)"]
-        default:
-            [
-                "! stopped: \(error)",
-                "  mend the cause, then twinfs resume \(path); to give up: twinfs cancel \(path)"
-                    + " force=on",
+        case .created, .bulk, .ready, .completing, .completed: trouble(job, error, path)
+        }
+    }
+
+    /// The same of a job that has not failed.
+    private static func trouble(_ job: JobReport, _ error: String, _ path: String) -> [String] {
+        if job.ioStatus == .nospace {
+            return [
+                "! no space: \(error)", "  free space on the target, then twinfs resume \(path)",
             ]
         }
+        if !job.paused { return ["! \(error)"] }
+        return [
+            "! stopped: \(error)",
+            "  mend the cause, then twinfs resume \(path); to give up: twinfs cancel \(path)"
+                + " force=on",
+        ]
     }
 }

@@ -1,15 +1,13 @@
 extension StatusText {
     /// Whether the twin equals the source at the instant of the report, or a completed job's cut.
     public static func isInSync(_ job: JobReport) -> Bool {
-        if job.phase == "completed" { return true }
+        if job.phase == .completed { return true }
         return job.ready && isLive(job) && job.dirtyBytes == 0 && job.inFlightBytes == 0
             && job.offset >= job.len
     }
 
     /// Whether the job has not ended.
-    public static func isLive(_ job: JobReport) -> Bool {
-        !["completed", "cancelled", "failed"].contains(job.phase)
-    }
+    public static func isLive(_ job: JobReport) -> Bool { !job.phase.isOver }
 
     /// 0 to 100, rounded down; 100 only when in sync.
     public static func percent(_ job: JobReport) -> Int {

@@ -7,13 +7,13 @@ extension StatusText {
         return "\(words): \(ByteSize.text(left)) of \(ByteSize.text(total)) to copy"
     }
 
-    private static func words(_ resumed: String) -> String? {
+    private static func words(_ resumed: ReturnProof) -> String? {
         switch resumed {
-        case "worker": "resumed after a restart of the daemon"
-        case "clean": "resumed after an unmount"
-        case "intent": "resumed after a crash"
-        case "compare": "resumed without proof of what differs, so all is compared"
-        default: nil
+        case .worker: "resumed after a restart of the daemon"
+        case .clean: "resumed after an unmount"
+        case .intent: "resumed after a crash"
+        case .compare: "resumed without proof of what differs, so all is compared"
+        case .no: nil
         }
     }
 }

@@ -9,7 +9,9 @@ public enum StatusText {
     public static let barWidth = 16
 
     /// The whole text, each line with its newline.
-    public static func render(_ report: StatusReport) -> String {
+    ///
+    /// - Parameter now: seconds since 1970; nil where ages are not to be shown.
+    public static func render(_ report: StatusReport, now: Int? = nil) -> String {
         var lines = [header(report)]
         lines += report.served.map(served)
         lines += report.warnings.map { "warning: " + NameText.harmless($0) }
@@ -19,6 +21,7 @@ public enum StatusText {
         let width = report.jobs.map { shownID($0).count }.max() ?? 0
         for job in report.jobs {
             lines.append(line(job, idWidth: width))
+            if let line = pastState(job, now: now) { lines.append("    " + line) }
             if let line = resumption(job) { lines.append("    " + line) }
             lines += advice(job, mountpoint: report.mountpoint).map { "    " + $0 }
             if let line = verification(job, mountpoint: report.mountpoint) {
@@ -51,8 +54,8 @@ public enum StatusText {
         ]
         if isLive(job) { parts.append(ByteSize.rateText(job.rate)) }
         if let time = remaining(job) { parts.append(time) }
-        parts.append("twin \(job.targetState)")
-        if job.serving != "source" { parts.append("served from \(job.serving)") }
+        parts.append("twin \(job.targetState.rawValue)")
+        if job.serving != JobReport.ownFile { parts.append("served from \(job.serving)") }
         parts.append("-> " + NameText.harmless(job.target))
         return parts.joined(separator: "  ")
     }
@@ -60,8 +63,8 @@ public enum StatusText {
     static func shownID(_ job: JobReport) -> String { NameText.harmless(job.id) }
 
     private static func phase(_ job: JobReport) -> String {
-        guard job.paused, isLive(job) else { return job.phase }
-        return job.phase == "ready" ? "standby" : "paused"
+        guard job.paused, isLive(job) else { return job.phase.rawValue }
+        return job.phase == .ready ? "standby" : "paused"
     }
 
     private static func padded(_ text: String, _ width: Int, left: Bool = false) -> String {

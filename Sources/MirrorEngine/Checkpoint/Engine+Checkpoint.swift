@@ -37,7 +37,7 @@ extension Engine {
             throw error
         }
         let stub = CheckpointStub(
-            id: Checkpoint.newID(), image: shown(path), name: name, created: WallClock.now.seconds)
+            id: RandomID.make(), image: shown(path), name: name, created: WallClock.now.seconds)
         let checkpoint = Checkpoint(stub, opened, table(of: stub, opened).table)
         opened.image.quiesce(on: queue) { [self] in
             checkpoint.attach(size: size(of: checkpoint))
@@ -141,15 +141,5 @@ extension Engine {
             throw unknownCheckpoint(name, image.path)
         }
         return checkpoint
-    }
-}
-
-extension Checkpoint {
-    /// 128 random bits.
-    static func newID() -> String {
-        (0..<2).map { _ in
-            let digits = String(UInt64.random(in: 0...UInt64.max), radix: 16)
-            return String(repeating: "0", count: 16 - digits.count) + digits
-        }.joined()
     }
 }

@@ -2,6 +2,7 @@ import MirrorCore
 import MirrorImage
 import MirrorJob
 import MirrorState
+import MirrorSystem
 import MirrorTarget
 
 /// A name under `.mirror/`.
@@ -76,7 +77,7 @@ extension Engine {
     /// handle). Empty for `control`; for `events` use the log itself, which only grows.
     package func content(of file: MirrorFile) -> [UInt8] {
         switch file {
-        case .status: Array(StatusText.render(report()).utf8)
+        case .status: Array(StatusText.render(report(), now: WallClock.now.seconds).utf8)
         case .statusJSON: JSON.bytes(report(), isPretty: true) + [UInt8(ascii: "\n")]
         case .metrics: Array(Metrics.render(report()).utf8)
         case .jobStatus(let id):

@@ -21,14 +21,15 @@ package struct CheckpointList: Codable, Equatable, Sendable {
     /// Nil where the bytes are not what was written.
     package init?(_ bytes: [UInt8]) {
         guard let body = try? SealedText.open(bytes),
-            let list = try? JSONDecoder().decode(CheckpointList.self, from: Data(body))
+            let list = try? JSONDecoder().decode(CheckpointList.self, from: Data(body)),
+            list.checkpoints.allSatisfy({ Plausible.isName($0.id) && Plausible.isImage($0.image) })
         else { return nil }
         self = list
     }
 }
 
 /// The content of `checkpoint-ID.json`: what had changed when the mount ended, and the image as it was then.
-package struct CheckpointMarks: Codable, Equatable, Sendable {
+package struct CheckpointMarks: Codable, Equatable, KeptTimes, Sendable {
     package let id: String
     package let complete: Bool
     /// Of the file that served the image. Its device number is not kept: it changes with a boot.
@@ -56,15 +57,9 @@ package struct CheckpointMarks: Codable, Equatable, Sendable {
     package init?(_ bytes: [UInt8], id: String) {
         guard let body = try? SealedText.open(bytes),
             let marks = try? JSONDecoder().decode(CheckpointMarks.self, from: Data(body)),
-            marks.id == id, marks.extents.allSatisfy({ $0.count == 2 })
+            marks.id == id, Plausible.are(marks.extents)
         else { return nil }
         self = marks
-    }
-
-    /// R10: whether the image is as it was, so that nobody has changed it meanwhile. A device keeps no time.
-    package func fits(_ status: FileStatus) -> Bool {
-        status.kind == .regular && status.identity.inode == inode && status.size == size
-            && status.modified == modified && status.changed == changed
     }
 
     package var ranges: [ByteRange] { extents.map { ByteRange(at: $0[0], count: $0[1]) } }

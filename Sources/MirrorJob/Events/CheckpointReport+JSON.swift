@@ -1,6 +1,8 @@
 import FoundationEssentials
 package import MirrorCore
+import MirrorImage
 import MirrorState
+import MirrorTarget
 
 extension CheckpointReport {
     /// The content of the file, with a newline at the end.

@@ -1,5 +1,7 @@
 import MirrorCore
+import MirrorImage
 import MirrorState
+import MirrorTarget
 
 /// When an event was, in QMP's shape.
 struct EventTime: Encodable { let seconds, microseconds: Int }

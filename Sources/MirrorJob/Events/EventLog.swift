@@ -1,5 +1,6 @@
 import FoundationEssentials
 package import MirrorCore
+import MirrorImage
 import MirrorState
 import MirrorSystem
 import MirrorTarget
@@ -131,7 +132,7 @@ private struct Event: Encodable {
         switch name {
         case .statusChange:
             data = Data(
-                id: job.id, len: nil, offset: nil, speed: nil, status: job.status,
+                id: job.id, len: nil, offset: nil, speed: nil, status: job.status.rawValue,
                 operation: nil, action: nil, error: nil)
         case .error(let side, let action):
             data = Data(
@@ -146,7 +147,8 @@ private struct Event: Encodable {
         case .resumed:
             data = Data(
                 device: job.id, type: "mirror", len: job.len, offset: job.offset, speed: job.speed,
-                status: job.status, operation: nil, action: job.resumed, error: job.error)
+                status: job.status.rawValue, operation: nil, action: job.resumed.rawValue,
+                error: job.error)
         case .ready, .completed, .cancelled, .fellBack, .hookFailed:
             data = Data(
                 device: job.id, type: "mirror", len: job.len, offset: job.offset, speed: job.speed,

@@ -12,33 +12,26 @@ extension Job {
         try refuseWhenOver("pause")
         try refuseWhileSwitching("pause")
         perform(machine.handle(.pause))
-        publishReport()
+        advance()
+        telling.publish()
         return "paused; writes go on and are marked"
     }
 
     package func resume() throws(CommandError) -> String {
         try refuseWhenOver("resume")
-        counts.error = nil
-        (troubled, troubledEfforts) = (nil, [])
-        resumeSpace()
-        if machine.isResuming { reopenNow() }
+        trouble.forget()
+        copier.resumeSpace()
+        if machine.isResuming { comeback.reopenNow() }
         perform(machine.handle(.resume))
-        publishReport()
+        telling.publish()
         return "resumed"
     }
 
     /// A job never runs otherwise than asked: the same rules as at its start.
     private func refuseContradictions(_ changes: [ParameterChange]) throws(CommandError) {
-        var wanted = parameters
-        wanted.copyMode = copyMode
+        var wanted = settings
         for change in changes { wanted.apply(change) }
         try wanted.refuseContradictions()
-    }
-
-    private func setCopyMode(_ mode: JobParameters.CopyMode) {
-        copyMode = mode
-        isFallenBack = false
-        copyModeControl = CopyModeControl()
     }
 
     package func set(_ changes: [ParameterChange]) throws(CommandError) -> String {
@@ -48,30 +41,27 @@ extension Job {
             settings.apply(change)
             take(change.key)
         }
-        updateForwarding()
+        forwarding.update()
         wake()
-        publishReport()
+        telling.publish()
         keep()
         return "changed"
     }
 
-    /// What has to happen for a parameter that `set` changed, beside that `settings` has it.
+    /// What has to happen for a parameter that `set` changed, beside that `settings` has it: a rate
+    /// is kept where it is used.
     private func take(_ key: ParameterKey) {
         switch key {
         case .speed:
-            limit.set(settings.speed)
-            verification?.setSpeed(settings.speed)
-            endThrottle()
-        case .maxPause: maxPause = settings.maxPause
+            copier.setSpeed(settings.speed)
+            verifying.setSpeed(settings.speed)
+        case .pace: copier.setPace(settings.pace)
+        case .minSpeed: copier.setMinSpeed(settings.minSpeed)
+        case .copyMode: forwarding.startAnew()
         case .onSourceError: machine.onSourceError = settings.onSourceError
         case .onTargetError: machine.onTargetError = settings.onTargetError
         case .maxRetries: machine.maxRetries = settings.maxRetries
-        case .copyMode: setCopyMode(settings.copyMode)
-        case .writeTimeout: writeTimeout = settings.writeTimeout
-        case .pace:
-            pace.set(settings.pace)
-            endThrottle()
-        case .minSpeed: pace.set(minSpeed: settings.minSpeed)
+        // Who uses it looks at `settings` each time.
         default: break
         }
     }
@@ -89,9 +79,9 @@ extension Job {
         }
         if !force, machine.wasReady, machine.isPaused { _ = try resume() }
         perform(machine.handle(.end(force ? .now : .soft)))
-        publishReport()
+        telling.publish()
         return machine.isOver
-            ? "cancelled; the twin is \(counts.targetState)"
+            ? "cancelled; the twin is \(StatusText.worth(report()))"
             : "ends when source and twin agree; the guest stays on the source"
     }
 
@@ -110,7 +100,11 @@ extension Job {
                 "job \(NameText.shown(id)): a sync=none twin without a seed holds only what was written since"
                     + " its start and never equals the image; end it with cancel")
         }
-        if switchOver { try refuseSwitchOver() } else { try refuseWhileSwitching("complete") }
+        if switchOver {
+            try cutAttempt.refuseSwitchOver()
+        } else {
+            try refuseWhileSwitching("complete")
+        }
         if !switchOver, machine.ending == .switchOver {
             throw CommandError(
                 .badState,
@@ -118,12 +112,18 @@ extension Job {
                     + " cancel force=on")
         }
         // The flush inside of the hold has little left to do then.
-        if switchOver { flush(settles: false) }
+        if switchOver { twinFlush.begin(settles: false) }
         perform(machine.handle(.end(switchOver ? .switchOver : .soft)))
-        publishReport()
+        telling.publish()
         return switchOver
             ? "switches over when source and twin agree; the guest goes on on the twin"
             : "ends when source and twin agree; the guest stays on the source"
+    }
+
+    /// Compares source and twin; what is found is seen in status and events.
+    package func verify(repair: Bool) throws(CommandError) -> String {
+        try refuseWhenOver("verify")
+        return try verifying.begin(repair: repair)
     }
 
     /// The image's last name went away. The twin is kept; it is worth something only if both agreed just now.
@@ -136,11 +136,10 @@ extension Job {
     /// The mount ends. Where nothing is kept: agreement if the twin was in sync once and nothing is wrong, else
     /// the end; otherwise the job goes on with the next mount.
     package func shutDown(within patience: Duration, _ done: @escaping @Sendable () -> Void) {
-        whenEnded = done
-        if isConcluded { return tellEnd() }
+        if !farewell.awaitEnd(done) { return }
         machine.forgetGuest()
-        if let watch = flushWatch, watch.end() { flushWatched(.flushWaitOver) }
-        if isKept { return suspend(within: patience) }
+        cutAttempt.endWait()
+        if isKept { return farewell.suspend(within: patience) }
         let isSound = machine.wasReady && !machine.isPaused && !isDelta
         if !isSound { counts.error = counts.error ?? "the mount ended before the twin was in sync" }
         perform(machine.handle(.end(isSound ? .soft : .now)))

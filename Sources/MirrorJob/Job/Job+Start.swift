@@ -12,16 +12,21 @@ extension Job {
     ///
     /// Tracking starts before the extents are looked up: a write that the lookup misses is marked.
     package func begin(_ started: @escaping @Sendable () -> Void) {
+        listen()
+        attach(members[...], then: started)
+    }
+
+    /// From here on `wake` is heard.
+    func listen() {
         wakeSource.setEventHandler { [weak self] in self?.advance() }
         wakeSource.activate()
-        attach(members[...], then: started)
     }
 
     private func attach(
         _ rest: ArraySlice<Member>, then started: @escaping @Sendable () -> Void
     ) {
         guard let member = rest.first else {
-            publishReport()
+            telling.publish()
             keep(then: started)
             return scan()
         }
@@ -42,8 +47,8 @@ extension Job {
     /// Every change of the image is marked from now on. Only while none is under way.
     func track(_ member: Member) {
         let image = member.image
-        member.keepLength = { [weak self] in self?.keepNow() ?? true }
-        member.forwarder = makeForwarder(member)
+        member.keepLength = { [weak self] in self?.telling.keepNow() ?? true }
+        member.forwarder = forwarding.makeForwarder(member)
         let tracker = Tracker(
             table: member.table, forwarder: member.forwarder, intents: member.intents?.gate
         ) { [weak self] in
@@ -57,8 +62,8 @@ extension Job {
         _ = member.table.markLength()
         // From here on no mark is missed; whether the first pass is marked the record says. A job that comes
         // back has yet to find out what differs.
-        if past == nil { member.settle() }
-        watchGuestFlushes(of: image)
+        if comeback.past == nil { member.settle() }
+        twinFlush.answerFlushes(of: image)
     }
 
     /// `sync=incremental`: what the checkpoint has marked so far, and what this job marks from now on, is all
@@ -73,28 +78,24 @@ extension Job {
     /// `seed=reflink`: the clone and the start of tracking are one instant, since no write is under way. A
     /// clone shares extents and copies nothing; the image's pages in memory were written back beforehand.
     private func cloneSeed(_ member: Member) {
-        guard parameters.seed == .reflink else { return }
+        guard settings.seed == .reflink else { return }
         do throws(Errno) { try member.twin.clone(from: member.source) } catch {
             // It has what it had when the job was asked for: everything is to be copied.
             member.table.markUncounted(ByteRange(0, member.knownLength))
-            fail(.target, error, member)
+            trouble.fail(.target, error, member)
         }
     }
 
     func scan() {
-        isClerkBusy = true
-        clerk.async { [self] in
-            let wanted = members.reduce(0) { $0 + $1.markFirstPass() }
-            queue.async { [self] in
-                isClerkBusy = false
-                counts.total = wanted
-                restartPass()
-                sampleRates()
-                perform(machine.handle(.started))
-                armTick()
-                watchIntents()
-                advance()
-            }
+        onClerk(.scan) { [members] in
+            members.reduce(0) { $0 + $1.markFirstPass() }
+        } then: { [self] wanted in
+            counts.total = wanted
+            copier.restartPass()
+            copier.sampleRates()
+            perform(machine.handle(.started))
+            telling.armTick()
+            intentCare.watch()
         }
     }
 }

@@ -5,7 +5,7 @@ package import MirrorImage
 package import MirrorState
 package import MirrorSystem
 import MirrorTarget
-package import Synchronization
+import Synchronization
 package import SystemPackage
 
 /// The mirroring of one image, or of several as a group, to one target.
@@ -14,151 +14,60 @@ package import SystemPackage
 /// call that may block on the target. Lanes copy; `clerk` opens, scans, flushes and renames. All come back
 /// to the queue with what happened.
 ///
+/// The job itself has what all share. Each part owns its state and the methods that work on it, and asks the
+/// others.
+///
 /// | look for | in |
 /// |---|---|
-/// | an image with its twin and its table | `Member.swift` |
+/// | an image with its twin and its tables | `Member.swift` |
 /// | what is refused at the start | `JobParts.swift` |
 /// | how it starts | `Job+Start.swift` |
-/// | how much the guest is spared | `Job+Pace.swift` |
-/// | what is copied when | `Job+Copy.swift`; what a lane does with it: `Lane.swift` |
-/// | whether guest writes go to the twin at once | `Job+Forwarding.swift` |
-/// | how it stops before the target is full | `Job+Space.swift` |
-/// | a guest's flush that means the twin too | `Job+GuestFlush.swift` |
-/// | hold, flush, publication | `Job+Cut.swift` |
-/// | what comes right before and after a cut | `Job+Hooks.swift` |
-/// | comparing while the guest runs | `Job+Verify.swift`, `Verification.swift` |
-/// | what may differ after a power cut | `Job+Intent.swift` |
-/// | errors and what becomes of them | `Job+Errors.swift` |
-/// | the end | `Job+End.swift` |
-/// | what is kept for a restart, and how it goes on after one | `Job+Record.swift`, `Job+Resume.swift`, `Job+Suspend.swift` |
+/// | what it does next | `Job+Advance.swift` |
+/// | what may be under way beside what | `Activities` |
+/// | how the queue is left and come back to | `Job+Clerk.swift` |
 /// | commands | `Job+Commands.swift` |
-/// | what the status says | `Job+Report.swift` |
+/// | what is copied when, how much the guest is spared, how it stops before the target is full | `Copier` |
+/// | what a lane does with it | `Lane.swift` |
+/// | whether guest writes go to the twin at once | `Forwarding` |
+/// | what makes the twin durable, and a guest's flush that means the twin too | `TwinFlush` |
+/// | what may differ after a power cut | `IntentCare` |
+/// | hold, publication, switch-over, hooks before and after a cut | `CutAttempt` |
+/// | comparing while the guest runs | `Verifying`, `Verification` |
+/// | what the twin is worth while the job stands still | `Standing` |
+/// | errors and what becomes of them | `Trouble` |
+/// | how it goes on after a restart | `Comeback` |
+/// | the end, and what is left for the next mount | `Farewell` |
+/// | what the status and the events say, what is kept for a restart | `JobTelling` |
 ///
-/// `@unchecked Sendable`: every `var` is touched on `queue` only.
+/// `@unchecked Sendable`: every `var` is touched on `queue` only, its parts' too (`assertOnQueue`).
 package final class Job: @unchecked Sendable {
-    package let id: [UInt8]
+    let identity: JobIdentity
     /// The image named first, then the others; at least one.
     package let members: [Member]
-    package let parameters: JobParameters
     package let services: JobServices
-    /// Names this job, and no other anywhere.
-    package let uuid: String
-    /// Seconds since 1970.
-    package let created: Int
-    /// What an earlier life has left; nil for a job that began in this one.
-    package let past: Resumption?
-
-    package let queue: DispatchQueue
-    /// Runs the target's slow calls beside the copy, one at a time.
-    let clerk: DispatchQueue
+    private let queues: JobQueues
     private(set) lazy var wakeSource = DispatchSource.makeUserDataAddSource(queue: queue)
 
     var machine: JobMachine
-    package var limit: RateLimit
-    var pace: Pace
-    var space: Space
-    package var progress = Progress()
-    var maxPause: Int
-
-    /// As asked for; `isForwarding` says what is done.
-    var copyMode: JobParameters.CopyMode
-    var copyModeControl = CopyModeControl()
-    /// Milliseconds; 0 is off.
-    var writeTimeout: Int
-    var isWatchingForwards = false
-    var isWatchingConvergence = false
-    /// A forwarded write took too long: background, until `copy-mode` is set again.
-    var isFallenBack = false
-    /// Bytes that guests had written to the tables or to the twins at the last sample.
-    var lastForwarded = 0
-
-    var bytesSinceFlush = 0
-    var isFlushing = false
-    /// Of guests, with `fsync=both`.
-    var guestFlushes = GuestFlushes()
-    /// Failed flushes. What was written while one failed may be lost: it does not count as copied.
-    let flushFailures = Atomic<Int>(0)
-    /// The flush that is under way began before source and twin agreed: another has to follow.
-    var mustFlushAgain = false
-
-    var idleLanes: [Lane]
-    var busyLanes = 0
-    /// The clerk sets the size or scans: nothing is taken meanwhile.
-    var isClerkBusy = false
-    /// Waiting for `speed` or `pace`, or until more has gathered.
-    var isThrottled = false
-    var gathering = Gathering()
-    /// Which such wait is the valid one.
-    var throttleNumber = 0
-
-    /// The member whose extents are taken now.
-    package var current = 0
-    var passes = 0
-    /// Something was taken since the pass began.
-    var hasTaken = false
-    /// The verification that is under way.
-    package var verification: Verification?
-    /// The last one, for the status.
-    let lastVerification = Mutex<Verification?>(nil)
-    /// Bytes of what it found and nobody has had copied again.
-    var findings = 0
-    /// Something is known to differ that no mark tells of. For other threads.
-    let hasFindings = Atomic<Bool>(false)
-
-    /// The extent that failed last, until it is copied after all.
-    var troubled: (member: Member, extent: Range<Int>)?
-    /// What else failed and has not succeeded since.
-    var troubledEfforts: Set<Effort> = []
-
-    /// Runs `pre-cut` and `post-cut`.
-    let hook: CutHook
-    /// While `cut=flush` waits for a guest's flush.
-    var flushWatch: FlushWatch?
-
-    /// The checkpoints that existed when source and twin agreed last, for each member.
-    var cutCheckpoints: [[String]] = []
-    var heldSince: ContinuousClock.Instant?
-    var holdCount = 0
-    var nextHold = ContinuousClock.now
-    var isTicking = false
-    var hasToldReady = false
-    /// What the last JOB_STATUS_CHANGE said.
-    var toldStatus: String?
-    /// No change of the images is marked for this job any more.
-    var isDetached = false
-    /// Its end has been told.
-    var isConcluded = false
-    /// Sources and twins are closed.
-    var isLetGo = false
-    /// Called once the job is off its images.
-    var whenEnded: (@Sendable () -> Void)?
-    /// The same as `machine.isOver`, for other threads.
-    private let ended = Atomic<Bool>(false)
-
-    /// The write-intent logs.
-    var intentCare: IntentCare
-    /// Why they are not kept. For other threads.
-    package let intentWarning = Mutex<String?>(nil)
-    /// `parameters` with what `set` has changed since.
+    /// As asked for, with what `set` has changed since. The one truth: what has to keep a rate of its own
+    /// takes it from here.
     var settings: JobParameters
-    /// Which mount of the job this is; while it is being raised, what the twins may say already.
-    package var generation = 1
-    var nextGeneration: Int?
-    /// What was kept last.
-    var keptRecord: [UInt8] = []
-    /// `pre-cut` was run, and `post-cut` was not.
-    var isFrozen = false
-    /// What the next mount goes on from, once this one ends.
-    var suspension: JobRecord?
-    /// How the job came back: the status' word.
-    var resumed = "no"
-    /// What was left to copy then.
-    var resumedBytes: Int?
-    /// Attempts to open the twins again that have failed.
-    var reopenings = 0
-
+    /// What goes on beside the queue.
+    var underWay = Activities()
     var counts = Counts()
-    let snapshot: Mutex<JobReport>
+
+    // The parts. Made at the end of `init`, as each knows the job.
+    private(set) var copier: Copier!
+    private(set) var forwarding: Forwarding!
+    private(set) var twinFlush: TwinFlush!
+    package private(set) var intentCare: IntentCare!
+    private(set) var cutAttempt: CutAttempt!
+    private(set) var verifying: Verifying!
+    private(set) var standing: Standing!
+    private(set) var trouble: Trouble!
+    package private(set) var comeback: Comeback!
+    private(set) var farewell: Farewell!
+    private(set) var telling: JobTelling!
 
     /// What the job has done so far, for the status.
     struct Counts {
@@ -170,17 +79,14 @@ package final class Job: @unchecked Sendable {
         var lastPause: Int?
         var error: String?
         var cutTime: Int?
-        var targetState = "inconsistent"
     }
 
     package init(_ parts: JobParts, id: [UInt8], services: JobServices) {
-        self.id = id
+        identity = JobIdentity(
+            id: id, uuid: parts.uuid, created: parts.created, asked: parts.parameters)
         self.services = services
-        intentCare = IntentCare(
-            queue: DispatchQueue(label: "twinfs.intent.clear", qos: .utility))
         let parameters = parts.parameters
-        (self.parameters, settings) = (parameters, parameters)
-        (uuid, created, past) = (parts.uuid, parts.created, parts.past)
+        settings = parameters
         members = parts.members.enumerated().map { index, member in
             let tables = MemberTables(
                 parts.uuid, index, parameters, member.image, services.keptBy, services.log)
@@ -189,36 +95,36 @@ package final class Job: @unchecked Sendable {
         machine =
             parts.past.map { JobMachine(parameters, resuming: $0.record.resumed) }
             ?? JobMachine(parameters)
-        limit = RateLimit(bytesPerSecond: parameters.speed)
-        pace = Pace(parameters)
-        space = Space(parameters)
-        maxPause = parameters.maxPause
-        copyMode = parameters.copyMode
-        writeTimeout = parameters.writeTimeout
-        hook = CutHook(timeout: .milliseconds(parameters.cutTimeout))
-        let name = NameText.shown(id)
-        // Apart from the lanes: a class of service has threads of its own, and targets that hang must not
-        // use up those that lift holds.
-        queue = DispatchQueue(label: "twinfs.job.\(name)", qos: .userInitiated)
-        clerk = DispatchQueue(label: "twinfs.clerk.\(name)", qos: .utility)
-        let lanes = max(1, min(Self.mostLanes, parameters.bufferSize / Lane.largestPiece))
-        let size = parameters.bufferSize
-        idleLanes = (0..<lanes).map { Lane(label: "twinfs.lane\($0).\(name)", bufferSize: size) }
-        let target = parts.members[0].twin.place.name
-        snapshot = Mutex(
-            JobReport(
-                id: name, images: parts.members.map { shown($0.path) }, target: target))
+        queues = JobQueues(NameText.shown(id))
+        makeParts(parts)
     }
 
-    /// Operations in flight at most (QEMU's mirror: 16, of up to 1 MiB too).
-    static let mostLanes = 8
-    /// Bytes after which the target is flushed on the way, off the copy path.
-    static let flushInterval = 256 << 20
+    private func makeParts(_ parts: JobParts) {
+        (copier, forwarding, twinFlush) = (Copier(self), Forwarding(self), TwinFlush(self))
+        (intentCare, cutAttempt) = (IntentCare(self), CutAttempt(self))
+        (verifying, standing, trouble) = (Verifying(self), Standing(self), Trouble(self))
+        (comeback, farewell) = (Comeback(self, parts.past), Farewell(self))
+        telling = JobTelling(
+            self,
+            JobReport(
+                id: NameText.shown(id), images: parts.members.map { shown($0.path) },
+                target: parts.members[0].twin.place.name))
+    }
+
+    package var id: [UInt8] { identity.id }
+    package var uuid: String { identity.uuid }
+    var created: Int { identity.created }
+    /// As asked for, for what `set` cannot change. Any thread.
+    package var asked: JobParameters { identity.asked }
+    /// Everything that changes of the job and its parts does so here.
+    package var queue: DispatchQueue { queues.main }
+    /// Runs the target's slow calls beside the copy, one at a time.
+    var clerk: DispatchQueue { queues.clerk }
 
     /// Whether the job sees events and may act on them.
     package var isRunning: Bool { !machine.isOver && machine.phase != .created }
-    var isDelta: Bool { parameters.isDelta }
-    package var granularity: Granularity { parameters.granularity }
+    var isDelta: Bool { asked.isDelta }
+    var granularity: Granularity { asked.granularity }
     /// Bytes that wait for the copier or are with it.
     var remaining: Int { members.reduce(0) { $0 + $1.remaining } }
 
@@ -228,11 +134,37 @@ package final class Job: @unchecked Sendable {
     }
 
     /// Any thread: whether the job is over.
-    package var hasEnded: Bool { ended.load(ordering: .acquiring) }
-    func markEnded() { ended.store(true, ordering: .releasing) }
+    package var hasEnded: Bool { farewell.hasEnded }
+
+    /// What the status says. Any thread; never waits for the queue.
+    package func report() -> JobReport { telling.report() }
 
     /// Any thread: makes the queue look at the tables. Many wakes are one.
     package func wake() { wakeSource.add(data: 1) }
+}
+
+/// What a job is from its beginning to its end.
+struct JobIdentity: Sendable {
+    let id: [UInt8]
+    /// Names this job, and no other anywhere.
+    let uuid: String
+    /// Seconds since 1970.
+    let created: Int
+    /// As asked for: `set` changes `Job.settings`.
+    let asked: JobParameters
+}
+
+/// Where a job runs.
+private struct JobQueues {
+    let main: DispatchQueue
+    let clerk: DispatchQueue
+
+    init(_ name: String) {
+        // Apart from the lanes: a class of service has threads of its own, and targets that hang must not
+        // use up those that lift holds.
+        main = DispatchQueue(label: "twinfs.job.\(name)", qos: .userInitiated)
+        clerk = DispatchQueue(label: "twinfs.clerk.\(name)", qos: .utility)
+    }
 }
 
 /// What a job needs of its mount.

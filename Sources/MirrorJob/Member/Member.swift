@@ -21,20 +21,13 @@ package final class Member: @unchecked Sendable {
     package let twin: Twin
     /// What `sync=incremental` starts from.
     package let checkpoint: Checkpoint?
-    package let table: DirtyTable
-    /// Whether the table is a dead worker's and has all of its marks.
-    let isTableWhole: Bool
+    /// What differs, and what is not durable yet.
+    let tables: MemberTables
     /// What is kept of the member for a restart; the path and the length of the image follow it.
     package let kept: JobRecord.Member
-    /// What was written to the target since its last good flush; dirty again if the next one fails. `flushing` is
-    /// what the flush under way covers, or one that a dead worker had under way.
-    let unflushed: DirtyTable
-    let flushing: DirtyTable
     /// A flush of the twin has failed, and not everything was written and flushed since: the kernel tells a failure
     /// once, and what the twin reads as may be in memory only.
     let flushLost: Atomic<Bool>
-    /// What a delta holds: its extent list. Nothing is ever taken from it.
-    package let written: DirtyTable?
 
     /// What the first pass has to do; after a restart that proves nothing, compare.
     package var firstPass: FirstPass
@@ -61,20 +54,26 @@ package final class Member: @unchecked Sendable {
     /// The smallest size that the twin was given since a verification last asked: it may have changed what
     /// lies above.
     let lowestResize = Atomic<UInt64>(.max)
-    /// What a verification found to differ and nobody has had copied again; nil where nothing was found.
-    var differing: DirtyTable?
 
     package init(_ parts: MemberParts, _ parameters: JobParameters, _ tables: MemberTables) {
         (image, path, source, twin) = (parts.image, parts.path, parts.source, parts.twin)
         bulkSource = BulkAccess(parts.source)
         atomicLength = Atomic(parts.size)
         checkpoint = parts.checkpoint
-        (table, written) = (tables.table, tables.written)
-        isTableWhole = tables.isWhole
+        self.tables = tables
         (kept, firstPass) = (parts.kept, parts.twin.firstPass)
-        (unflushed, flushing) = (tables.unflushed, tables.flushing)
         flushLost = Atomic(parts.kept.lostFlush ?? false)
     }
+
+    var table: DirtyTable { tables.table }
+    /// Whether the table is a dead worker's and has all of its marks.
+    var isTableWhole: Bool { tables.isWhole }
+    /// What was written to the target since its last good flush; dirty again if the next one fails. `flushing` is
+    /// what the flush under way covers, or one that a dead worker had under way.
+    var unflushed: DirtyTable { tables.unflushed }
+    var flushing: DirtyTable { tables.flushing }
+    /// What a delta holds: its extent list. Nothing is ever taken from it.
+    var written: DirtyTable? { tables.written }
 
     /// A successor may believe the tables.
     func settle() {

@@ -14,15 +14,6 @@ package struct Resumption: Sendable {
         case mount
     }
 
-    /// How a job came back: the words of `resumed` in the status, each worse than the one before.
-    enum Proof: String, Comparable, Sendable {
-        case worker, clean, intent, compare
-
-        private var rank: Int { Self.order.firstIndex(of: self)! }
-        private static let order: [Proof] = [.worker, .clean, .intent, .compare]
-        static func < (left: Proof, right: Proof) -> Bool { left.rank < right.rank }
-    }
-
     package let life: Life
     package let record: JobRecord
     package let members: [Member]
@@ -60,6 +51,8 @@ package struct ReturnedTwin: Sendable {
     let isOwn: Bool
     /// Its attribute says that the cut was done.
     let isCut: Bool
+    /// Its attributes say that it is the image as it was then, seconds since 1970 (`Standstill`); else nil.
+    let pastTime: Int?
     /// What its last writer had not flushed is durable now.
     let isFlushed: Bool
 }

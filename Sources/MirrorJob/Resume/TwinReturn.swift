@@ -46,9 +46,9 @@ package struct TwinReturn: Sendable {
 
     package func open() throws(Failure) -> ReturnedTwin {
         switch kept.kind {
-        case "file": return try openFile()
-        case "home": return try openHome()
-        default: return try openStore()
+        case .file: return try openFile()
+        case .home: return try openHome()
+        case .device, .export: return try openStore()
         }
     }
 
@@ -63,7 +63,7 @@ package struct TwinReturn: Sendable {
                 "target \(place.name): is another device than the one that the job was mirroring to; it had"
                     + " \(capacity) bytes")
         }
-        guard kept.kind == "device", let device = store.local else {
+        guard kept.kind == .device, let device = store.local else {
             return returned(store, nil, nil, isOwn: true)
         }
         let isSame = kept.disk?.isSame(as: DiskNumber(of: device)) ?? false
@@ -93,8 +93,7 @@ package struct TwinReturn: Sendable {
     private func returned(
         _ store: any TwinStore, _ file: TwinFile?, _ status: FileStatus?, isOwn: Bool
     ) -> ReturnedTwin {
-        let isCut =
-            file?.descriptor.attribute(TwinAttribute.state) == Twin.State.consistent.rawValue
+        let isCut = file?.descriptor.attribute(TwinAttribute.state) == TwinWorth.consistent.rawValue
         let parts = twin.parts(store, file)
         var isFlushed = true
         do throws(Errno) { try parts.store.flush() } catch {
@@ -102,7 +101,7 @@ package struct TwinReturn: Sendable {
         }
         return ReturnedTwin(
             parts: parts, status: status, isOwn: isOwn, isCut: isCut,
-            isFlushed: isFlushed)
+            pastTime: file?.pastTime, isFlushed: isFlushed)
     }
 }
 

@@ -18,22 +18,16 @@ package struct JobMarks: Codable, Sendable {
     package let written: [[UInt64]]?
 
     /// A file at an instant. Its device number is not kept: it changes with a boot.
-    package struct Stamp: Codable, Sendable {
-        let inode: UInt64
-        let size: UInt64
+    package struct Stamp: Codable, KeptTimes, Sendable {
+        package let inode: UInt64
+        package let size: UInt64
         /// Nanoseconds since 1970: of its bytes, and of anything of it.
-        let modified: Int64
-        let changed: Int64
+        package let modified: Int64
+        package let changed: Int64
 
         init(_ status: FileStatus) {
             (inode, size) = (status.identity.inode, status.size)
             (modified, changed) = (status.modified, status.changed)
-        }
-
-        /// R10: whether nobody has changed it meanwhile. A device keeps no time.
-        package func fits(_ status: FileStatus) -> Bool {
-            status.kind == .regular && status.identity.inode == inode && status.size == size
-                && status.modified == modified && status.changed == changed
         }
     }
 
@@ -62,7 +56,7 @@ package struct JobMarks: Codable, Sendable {
         guard let body = try? SealedText.open(bytes),
             let marks = try? JSONDecoder().decode(JobMarks.self, from: Data(body)),
             marks.job == job, marks.member == member,
-            (marks.extents + (marks.written ?? [])).allSatisfy({ $0.count == 2 })
+            Plausible.are(marks.extents + (marks.written ?? []))
         else { return nil }
         self = marks
     }

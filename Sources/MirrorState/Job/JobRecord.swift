@@ -25,15 +25,14 @@ package struct JobRecord: Codable, Sendable {
     package var members: [Member]
 
     /// `created` until what the first pass has to copy is marked.
-    package var phase: String
+    package var phase: JobMachine.Phase
     package var wasReady = false
     package var paused = false
     /// `soft` or `switch-over`: how the job is to end.
-    package var ending: String?
+    package var ending: JobMachine.Ending?
     /// `pre-cut` was run, and `post-cut` was not.
     package var frozen = false
-    /// A verification is under way (`running`), or has found what nobody had copied again (`found`).
-    package var verify: String?
+    package var verify: VerifyState?
     package var total = 0
     package var copied = 0
     package var zeroes = 0
@@ -46,8 +45,8 @@ package struct JobRecord: Codable, Sendable {
         /// Of the image's own file; the device number is believed by the next worker only.
         package let inode: UInt64
         package let device: UInt64
-        /// `file`, `home`, `device` or `export`; where it is, and a file's name while it is written.
-        package let kind: String
+        /// What the twin is; where it is, and a file's name while it is written.
+        package let kind: TargetKind
         package let target: String
         package let working: String
         /// Of a twin that is a file.
@@ -56,16 +55,14 @@ package struct JobRecord: Codable, Sendable {
         package let capacity: UInt64?
         /// Which disk that was. Its name alone says so only where it lasts (`DeviceName`).
         package let disk: DiskNumber?
-        /// What the first pass has to do: `data`, `everything`, `compare` or `nothing`.
-        package var firstPass: String
+        /// What the first pass has to do.
+        package var firstPass: FirstPass
         /// A flush of the twin has failed, and not everything was written and flushed since: what it reads as may
         /// be in memory only.
         package var lostFlush: Bool?
         /// Bytes of the image when the twin was given its size last.
         package var length: UInt64
     }
-
-    package static let (verifying, found) = ("running", "found")
 
     package static let prefix = "job-"
     package static func name(_ uuid: String) -> String { "\(prefix)\(uuid).json" }
@@ -82,21 +79,16 @@ extension JobRecord {
     package init(_ bytes: [UInt8], name: String) throws(Unreadable) {
         let body: [UInt8]
         do throws(SealedText.Failure) { body = try SealedText.open(bytes) } catch {
-            throw Unreadable(reason: Self.words(error))
+            throw Unreadable(reason: error.words)
         }
-        guard let record = try? JSONDecoder().decode(JobRecord.self, from: Data(body)),
-            Self.name(record.uuid) == name, !record.members.isEmpty,
-            JobMachine.Phase(rawValue: record.phase) != nil,
-            record.members.allSatisfy({ FirstPass(rawValue: $0.firstPass) != nil })
-        else { throw Unreadable(reason: "what it says cannot be understood") }
-        self = record
-    }
-
-    private static func words(_ failure: SealedText.Failure) -> String {
-        switch failure {
-        case .version(let version):
-            "it was written by another twinfs (version \(version) of the format)"
-        case .damaged: "it is damaged: its checksum does not fit"
+        do { self = try JSONDecoder().decode(JobRecord.self, from: Data(body)) } catch {
+            throw Unreadable(reason: UnknownWord.words(error))
+        }
+        if Self.name(uuid) != name {
+            throw Unreadable(reason: "it is of another job than its name")
+        }
+        if let oddity {
+            throw Unreadable(reason: "it says what no job can have (\(oddity))")
         }
     }
 }
@@ -122,17 +114,7 @@ extension JobRecord {
     /// How the machine goes on.
     package var resumed: JobMachine.Resumed {
         .init(
-            phase: JobMachine.Phase(rawValue: phase) ?? .created, wasReady: wasReady,
-            isPaused: paused,
-            ending: ending == "soft" ? .soft : ending == "switch-over" ? .switchOver : nil)
-    }
-
-    package static func word(_ ending: JobMachine.Ending?) -> String? {
-        switch ending {
-        case .soft: "soft"
-        case .switchOver: "switch-over"
-        case .now, nil: nil
-        }
+            phase: phase, wasReady: wasReady, isPaused: paused, ending: ending)
     }
 
     /// What the attributes of the twins say.

@@ -109,19 +109,11 @@ package struct ServingFile: Codable, Equatable, Sendable {
         do throws(SealedText.Failure) {
             body = try SealedText.open(bytes)
         } catch {
-            throw Unreadable(reason: Self.words(error))
+            throw Unreadable(reason: error.words)
         }
-        guard let file = try? JSONDecoder().decode(ServingFile.self, from: Data(body)) else {
-            throw Unreadable(reason: "its records cannot be understood")
-        }
+        guard let file = try? JSONDecoder().decode(ServingFile.self, from: Data(body)),
+            file.isPlausible
+        else { throw Unreadable(reason: "its records cannot be understood") }
         self = file
-    }
-
-    private static func words(_ failure: SealedText.Failure) -> String {
-        switch failure {
-        case .version(let version):
-            "it was written by another twinfs (version \(version) of the format)"
-        case .damaged: "it is damaged: its checksum does not fit"
-        }
     }
 }

@@ -82,7 +82,7 @@ private struct CheckpointList {
             guard let report = CheckpointReport(json: file.content) else {
                 throw Failure(
                     .failure,
-                    "\(file.shown): cannot be read by this version (\(Twinfs.version))")
+                    "\(file.shown): cannot be read by this version (\(Version.text))")
             }
             Console.print(report.line)
         }

@@ -93,10 +93,12 @@ extension Mounted {
     func report() throws -> StatusReport {
         let path = file("status.json")
         let json = try TimeLimit.run(shown) { try Self.read(path) }
-        guard var report = StatusReport(json: json) else {
+        var report: StatusReport
+        do throws(StatusReport.Unreadable) { report = try StatusReport(json: json) } catch {
             throw Failure(
                 .failure,
-                "\(shown): its status.json cannot be read by this version (\(Twinfs.version))")
+                "\(shown): its status.json cannot be used: \(error.reason); read"
+                    + " \(shown)/.mirror/status, or use the twinfs of the version that serves it")
         }
         if !names.isEmpty { report.jobs.removeAll { !isAskedFor($0) } }
         return report

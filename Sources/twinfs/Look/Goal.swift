@@ -13,10 +13,10 @@ enum Goal: String, CaseIterable, ExpressibleByArgument {
     /// How the waiting ends for a job; nil while it goes on.
     func outcome(_ job: JobReport) -> ExitReason? {
         switch job.phase {
-        case "completed": return .success
-        case "failed": return self == .ended ? .success : .jobFailed
-        case "cancelled": return self == .ended ? .success : .jobCancelled
-        default: break
+        case .completed: return .success
+        case .failed: return self == .ended ? .success : .jobFailed
+        case .cancelled: return self == .ended ? .success : .jobCancelled
+        case .created, .bulk, .ready, .completing: break
         }
         if self == .ready, job.ready { return .success }
         // Stopped by an error: nothing will happen until somebody resumes it.

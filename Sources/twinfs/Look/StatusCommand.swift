@@ -3,6 +3,7 @@ import MirrorCore
 import MirrorEngine
 import MirrorJob
 import MirrorState
+import MirrorSystem
 import MirrorTarget
 
 /// Paths that a command looks at.
@@ -64,7 +65,7 @@ struct StatusCommand: ParsableCommand {
             if json {
                 Console.print(report.json)
             } else {
-                Console.print(StatusText.render(report), newline: false)
+                Console.print(StatusText.render(report, now: WallClock.now.seconds), newline: false)
             }
         }
         let named = !arguments.paths.isEmpty

@@ -50,7 +50,7 @@ struct WaitCommand: ParsableCommand {
             if json {
                 Console.print(report.json)
             } else {
-                Console.print(StatusText.render(report), newline: false)
+                Console.print(StatusText.render(report, now: WallClock.now.seconds), newline: false)
             }
         }
         if reason != .success { throw Failure(reason, reason.meaning) }

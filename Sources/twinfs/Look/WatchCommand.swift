@@ -48,7 +48,9 @@ struct Screen {
     private mutating func draw(_ reports: [StatusReport]) {
         // One less than the terminal has, so that no line wraps and the count stays right.
         let width = FileDescriptor.standardOutput.terminalWidth - 1
-        let lines = reports.flatMap { StatusText.render($0).split(separator: "\n") }
+        let lines = reports.flatMap {
+            StatusText.render($0, now: WallClock.now.seconds).split(separator: "\n")
+        }
         let up = drawn > 0 ? "\u{1b}[\(drawn)A" : ""
         Console.print(
             up + lines.map { $0.prefix(width) + "\u{1b}[K\n" }.joined() + "\u{1b}[J", newline: false
@@ -61,7 +63,7 @@ struct Screen {
             for job in report.jobs {
                 let inSync = StatusText.isInSync(job)
                 let step =
-                    "\(job.phase) \(job.paused) \(job.error ?? "") \(inSync) "
+                    "\(job.phase.rawValue) \(job.paused) \(job.error ?? "") \(inSync) "
                     + "\(StatusText.percent(job) / 10)"
                 let key = report.mountpoint + "/" + job.id
                 if said.updateValue(step, forKey: key) == step { continue }

@@ -29,11 +29,11 @@ import Testing
     @Test func `a granule that is written again and again is copied once for many writes`() throws {
         let plan = FaultPlan(error: .ioError, first: .max, isLasting: true)
         let (bench, guest, job) = try ready("", plan)
-        job.queue.sync { job.gathering.lastPass = Gathering.longest }
+        job.queue.sync { job.copier.gathering.lastPass = Gathering.longest }
         let (before, began) = (plan.count(of: .write), ContinuousClock.now)
         for _ in 0..<20 {
             guest.write([1, 2, 3], at: 70_000)
-            job.queue.sync { job.gathering.lastPass = Gathering.longest }
+            job.queue.sync { job.copier.gathering.lastPass = Gathering.longest }
             usleep(5000)
         }
         let most = Int((ContinuousClock.now - began) / Gathering.longest) + 1
@@ -46,11 +46,11 @@ import Testing
     @Test(arguments: ["complete vm.img switch=off", "cancel vm.img"])
     func `a job's end does not wait for what gathers`(command: String) throws {
         let (bench, guest, job) = try ready("")
-        job.queue.sync { job.gathering.lastPass = Gathering.longest }
+        job.queue.sync { job.copier.gathering.lastPass = Gathering.longest }
         guest.write([1, 2, 3], at: 70_000)
         bench.does(command)
         bench.becomes("vm.img", "completed")
-        let isLeft = job.queue.sync { job.gathering.until != nil }
+        let isLeft = job.queue.sync { job.copier.gathering.until != nil }
         #expect(!isLeft)
         let isEqual = bench.isEqual("vm.img")
         #expect(isEqual)

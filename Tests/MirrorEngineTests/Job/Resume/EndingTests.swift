@@ -51,7 +51,7 @@ import Testing
         let pipe = bench.state.appending(JobRecord.name(job.uuid) + StateDirectory.draft)
         #expect(mkfifo(pipe.string, 0o600) == 0)
         bench.engine.execute(Array("cancel vm.img force=on".utf8)) { _ in }
-        #expect(wait { job.queue.sync { job.isDetached } })
+        #expect(wait { job.queue.sync { job.farewell.isDetached } })
         #expect(!keeper.successor().inheritedNames.contains { $0.hasPrefix("table-") })
         let reader = try FileDescriptor.openBacking(pipe, .readOnly, .nonBlocking)
         try pipe.removeFile()

@@ -40,7 +40,7 @@ import Testing
         // What was not flushed would be copied again.
         let live = try #require(bench.engine.jobs.all.first)
         live.queue.sync { live.flush(settles: false) }
-        #expect(bench.wait("vm.img") { _ in live.queue.sync { !live.isFlushing } })
+        #expect(bench.wait("vm.img") { _ in live.queue.sync { !live.underWay.has(.flush) } })
         let engine = try bench.nextWorker(after: bench.engine)
         let job = try #require(engine.job("vm.img"))
         #expect(job.phase == "bulk" && job.speed == 4 << 20)

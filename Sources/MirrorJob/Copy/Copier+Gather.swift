@@ -35,15 +35,16 @@ struct Gathering {
     }
 }
 
-extension Job {
+extension Copier {
     /// Nobody waits for the twin, and what has gathered is not too much for a cut.
     private var mayGather: Bool {
-        pace.pacer != nil && machine.phase == .ready && !machine.isHolding && !isForwarding
-            && !isVerifying && guestFlushes.waiting.isEmpty
-            && progress.microsecondsToCopy(remaining) <= maxPause * 1000 * 3 / 8
+        pace.pacer != nil && job.machine.phase == .ready && !job.machine.isHolding
+            && !job.forwarding.isOn
+            && !job.underWay.has(.verify) && !job.twinFlush.guestsWait
+            && progress.microsecondsToCopy(job.remaining) <= job.settings.maxPause * 1000 * 3 / 8
     }
 
-    private var hasWork: Bool { members.contains { $0.table.canTake } }
+    private var hasWork: Bool { job.members.contains { $0.table.canTake } }
 
     /// The copier was woken, or has gone through everything.
     private func gather() {

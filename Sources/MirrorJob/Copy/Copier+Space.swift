@@ -11,64 +11,61 @@ import SystemPackage
 /// What a job knows of the free space.
 struct Space {
     var watch: SpaceWatch
-    /// The clerk is looking.
-    var isLooking = false
     /// The job stands because of it.
     var hasStopped = false
 
     init(_ parameters: JobParameters) { watch = SpaceWatch(bufferSize: parameters.bufferSize) }
 }
 
-extension Job {
+extension Copier {
     /// With the other policies the job would fail, or try again, whatever is foreseen.
     private var watchesSpace: Bool {
-        machine.onTargetError == .stop || machine.onTargetError == .enospc
+        job.machine.onTargetError == .stop || job.machine.onTargetError == .enospc
     }
 
     /// Bytes that were begun to be written.
     private var begun: Int {
-        members.reduce(pace.started) { $0 + ($1.forwarder?.forwardedBytes ?? 0) }
+        job.members.reduce(pace.started) { $0 + ($1.forwarder?.forwardedBytes ?? 0) }
     }
 
     /// Whether nothing may be taken before the clerk has looked. A hold waits for nothing.
     var awaitsSpace: Bool {
-        watchesSpace && !machine.isHolding
+        watchesSpace && !job.machine.isHolding
             && space.watch.mustWait(at: .now - .origin, written: begun)
     }
 
     /// Has the clerk look where that is due.
     func watchSpace() {
         let written = begun
-        guard watchesSpace, machine.mayCopy, !space.isLooking,
+        guard watchesSpace, job.machine.mayCopy, job.underWay.mayBegin(.space),
             space.watch.isDue(at: .now - .origin, written: written)
         else { return }
-        space.isLooking = true
-        clerk.async { [self] in
-            let available = members.compactMap { $0.twin.room() }.min()
-            queue.async { [self] in looked(available, written) }
+        job.onClerk(.space) { [members = job.members] in
+            members.compactMap { $0.twin.room() }.min()
+        } then: { [self] available in
+            looked(available, written)
         }
     }
 
     private func looked(_ available: Int?, _ written: Int) {
-        space.isLooking = false
-        guard isRunning else { return advance() }
+        guard job.isRunning else { return }
         let isShort = space.watch.looked(
-            at: .now - .origin, available: available ?? .max, needed: remaining, written: written)
+            at: .now - .origin, available: available ?? .max, needed: job.remaining,
+            written: written)
         let soon = max(SpaceWatch.brim, ((available ?? .max) - space.watch.reserve) / 2)
-        for member in members { member.forwarder?.wake(after: soon) }
-        if isShort, machine.mayCopy, let available { stopForSpace(available) }
-        advance()
+        for member in job.members { member.forwarder?.wake(after: soon) }
+        if isShort, job.machine.mayCopy, let available { stopForSpace(available) }
     }
 
     /// As if the filesystem were full.
     private func stopForSpace(_ available: Int) {
         space.hasStopped = true
-        let name = NameText.shown(id)
-        counts.error =
+        let name = NameText.shown(job.id)
+        job.counts.error =
             "nospace: only \(ByteSize.text(available)) of space are left for the twin"
-            + " \(shownTwin(members[0])): the copy has stopped before the disk is full, the guest"
+            + " \(job.trouble.shownTwin(job.members[0])): the copy has stopped before the disk is full, the guest"
             + " goes on; make room there, then: twinfs resume \(name)"
-        perform(machine.handle(.failed(.target, isFull: true)))
+        job.perform(job.machine.handle(.failed(.target, isFull: true)))
     }
 
     /// The user wants to go on, whatever room there is.

@@ -6,65 +6,85 @@ import MirrorTarget
 import Synchronization
 import SystemPackage
 
-// On the job's queue: what is copied when. Steps a to c of the copier (docs/invariants.md).
+/// What is copied when. Steps a to c of the copier (docs/invariants.md).
+///
+/// `@unchecked Sendable`: every `var` is touched on the job's queue only.
+final class Copier: @unchecked Sendable {
+    unowned let job: Job
+    private var idleLanes: [Lane]
+    /// Which wait for `speed` or `pace`, or until more has gathered, is the valid one.
+    private var throttleNumber = 0
+    var gathering = Gathering()
+    /// The member whose extents are taken now.
+    private var current = 0
+    private(set) var passes = 0
+    /// Something was taken since the pass began.
+    private var hasTaken = false
+    private var limit: RateLimit
+    var pace: Pace
+    var space: Space
+    private(set) var progress = Progress()
 
-extension Job {
-    /// The one place where the job decides what to do next. Idempotent: called after every wake, result
-    /// and command.
-    package func advance() {
-        guard isRunning else { return concludeIfQuiet() }
-        for member in members { member.table.stayAwake() }
-        leaveRest()
-        watchSpace()
-        if machine.mayCopy, !isClerkBusy { fillLanes() }
-        if isAtRest, machine.mayCopy, isLengthDirty { return copyLengths() }
-        if isAtRest, machine.mayCopy { forgetTrouble() }
-        perform(machine.handle(.observed(observe())))
-        startGuestFlush()
-        if isAtRest { sleep() }
-        armPace()
-        armTick()
-        publishReport()
-    }
-
-    /// Nothing is being copied and nothing else is under way that will call `advance`.
-    private var isAtRest: Bool {
-        busyLanes == 0 && !isClerkBusy && (!isThrottled || machine.isHolding)
-            && !(space.isLooking && awaitsSpace)
-    }
-
-    private func observe() -> JobMachine.Observation {
-        // Before the look: whatever exists now has marked every change after the instant of agreement.
-        if machine.isEnding, !machine.isSettling {
-            cutCheckpoints = members.map { services.checkpoints($0.image) }
+    init(_ job: Job) {
+        self.job = job
+        let settings = job.settings
+        limit = RateLimit(bytesPerSecond: settings.speed)
+        pace = Pace(settings)
+        space = Space(settings)
+        let lanes = max(1, min(Self.mostLanes, settings.bufferSize / Lane.largestPiece))
+        let name = NameText.shown(job.id)
+        idleLanes = (0..<lanes).map {
+            Lane(label: "twinfs.lane\($0).\(name)", bufferSize: settings.bufferSize)
         }
-        // R5. A size that was taken is with the clerk.
-        let agrees =
-            busyLanes == 0 && !isClerkBusy && DirtyTable.areInSync(members.map(\.table))
-            // What a verification has found has to be copied first.
-            && !(machine.isEnding && isVerifying)
-            // A write that is forwarded right after that instant would be in the twin of a cut, without
-            // those before it that were not.
-            && (machine.isHolding || !machine.isEnding || !isForwarding)
-        let estimate = progress.microsecondsToCopy(remaining)
-        // A flush that is under way would be waited for with the guest's writes held.
-        let isFree = ContinuousClock.now >= nextHold && !(machine.isEnding && isFlushing)
-        return .init(
-            agrees: agrees && (machine.isHolding || isFree || !machine.needsAttempt),
-            passDone: passes > 0,
-            affordable: estimate <= maxPause * 1000 / 2 && isFree && !isVerifying)
     }
+
+    /// Operations in flight at most (QEMU's mirror: 16, of up to 1 MiB too).
+    private static let mostLanes = 8
+
+    /// `speed` was set.
+    func setSpeed(_ bytesPerSecond: Int) {
+        limit.set(bytesPerSecond)
+        endThrottle()
+    }
+
+    /// `pace` was set.
+    func setPace(_ wanted: JobParameters.Pace) {
+        pace.set(wanted)
+        endThrottle()
+    }
+
+    /// `min-speed` was set.
+    func setMinSpeed(_ bytesPerSecond: Int) { pace.set(minSpeed: bytesPerSecond) }
+
+    /// Begins the next batch with what had failed.
+    func goOn(with member: Member, from granule: Int) {
+        guard let index = job.members.firstIndex(where: { $0 === member }) else { return }
+        current = index
+        member.cursor = granule
+    }
+
+    /// Nothing is copied: the rates fall to zero.
+    func rest() { progress.rest() }
+
+    func sampleRates() {
+        progress.sample(
+            at: ContinuousClock.now - .origin, copied: job.counts.copied, remaining: job.remaining)
+        job.forwarding.sample(progress.dirtyRate)
+    }
+
+    /// The job is over: nothing will be copied.
+    func dropLanes() { idleLanes = [] }
 
     /// Waits for the next mark. Marks that came before the table heard of it are found by the second look.
-    private func sleep() {
-        let isForQuiet = machine.isEnding || machine.phase == .bulk
-        for member in members { member.table.fallAsleep(isForQuiet: isForQuiet) }
+    func sleep() {
+        let isForQuiet = job.machine.isEnding || job.machine.phase == .bulk
+        for member in job.members { member.table.fallAsleep(isForQuiet: isForQuiet) }
         // What is dirty under a forward wakes the copier when the forward ends.
-        let hasWork = members.contains { $0.table.canTake || $0.table.isLengthDirty }
+        let hasWork = job.members.contains { $0.table.canTake || $0.table.isLengthDirty }
         if hasWork {
             // What is known to be dirty need not be told again by each mark, also while nothing may be copied.
-            for member in members { member.table.stayAwake() }
-            if machine.mayCopy { return wake() }
+            for member in job.members { member.table.stayAwake() }
+            if job.machine.mayCopy { return job.wake() }
         } else {
             gathering.isResting = true
         }
@@ -72,13 +92,13 @@ extension Job {
         space.watch.rest()
     }
 
-    private func fillLanes() {
-        while machine.mayCopy, !idleLanes.isEmpty, !awaitsSpace, !isThrottledNow() {
+    func fillLanes() {
+        while job.machine.mayCopy, !idleLanes.isEmpty, !awaitsSpace, !isThrottledNow() {
             // The first lane is free; each further one needs one of the mount's permits.
-            let needsPermit = busyLanes > 0
-            if needsPermit, !services.permits.take() { return }
+            let needsPermit = job.underWay.has(.copy)
+            if needsPermit, !job.services.permits.take() { return }
             guard let batch = takeBatch() else {
-                if needsPermit { services.permits.giveBack() }
+                if needsPermit { job.services.permits.giveBack() }
                 // For as long as changes gather.
                 if gathering.until != nil { _ = isThrottledNow() }
                 return
@@ -90,80 +110,82 @@ extension Job {
 
 // Lanes.
 
-extension Job {
+extension Copier {
     /// Extents that one lane copies before it reports, so that scattered small ones cost one hop together.
     private static let batchExtents = 32
     private static let batchBytes = Lane.largestPiece
 
     private func isThrottledNow() -> Bool {
         // A hold ends the sooner the better: it is not throttled.
-        if machine.isHolding { return false }
+        if job.machine.isHolding { return false }
         let instant = ContinuousClock.now
         let now = instant - .origin
         let waits = [limit.wait(at: now), pace.limit.wait(at: now), gatheringTime(at: instant)]
         guard let wait = waits.compactMap({ $0 }).max() else {
-            if isThrottled { endThrottle() }
+            if job.underWay.has(.throttle) { endThrottle() }
             return false
         }
-        if isThrottled { return true }
-        isThrottled = true
+        if job.underWay.has(.throttle) { return true }
+        job.underWay.enter(.throttle)
         let number = throttleNumber
-        queue.asyncAfter(deadline: .now() + .microseconds(Int(wait / .microseconds(1)))) {
-            [weak self] in
-            guard let self, throttleNumber == number else { return }
-            isThrottled = false
-            advance()
+        job.later(.microseconds(Int(wait / .microseconds(1)))) { [self] job in
+            guard throttleNumber == number else { return }
+            job.underWay.leave(.throttle)
+            job.advance()
         }
         return true
     }
 
     /// A limit was changed: whoever waits for it looks again.
     func endThrottle() {
-        isThrottled = false
+        if job.underWay.has(.throttle) { job.underWay.leave(.throttle) }
         throttleNumber += 1
     }
 
     private func start(_ batch: CopyBatch, on lane: Lane, hasPermit: Bool) {
-        busyLanes += 1
+        job.underWay.enter(.copy)
         let count = batch.ranges.reduce(0) { $0 + Int($1.count) }
         limit.spend(count)
         pace.limit.spend(count)
         pace.started += count
-        let failures = flushFailures.load(ordering: .sequentiallyConsistent)
-        lane.queue.async { [self] in
+        let failures = job.twinFlush.failures
+        lane.queue.async { [job = job] in
             let results = lane.copy(batch)
-            if hasPermit { services.permits.giveBack() }
-            queue.async { [self] in finished(batch.member, results, on: lane, since: failures) }
+            if hasPermit { job.services.permits.giveBack() }
+            job.queue.async {
+                job.copier.finished(batch.member, results, on: lane, since: failures)
+            }
         }
     }
 
     private func finished(
         _ member: Member, _ results: [CopyResult], on lane: Lane, since failures: Int
     ) {
-        busyLanes -= 1
+        job.underWay.leave(.copy)
         idleLanes.append(lane)
-        let isDoubtful = failures != flushFailures.load(ordering: .sequentiallyConsistent)
+        let isDoubtful = failures != job.twinFlush.failures
         for result in results { finished(member, result, isDoubtful: isDoubtful) }
         for block in member.twin.takeRaggedBlocks() { member.markUnasked(block) }
-        if bytesSinceFlush >= Self.flushInterval, !isFlushing { flush(settles: false) }
-        advance()
+        job.twinFlush.beginIfDue()
+        job.advance()
     }
 
     /// R4: a copy that failed, or that a failed flush may have lost, is marked before its claim ends.
     private func finished(_ member: Member, _ result: CopyResult, isDoubtful: Bool) {
+        if !result.wroteNothing { job.standing.forget() }
         if let (side, error) = result.failure {
             member.table.giveBack(result.extent)
-            return failed(member, result.extent, side, error)
+            return job.trouble.failed(member, result.extent, side, error)
         }
         if isDoubtful { return member.table.giveBack(result.extent) }
-        let bytes = granularity.bytes(of: result.extent)
+        let bytes = job.granularity.bytes(of: result.extent)
         member.unflushed.markUncounted(bytes)
         member.written?.markUncounted(bytes)
         member.table.release(result.extent)
-        counts.copied += result.copied
-        counts.zeroes += result.zeroes
-        bytesSinceFlush += result.copied
-        copied(member, result.extent)
+        job.counts.copied += result.copied
+        job.counts.zeroes += result.zeroes
+        job.twinFlush.wrote(result.copied)
+        job.trouble.copied(member, result.extent)
     }
 }
 
@@ -181,29 +203,29 @@ struct CopyBatch: Sendable {
     var ranges: [ByteRange] { extents.map(member.table.granularity.bytes(of:)) }
 }
 
-extension Job {
+extension Copier {
     /// While a twin has never been in sync its beginning (partition table, image header) comes last: a granule, and
     /// the whole of a filesystem's block, of which a part alone never becomes a hole.
     private var firstGranule: Int {
-        machine.wasReady || isDelta ? 0 : max(1, 4096 / granularity.bytes)
+        job.machine.wasReady || job.isDelta ? 0 : max(1, 4096 / job.granularity.bytes)
     }
 
     /// The next extents are looked for from the beginning.
     func restartPass() {
         current = 0
-        for member in members { member.cursor = firstGranule }
+        for member in job.members { member.cursor = firstGranule }
     }
 
     /// Extents for one lane, claimed, in ascending offset; nil where nothing may be taken now.
     private func takeBatch() -> CopyBatch? {
         // Once around, and the part of the first one that lies before its cursor.
-        for _ in 0...members.count {
-            if let batch = takeBatch(of: members[current]) { return batch }
+        for _ in 0...job.members.count {
+            if let batch = takeBatch(of: job.members[current]) { return batch }
             nextMember()
             if gathering.until != nil { return nil }
         }
-        guard firstGranule > 0, busyLanes == 0 else { return nil }
-        for member in members {
+        guard firstGranule > 0, !job.underWay.has(.copy) else { return nil }
+        for member in job.members {
             if let extent = member.table.takeExtent(from: 0, limit: firstGranule) {
                 return batch(of: member, [extent])
             }
@@ -216,7 +238,7 @@ extension Job {
         var room = batchRoom
         while room > 0, batch.extents.count < Self.batchExtents,
             let extent = member.table.takeExtent(
-                from: member.cursor, limit: room, givesPagesBack: machine.phase == .bulk)
+                from: member.cursor, limit: room, givesPagesBack: job.machine.phase == .bulk)
         {
             member.cursor = extent.upperBound
             batch.extents.append(extent)
@@ -230,13 +252,13 @@ extension Job {
     private func batch(of member: Member, _ extents: [Range<Int>] = []) -> CopyBatch {
         CopyBatch(
             member: member, extents: extents, compares: compares(member),
-            isBulk: machine.phase == .bulk)
+            isBulk: job.machine.phase == .bulk)
     }
 
     private func nextMember() {
-        members[current].cursor = firstGranule
+        job.members[current].cursor = firstGranule
         current += 1
-        guard current == members.count else { return }
+        guard current == job.members.count else { return }
         current = 0
         if hasTaken { passEnded() }
         if hasTaken || passes == 0 { passes += 1 }
@@ -253,38 +275,35 @@ extension Job {
         for rate in [limit.bytesPerSecond, pace.limit.bytesPerSecond] where rate > 0 {
             bytes = min(bytes, rate / 10)
         }
-        return max(1, bytes / granularity.bytes)
+        return max(1, bytes / job.granularity.bytes)
     }
 }
 
 // Sizes.
 
-extension Job {
-    var isLengthDirty: Bool { members.contains { $0.table.isLengthDirty } }
+extension Copier {
+    var isLengthDirty: Bool { job.members.contains { $0.table.isLengthDirty } }
 
     /// Gives the twins the sizes of their images. Nothing is being copied, and nothing is taken until it
     /// is done.
-    private func copyLengths() {
-        isClerkBusy = true
-        let changed = members.filter { $0.table.isLengthDirty }
+    func copyLengths() {
+        job.standing.forget()
+        let changed = job.members.filter { $0.table.isLengthDirty }
         for member in changed { member.beginResize() }
         atomicMemoryFence(ordering: .sequentiallyConsistent)
-        clerk.async { [self] in
-            let failures = changed.map { member -> Member.Failure? in
+        job.onClerk(.size) {
+            changed.map { member -> Member.Failure? in
                 do throws(Member.Failure) { try member.giveTwinItsSize() } catch { return error }
                 return nil
             }
-            queue.async { [self] in
-                isClerkBusy = false
-                for (member, failure) in zip(changed, failures) {
-                    if failure != nil { _ = member.table.markLength() }
-                    member.endResize()
-                    guard let failure else { continue }
-                    fail(failure.side, failure.error, member, in: .size)
-                }
-                if failures.allSatisfy({ $0 == nil }) { succeeded(.size) }
-                advance()
+        } then: { [self] failures in
+            for (member, failure) in zip(changed, failures) {
+                if failure != nil { _ = member.table.markLength() }
+                member.endResize()
+                guard let failure else { continue }
+                job.trouble.fail(failure.side, failure.error, member, in: .size)
             }
+            if failures.allSatisfy({ $0 == nil }) { job.trouble.succeeded(.size) }
         }
     }
 }

@@ -1,19 +1,34 @@
 import Dispatch
-package import MirrorCore
+import MirrorCore
 import MirrorImage
 import MirrorState
 import MirrorTarget
-package import SystemPackage
-
-// On the job's queue: errors of source and target. A guest sees none of the target's.
+import SystemPackage
 
 /// What can fail, apart from the copy or the forward of an extent. Each is over when the same has
 /// succeeded: a target that takes writes and fails every flush must come to the end of `max-retries` too.
 package enum Effort: Hashable, Sendable {
-    case size, flush, publication
+    case size, flush, publication, worth
 }
 
-extension Job {
+/// Errors of source and target, and what becomes of them. A guest sees none of the target's.
+///
+/// `@unchecked Sendable`: every `var` is touched on the job's queue only.
+final class Trouble: @unchecked Sendable {
+    unowned let job: Job
+    /// The extent that failed last, until it is copied after all.
+    private var troubled: (member: Member, extent: Range<Int>)?
+    /// What else failed and has not succeeded since.
+    private var troubledEfforts: Set<Effort> = []
+
+    init(_ job: Job) { self.job = job }
+
+    /// The user wants to go on: what has failed so far is not waited for.
+    func forget() {
+        job.counts.error = nil
+        (troubled, troubledEfforts) = (nil, [])
+    }
+
     /// A copy failed; its extent is dirty again.
     package func failed(
         _ member: Member, _ extent: Range<Int>, _ side: JobMachine.Side, _ error: Errno
@@ -31,23 +46,24 @@ extension Job {
     }
 
     func succeeded(_ effort: Effort) {
-        guard !machine.isBackingOff, troubledEfforts.remove(effort) != nil else { return }
+        guard !job.machine.isBackingOff, troubledEfforts.remove(effort) != nil else { return }
         recover()
     }
 
     /// Nothing is left to copy: what had failed was copied before its failure was told or while the job was
     /// backing off, or was cut off.
-    func forgetTrouble() {
-        guard machine.failures > 0, members.allSatisfy(\.table.isClean) else { return }
+    func forgetIfOver() {
+        guard job.machine.failures > 0, job.members.allSatisfy(\.table.isClean) else { return }
         troubled = nil
         recover()
     }
 
     private func recover() {
-        guard troubled == nil, troubledEfforts.isEmpty, !machine.isPaused, !machine.isBackingOff
+        guard troubled == nil, troubledEfforts.isEmpty, !job.machine.isPaused,
+            !job.machine.isBackingOff
         else { return }
-        counts.error = nil
-        perform(machine.handle(.recovered))
+        job.counts.error = nil
+        job.perform(job.machine.handle(.recovered))
     }
 
     /// An I/O error of source or target: counted, put into words, and the machine decides.
@@ -56,10 +72,10 @@ extension Job {
     ) {
         if let effort { troubledEfforts.insert(effort) }
         let isFull = side == .target && (error == .noSpace || error == .diskQuotaExceeded)
-        if side == .source { counts.sourceErrors += 1 } else { counts.targetErrors += 1 }
-        let actions = machine.handle(.failed(side, isFull: isFull))
-        counts.error = words(side, error, member, isFull: isFull)
-        perform(actions)
+        if side == .source { job.counts.sourceErrors += 1 } else { job.counts.targetErrors += 1 }
+        let actions = job.machine.handle(.failed(side, isFull: isFull))
+        job.counts.error = words(side, error, member, isFull: isFull)
+        job.perform(actions)
     }
 
     private func words(
@@ -78,19 +94,19 @@ extension Job {
 
     /// What the job does about it, and what the user can do.
     private func consequence(_ remedy: String) -> String {
-        if machine.isOver {
+        if job.machine.isOver {
             return "the job has ended, the guest goes on; \(remedy), then start it anew"
         }
-        if machine.isPaused {
+        if job.machine.isPaused {
             return "the copy has stopped, the guest goes on; \(remedy), then: twinfs resume"
-                + " \(NameText.shown(id))"
+                + " \(NameText.shown(job.id))"
         }
         return "the copy tries again by itself; \(remedy)"
     }
 
     /// The name that a twin has now.
     func shownTwin(_ member: Member) -> String {
-        let hasName = machine.wasReady && !isDelta
+        let hasName = job.machine.wasReady && !job.isDelta
         return hasName ? member.twin.place.name : member.twin.workingName
     }
 
@@ -98,43 +114,12 @@ extension Job {
     /// what failed.
     func backOff(_ failures: Int) {
         let milliseconds = min(10_000, 100 << min(failures - 1, 7))
-        queue.asyncAfter(deadline: .now() + .milliseconds(milliseconds)) { [weak self] in
-            guard let self else { return }
-            if let troubled, let index = members.firstIndex(where: { $0 === troubled.member }) {
-                current = index
-                troubled.member.cursor = troubled.extent.lowerBound
+        job.later(.milliseconds(milliseconds)) { [self] job in
+            if let troubled {
+                job.copier.goOn(with: troubled.member, from: troubled.extent.lowerBound)
             }
-            perform(machine.handle(.retry))
-            advance()
+            job.perform(job.machine.handle(.retry))
+            job.advance()
         }
-    }
-
-    func announceError(_ side: JobMachine.Side, _ action: JobMachine.ErrorAction) {
-        publishReport()
-        var job = report()
-        job.error = counts.error
-        let side = side == .source ? "read" : "write"
-        services.tell(.error(side: side, action: action.rawValue), job)
-    }
-
-    func announce() {
-        // The end is told once the job is off its images (`conclude`).
-        if machine.isOver || suspension != nil { return }
-        publishReport()
-        keep()
-        // A job that has recovered from an ignored error is where it was.
-        if toldStatus != machine.status { services.tell(.statusChange, report()) }
-        toldStatus = machine.status
-        if machine.phase == .ready || machine.phase == .completing, !hasToldReady {
-            hasToldReady = true
-            tellReady()
-        }
-    }
-
-    /// As in QEMU `len` equals `offset` in this event, unless the guest has written since they agreed.
-    private func tellReady() {
-        var report = report()
-        if remaining == 0, !isLengthDirty { report.len = report.offset }
-        services.tell(.ready, report)
     }
 }

@@ -54,16 +54,18 @@ struct GuestFlushes {
     }
 }
 
-extension Job {
+extension TwinFlush {
     /// Without `write-timeout` a guest's flush waits at most so long for a twin.
     private static let longestFlush = 10_000
 
     /// From `attach`, for each image.
-    func watchGuestFlushes(of image: Image) {
-        guard parameters.fsync == .both else { return }
-        image.twinFlushes.add(self) { [weak self] done in
-            guard let self else { return done() }
-            queue.async { self.flushForGuest(GuestFlush(passes: self.passes, done)) }
+    func answerFlushes(of image: Image) {
+        guard job.settings.fsync == .both else { return }
+        image.twinFlushes.add(job) { [weak job = job] done in
+            guard let job else { return done() }
+            job.queue.async {
+                job.twinFlush.flushForGuest(GuestFlush(passes: job.copier.passes, done))
+            }
         }
     }
 
@@ -73,51 +75,57 @@ extension Job {
             return
         }
         guestFlushes.waiting.append(flush)
-        watchGuestFlushes()
-        advance()
+        watchGuests()
+        job.advance()
     }
 
     /// Whether the twins have all that was written before the flush came: nothing is left for the copier, or it
     /// has gone through everything since. Forwards under way belong to writes that are not answered.
     private func isCovered(_ flush: GuestFlush) -> Bool {
-        if passes >= flush.passes + 2 { return true }
-        let isLeft = members.contains { member in
+        if job.copier.passes >= flush.passes + 2 { return true }
+        let isLeft = job.members.contains { member in
             member.table.dirtyBytes > 0 || member.table.claimedBytes > 0
                 || member.table.isLengthDirty
         }
-        return !isLeft && busyLanes == 0 && !isClerkBusy
+        return !isLeft && job.underWay.isStill
     }
+
+    /// Whether guests wait for a flush that has not begun.
+    var guestsWait: Bool { !guestFlushes.waiting.isEmpty }
 
     /// A flush of the twins begins.
     func beginGuestFlushes() { guestFlushes.begin(isCovered) }
 
     /// Whether the twins are worth waiting for: they were in sync, and all that guests write goes to them.
     private var keepsTwinsDurable: Bool {
-        parameters.fsync == .both && copyMode == .writeBlocking && !isFallenBack
-            && machine.wasReady && !machine.isOver && !machine.isPaused && !machine.isBackingOff
-            && !machine.isResuming
+        job.settings.fsync == .both && job.settings.copyMode == .writeBlocking
+            && !job.forwarding.isFallenBack
+            && job.machine.wasReady && !job.machine.isOver && !job.machine.isPaused
+            && !job.machine.isBackingOff
+            && !job.machine.isResuming
     }
 
     /// After whatever else wanted to flush has had its turn.
-    func startGuestFlush() {
-        guard !isFlushing, guestFlushes.waiting.contains(where: isCovered) else { return }
-        flush(settles: false)
+    func startForGuests() {
+        guard job.underWay.mayBegin(.flush), guestFlushes.waiting.contains(where: isCovered) else {
+            return
+        }
+        begin(settles: false)
     }
 
     /// The guests go on: their twins are not kept durable any more.
-    func letGuestFlushesGo() {
+    func letGuestsGo() {
         if keepsTwinsDurable { return }
         guestFlushes.begin { _ in true }
         guestFlushes.end()
     }
 
     /// Looks for flushes that take too long.
-    private func watchGuestFlushes() {
+    private func watchGuests() {
         guard !guestFlushes.isWatching else { return }
         guestFlushes.isWatching = true
-        let limit = writeTimeout > 0 ? writeTimeout : Self.longestFlush
-        queue.asyncAfter(deadline: .now() + .milliseconds(max(1, limit / 4))) { [weak self] in
-            guard let self else { return }
+        let limit = job.settings.writeTimeout > 0 ? job.settings.writeTimeout : Self.longestFlush
+        job.later(.milliseconds(max(1, limit / 4))) { [self] _ in
             guestFlushes.isWatching = false
             let oldest = ContinuousClock.now - .milliseconds(limit)
             // The copier is behind: the source is durable, and the target has done nothing wrong.
@@ -126,17 +134,17 @@ extension Job {
             let slow = guestFlushes.underWay.filter { $0.began < oldest && $0.answer() }
             if !slow.isEmpty { flushTookTooLong() }
             let isLeft = !guestFlushes.underWay.isEmpty || !guestFlushes.waiting.isEmpty
-            if isLeft { watchGuestFlushes() }
+            if isLeft { watchGuests() }
         }
     }
 
     /// As a forward that takes too long where the user has set how long that is, else as an error.
     private func flushTookTooLong() {
-        if writeTimeout > 0 {
-            fallBack("a flush of the twin")
+        if job.settings.writeTimeout > 0 {
+            job.forwarding.fallBack("a flush of the twin")
         } else {
-            fail(.target, .timedOut, members[0], in: .flush)
+            job.trouble.fail(.target, .timedOut, job.members[0], in: .flush)
         }
-        advance()
+        job.advance()
     }
 }

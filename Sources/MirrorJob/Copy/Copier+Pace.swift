@@ -45,31 +45,37 @@ struct Pace {
     }
 }
 
-extension Job {
+extension Copier {
     private static let paceWindow = DispatchTimeInterval.milliseconds(100)
+
+    /// Whether the guest's latency decides how fast is copied.
+    var sparesGuest: Bool { pace.pacer != nil }
 
     /// Begins to time requests as soon as something is copied.
     func armPace() {
-        guard pace.pacer != nil, !pace.isSampling, machine.mayCopy, isCopying else { return }
+        guard pace.pacer != nil, !pace.isSampling, job.machine.mayCopy, job.underWay.isCopying
+        else { return }
         pace.isSampling = true
-        for member in members { member.image.timer.beginUse() }
+        for member in job.members { member.image.timer.beginUse() }
         pace.last = paceSample()
         samplePaceLater()
     }
 
-    private var isCopying: Bool { busyLanes > 0 || isThrottled }
-
     private func samplePaceLater() {
-        queue.asyncAfter(deadline: .now() + Self.paceWindow) { [self] in samplePace() }
+        job.queue.asyncAfter(deadline: .now() + Self.paceWindow) { [job = job] in
+            job.copier.samplePace()
+        }
     }
 
     private func samplePace() {
         let sample = paceSample()
         let window = paceWindow(pace.last, sample)
         pace.last = sample
-        let goesOn = pace.pacer != nil && machine.mayCopy && (isCopying || window.copied > 0)
+        let goesOn =
+            pace.pacer != nil && job.machine.mayCopy
+            && (job.underWay.isCopying || window.copied > 0)
         guard goesOn else { return endPace() }
-        if !machine.isHolding { pace.pacer?.take(window) }
+        if !job.machine.isHolding { pace.pacer?.take(window) }
         follow(pace.pacer?.bytesPerSecond)
         samplePaceLater()
     }
@@ -77,7 +83,7 @@ extension Job {
     private func endPace() {
         pace.isSampling = false
         pace.pacer?.rest()
-        for member in members { member.image.timer.endUse() }
+        for member in job.members { member.image.timer.endUse() }
         follow(nil)
     }
 
@@ -87,13 +93,13 @@ extension Job {
         guard rate != pace.limit.bytesPerSecond else { return }
         pace.limit.change(rate)
         endThrottle()
-        advance()
+        job.advance()
     }
 
     private func paceSample() -> Pace.Sample {
         var sample = Pace.Sample()
         sample.loads = LatencyMeter.Kind.allCases.map { _ in .init() }
-        for member in members {
+        for member in job.members {
             for (kind, load) in member.image.timer.meter.loads.enumerated() {
                 sample.loads[kind].count += load.count
                 sample.loads[kind].nanoseconds += load.nanoseconds

@@ -1,4 +1,4 @@
-package import Dispatch
+import Dispatch
 import MirrorCore
 import MirrorImage
 import MirrorState
@@ -14,27 +14,35 @@ import SystemPackage
 // well the sources are made durable, on a queue of their own, and the bits are cleared.
 
 /// What the job does for its logs.
-package struct IntentCare {
+///
+/// `@unchecked Sendable`: every `var` is touched on the job's queue only.
+package final class IntentCare: @unchecked Sendable {
     /// Between two looks at what was written. The files are looked at five times as often.
     package static let period = Duration.seconds(5)
     /// Looks at the files after the last change.
     static let calmLooks = 3
 
+    unowned let job: Job
     /// Where sources are made durable.
-    package let queue: DispatchQueue
+    let queue = DispatchQueue(label: "twinfs.intent.clear", qos: .utility)
     /// The table has all marks of the first pass, or of what was found: what is clean in it is equal.
-    var isOn = false
-    var isHeldBack = false
-    var isTicking = false
-    /// A pass is between its candidates and its end.
-    var isClearing = false
-    var lastAge = ContinuousClock.now
+    private var isOn = false
+    private var isHeldBack = false
+    private var isTicking = false
+    private var lastAge = ContinuousClock.now
     /// Ticks in a row that found nothing changed.
-    var calm = 0
+    private var calm = 0
     /// What the files were like at the last tick.
-    var stamps: [FileStamp] = []
+    private var stamps: [FileStamp] = []
     /// What a tick has chosen, for the flush that it asks for.
-    package var chosen: [IntentChoice]?
+    private var chosen: [IntentChoice]?
+    /// Why the logs are not kept. For other threads.
+    private let note = Mutex<String?>(nil)
+
+    init(_ job: Job) { self.job = job }
+
+    /// What is wrong with the logs, in words; nil where nothing is. Any thread.
+    package var warning: String? { note.withLock { $0 } }
 }
 
 /// What of one member may be cleared once both of its sides are durable.
@@ -62,35 +70,35 @@ package struct IntentChoice: Sendable {
     }
 }
 
-extension Job {
+extension IntentCare {
     /// Makes a log for each member, durable when this returns. Blocks; before the job begins. Without one
     /// the job goes on, and the status says what that means.
-    package func makeIntents() {
+    package func make() {
         guard let directory = intentDirectory else { return }
-        for (index, member) in members.enumerated() { makeIntents(member, index, directory) }
+        for (index, member) in job.members.enumerated() { make(member, index, directory) }
     }
 
     /// The logs of the job's earlier life; before anybody can write. Where there is none to believe a new one
     /// is made that intends everything.
-    func inheritIntents() {
+    func inherit() {
         guard let directory = intentDirectory else { return }
-        for (index, member) in members.enumerated() {
-            if member.openIntents("\(uuid)-\(index)", in: directory) {
+        for (index, member) in job.members.enumerated() {
+            if member.openIntents("\(job.uuid)-\(index)", in: directory) {
                 beginKeeping(member)
             } else {
-                makeIntents(member, index, directory)
+                make(member, index, directory)
             }
         }
     }
 
     private var intentDirectory: StateDirectory? {
-        parameters.intent ? services.records.directory : nil
+        job.settings.intent ? job.services.records.directory : nil
     }
 
-    private func makeIntents(_ member: Member, _ index: Int, _ directory: StateDirectory) {
+    private func make(_ member: Member, _ index: Int, _ directory: StateDirectory) {
         do throws(Errno) {
-            let isFull = !isDelta || past != nil
-            try member.makeIntents("\(uuid)-\(index)", in: directory, isFull: isFull)
+            let isFull = !job.isDelta || job.comeback.past != nil
+            try member.makeIntents("\(job.uuid)-\(index)", in: directory, isFull: isFull)
             beginKeeping(member)
         } catch {
             warnOfIntents("cannot be made (\(error)): after a crash everything is compared")
@@ -101,25 +109,25 @@ extension Job {
     private func beginKeeping(_ member: Member) {
         guard let log = member.intents else { return }
         log.voided.withLock { voided in
-            voided = { [weak self, weak member] error, done in
-                guard let self, let member else { return done() }
-                intentsAreVoid(member, error, done)
+            voided = { [weak job = job, weak member] error, done in
+                guard let job, let member else { return done() }
+                job.intentCare.intentsAreVoid(member, error, done)
             }
         }
-        guard services.ignoresIntents else { return }
+        guard job.services.ignoresIntents else { return }
         log.bits.admitsAll.store(true, ordering: .sequentiallyConsistent)
         warnOfIntents("is NOT KEPT on purpose: a power cut makes source and twin differ unseen")
     }
 
     private func warnOfIntents(_ what: String) {
-        intentWarning.withLock { $0 = "\(NameText.shown(id)): its write-intent log \(what)" }
+        note.withLock { $0 = "\(NameText.shown(job.id)): its write-intent log \(what)" }
     }
 
     /// Marks what may differ after the host has died; false where the log is not to be believed.
     func markIntended(
         _ member: Member, _ past: Resumption.Member, _ twin: ReturnedTwin
     ) -> Bool {
-        if isDelta { return false }
+        if job.isDelta { return false }
         let verdict = Trust.verdict(
             member.foundIntents, source: past.source, twin: twin.status,
             isVoid: member.isVoidSomewhere(twin.parts.file))
@@ -131,114 +139,121 @@ extension Job {
 
     /// The logs of a job that comes back are in use; those of `unproven` intend everything first, which is
     /// marked already. Until that is durable nothing is noted that could make them be believed.
-    func watchIntents(refilling unproven: [Member]) {
-        intentCare.isHeldBack = true
+    func watch(refilling unproven: [Member]) {
+        isHeldBack = true
         let group = DispatchGroup()
         for member in unproven {
             guard let log = member.intents else { continue }
             group.enter()
             log.request(ByteRange(0, max(1, member.knownLength))) { group.leave() }
         }
-        group.notify(queue: queue) { [self] in
-            clerk.async { [self] in
+        group.notify(queue: job.queue) { [job = job] in
+            job.askClerk {
                 for member in unproven { member.forgetVoid() }
-                queue.async { [self] in
-                    intentCare.isHeldBack = false
-                    watchIntents()
-                }
+            } then: {
+                job.intentCare.holdBackNoMore()
             }
         }
     }
 
+    private func holdBackNoMore() {
+        isHeldBack = false
+        watch()
+    }
+
     /// From the start of the job until its logs are closed: looks once a second while anything is written.
-    func watchIntents() {
-        if intentCare.isHeldBack { return }
-        intentCare.isOn = true
-        for member in members {
-            member.intents?.grown.withLock { $0 = { [weak self] in self?.intentsHaveGrown() } }
+    func watch() {
+        if isHeldBack { return }
+        isOn = true
+        for member in job.members {
+            member.intents?.grown.withLock {
+                $0 = { [weak job = job] in job?.intentCare.intentsHaveGrown() }
+            }
         }
         armIntentTick()
     }
 
     private func intentsHaveGrown() {
-        queue.async { [self] in
-            intentCare.calm = 0
-            armIntentTick()
+        job.queue.async { [job = job] in
+            job.intentCare.calm = 0
+            job.intentCare.armIntentTick()
         }
     }
 
     private func armIntentTick() {
-        guard !intentCare.isTicking, !machine.isOver, members.contains(where: { $0.intents != nil })
+        guard !isTicking, !job.machine.isOver,
+            job.members.contains(where: { $0.intents != nil })
         else { return }
-        intentCare.isTicking = true
-        let milliseconds = Int(services.intentPeriod / .milliseconds(5))
-        queue.asyncAfter(deadline: .now() + .milliseconds(milliseconds)) { [weak self] in
-            self?.intentTick()
-        }
+        isTicking = true
+        let milliseconds = Int(job.services.intentPeriod / .milliseconds(5))
+        job.later(.milliseconds(milliseconds)) { [self] _ in intentTick() }
     }
 
     /// The files are looked at on the clerk: a target may hang.
     private func intentTick() {
-        intentCare.isTicking = false
-        guard !machine.isOver else { return }
-        let ages = ContinuousClock.now - intentCare.lastAge >= services.intentPeriod
-        if ages { intentCare.lastAge = .now }
+        isTicking = false
+        guard !job.machine.isOver else { return }
+        let ages = ContinuousClock.now - lastAge >= job.services.intentPeriod
+        if ages { lastAge = .now }
         let clears = ages && mayClear
         // The clerk may be busy for long.
-        for member in members { member.intents?.beat() }
-        clerk.async { [self] in
+        for member in job.members { member.intents?.beat() }
+        job.askClerk { [members = job.members] in
             let stamps = members.flatMap { $0.beat() }
             if ages { for member in members { member.intents?.age() } }
-            let chosen = clears ? members.compactMap { IntentChoice($0) } : []
-            queue.async { [self] in intentsSeen(stamps, chosen) }
+            return (stamps, clears ? members.compactMap { IntentChoice($0) } : [])
+        } then: { [self] stamps, chosen in
+            intentsSeen(stamps, chosen)
         }
     }
 
     private func intentsSeen(_ stamps: [FileStamp], _ chosen: [IntentChoice]) {
-        intentCare.calm = stamps == intentCare.stamps ? intentCare.calm + 1 : 0
-        intentCare.stamps = stamps
+        calm = stamps == self.stamps ? calm + 1 : 0
+        self.stamps = stamps
         if !chosen.isEmpty, mayClear {
-            intentCare.chosen = chosen
-            flush(settles: false)
+            self.chosen = chosen
+            job.twinFlush.begin(settles: false)
         }
-        let isLeft = members.contains { ($0.intents?.setCount.load(ordering: .relaxed) ?? 0) > 0 }
-        if isLeft || intentCare.calm < IntentCare.calmLooks { armIntentTick() }
+        let isLeft = job.members.contains {
+            ($0.intents?.setCount.load(ordering: .relaxed) ?? 0) > 0
+        }
+        if isLeft || calm < IntentCare.calmLooks { armIntentTick() }
     }
 
     /// Whether a flush for the sake of the logs hurts nobody.
     private var mayClear: Bool {
-        isRunning && intentCare.isOn && !isFlushing && !hasFindings.load(ordering: .acquiring)
-            && !intentCare.isClearing && !machine.isEnding && !machine.isPaused
-            && !machine.isBackingOff
+        job.isRunning && isOn && job.underWay.mayBegin(.clearIntents)
+            && !job.verifying.hasFindings && !job.machine.isEnding && !job.machine.isPaused
+            && !job.machine.isBackingOff
     }
 
     /// What the flush that begins may let be cleared; asked on the clerk before it. Nil where nothing may.
-    func intentsToClear(settles: Bool) -> (@Sendable () -> [IntentChoice])? {
-        let chosen = intentCare.chosen
-        intentCare.chosen = nil
-        if settles || !intentCare.isOn || intentCare.isClearing
-            || hasFindings.load(ordering: .acquiring)
-            || members.allSatisfy({ $0.intents == nil })
+    func choose(settles: Bool) -> (@Sendable () -> [IntentChoice])? {
+        let chosen = self.chosen
+        self.chosen = nil
+        if settles || !isOn || job.underWay.has(.clearIntents)
+            || job.verifying.hasFindings
+            || job.members.allSatisfy({ $0.intents == nil })
         {
             return nil
         }
         if let chosen { return { chosen } }
-        return { [members] in members.compactMap { IntentChoice($0) } }
+        return { [members = job.members] in members.compactMap { IntentChoice($0) } }
     }
 
     /// The twins are durable.
     package func clear(_ chosen: [IntentChoice]) {
         if chosen.isEmpty { return }
-        intentCare.isClearing = true
-        intentCare.queue.async { [self] in
+        job.underWay.enter(.clearIntents)
+        queue.async { [job = job] in
             let group = DispatchGroup()
             for choice in chosen {
                 group.enter()
                 choice.settle { group.leave() }
             }
-            group.notify(queue: queue) { [self] in
-                intentCare.isClearing = false
-                advance()
+            group.notify(queue: job.queue) {
+                job.underWay.leave(.clearIntents)
+                job.advance()
             }
         }
     }
@@ -256,13 +271,4 @@ extension Job {
         }
         warnOfIntents("cannot be kept (\(error)): after a crash everything is compared")
     }
-}
-
-/// Calls something the first time.
-private final class FirstCall: Sendable {
-    private let body: Mutex<(@Sendable () -> Void)?>
-
-    init(_ body: @escaping @Sendable () -> Void) { self.body = Mutex(body) }
-
-    func run() { body.withLock { $0.take() }?() }
 }

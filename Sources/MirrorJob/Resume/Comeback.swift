@@ -6,65 +6,77 @@ import MirrorSystem
 import MirrorTarget
 import SystemPackage
 
-// A job that comes back after a restart. Its marks go on before anybody can write; its twins are opened on the
-// clerk, whenever they are there. Until then the job is in its phase, and nothing is copied.
+/// A job that comes back after a restart. Its marks go on before anybody can write; its twins are opened on the
+/// clerk, whenever they are there. Until then the job is in its phase, and nothing is copied.
+///
+/// `@unchecked Sendable`: every `var` is touched on the job's queue only.
+package final class Comeback: @unchecked Sendable {
+    unowned let job: Job
+    /// What an earlier life has left; nil for a job that began in this one.
+    let past: Resumption?
+    /// Which mount of the job this is; while it is being raised, what the twins may say already.
+    private(set) var generation = 1
+    private(set) var nextGeneration: Int?
+    /// How the job came back: the status' word.
+    private(set) var resumed = ReturnProof.no
+    /// What was left to copy then.
+    private(set) var resumedBytes: Int?
+    /// Attempts to open the twins again that have failed.
+    private var reopenings = 0
 
-extension Job {
+    init(_ job: Job, _ past: Resumption?) { (self.job, self.past) = (job, past) }
+
     /// Longest pause between two attempts to open the twins, milliseconds.
     private static let longestPause = 30_000
 
     /// Before the mount serves anybody, so nothing has to be held. Does not wait for a target.
-    package func comeBack() {
+    package func begin() {
         guard let past else { return }
-        wakeSource.setEventHandler { [weak self] in self?.advance() }
-        wakeSource.activate()
-        queue.sync {
-            inheritIntents()
-            for member in members { track(member) }
+        job.listen()
+        job.queue.sync {
+            job.intentCare.inherit()
+            for member in job.members { job.track(member) }
             restore(past)
-            publishReport()
+            job.telling.publish()
         }
-        queue.async { [self] in prepareReopening(past) }
+        job.queue.async { [job = job] in job.comeback.prepareReopening(past) }
     }
 
     private func restore(_ past: Resumption) {
         generation = past.record.generation
-        (counts.total, counts.copied) = (past.record.total, past.record.copied)
-        counts.zeroes = past.record.zeroes
-        for (member, kept) in zip(members, past.record.members) where member.twin.isDevice {
+        (job.counts.total, job.counts.copied) = (past.record.total, past.record.copied)
+        job.counts.zeroes = past.record.zeroes
+        for (member, kept) in zip(job.members, past.record.members) where member.twin.isDevice {
             // What lies behind the end that the device was last given is not the image's.
             member.knownLength = min(member.knownLength, kept.length)
         }
         // R10: a size may have been on its way.
-        for member in members { _ = member.table.markLength() }
+        for member in job.members { _ = member.table.markLength() }
     }
 
     /// The next generation is kept before a twin can say it.
     private func prepareReopening(_ past: Resumption) {
-        if past.record.frozen, past.life == .worker { runPostCut() }
+        if past.record.frozen, past.life == .worker { job.cutAttempt.runPostCut() }
         guard past.nextGeneration != generation else { return reopen() }
         nextGeneration = past.nextGeneration
-        keep { [self] in reopen() }
+        job.keep { [self] in reopen() }
     }
 
     /// After a restart, and nobody has found yet that a twin is not there.
-    package var isComingBack: Bool { machine.isResuming && !machine.isOver && reopenings == 0 }
+    package var isComingBack: Bool { job.machine.isResuming && !job.machine.isOver && reopenings == 0 }
 
     /// The user asks for it: at once.
-    func reopenNow() { if !isClerkBusy { reopen() } }
+    func reopenNow() { if job.underWay.mayBegin(.reopen) { reopen() } }
 
     private func reopen() {
-        guard machine.isResuming, !machine.isOver, !isClerkBusy, let past else { return }
-        isClerkBusy = true
-        let stamp = JobStamp(uuid: uuid, generation: past.nextGeneration)
+        guard job.machine.isResuming, !job.machine.isOver, job.underWay.mayBegin(.reopen), let past
+        else { return }
+        let stamp = JobStamp(uuid: job.uuid, generation: past.nextGeneration)
         let isNew = past.nextGeneration != generation
-        clerk.async { [self] in
-            let result = open(past, isNew ? stamp : nil)
-            queue.async { [self] in
-                isClerkBusy = false
-                opened(result, past)
-                advance()
-            }
+        job.onClerk(.reopen) { [self] in
+            open(past, isNew ? stamp : nil)
+        } then: { [self] result in
+            opened(result, past)
         }
     }
 
@@ -79,7 +91,7 @@ extension Job {
     private func open(_ past: Resumption, _ stamp: JobStamp?) -> Opened {
         var twins: [ReturnedTwin] = []
         do throws(TwinReturn.Failure) {
-            for (member, opening) in zip(members, past.members) {
+            for (member, opening) in zip(job.members, past.members) {
                 let twin = try opening.opening.open()
                 twins.append(twin)
                 // The next attempt's flush would say nothing of it.
@@ -94,13 +106,14 @@ extension Job {
             }
         }
         if isCut(twins, past) { return .twins(twins) }
-        for (member, twin) in zip(members, twins) {
-            twin.parts.file?.annotate(.inconsistent, [])
+        for (member, twin) in zip(job.members, twins) {
+            if pastTime(twins) == nil { twin.parts.file?.annotate(.inconsistent, []) }
             guard let stamp else { continue }
             do throws(Errno) { try twin.parts.file?.stamp(stamp) } catch {
                 member.lostFlush()
                 for twin in twins { twin.parts.close() }
-                return .absent("the twin \(members[0].twin.place.name) cannot be written: \(error)")
+                return .absent(
+                    "the twin \(job.members[0].twin.place.name) cannot be written: \(error)")
             }
         }
         return .twins(twins)
@@ -108,11 +121,17 @@ extension Job {
 
     /// Whether the job had come to its end, and only its record had not.
     private func isCut(_ twins: [ReturnedTwin], _ past: Resumption) -> Bool {
-        past.record.ending == "soft" && !isDelta && twins.allSatisfy { $0.isCut && $0.isOwn }
+        past.record.ending == .soft && !job.isDelta && twins.allSatisfy { $0.isCut && $0.isOwn }
+    }
+
+    /// The instant of which the twins say that they are; nil where they do not all say the same.
+    private func pastTime(_ twins: [ReturnedTwin]) -> Int? {
+        guard !job.isDelta, let time = twins[0].pastTime else { return nil }
+        return twins.allSatisfy { $0.pastTime == time && $0.isOwn } ? time : nil
     }
 
     private func opened(_ result: Opened, _ past: Resumption) {
-        if machine.isOver {
+        if job.machine.isOver {
             if case .twins(let twins) = result { for twin in twins { twin.parts.close() } }
             return
         }
@@ -125,80 +144,81 @@ extension Job {
                 "was \(phase.rawValue) before the restart, which could not be kept in the state directory; the twin"
                     + " is left alone")
         case .twins(let twins):
-            for (member, twin) in zip(members, twins) { member.twin.reopen(twin.parts) }
+            for (member, twin) in zip(job.members, twins) { member.twin.reopen(twin.parts) }
             if isCut(twins, past) { return finishCut() }
             goOn(twins, past)
         }
     }
 
     private func refuse(_ words: String) {
-        counts.error = words
-        perform(machine.handle(.refused))
+        job.counts.error = words
+        job.perform(job.machine.handle(.refused))
     }
 
     private func tryAgain(_ words: String) {
         reopenings += 1
-        counts.error =
+        job.counts.error =
             "\(words); the job came back after a restart and waits for it: changes are marked, the guest goes"
             + " on, and it is tried again by itself"
-        perform(machine.handle(.absent))
+        job.perform(job.machine.handle(.absent))
         let pause = min(Self.longestPause, 250 << min(reopenings, 8))
-        queue.asyncAfter(deadline: .now() + .milliseconds(pause)) { [weak self] in self?.reopen() }
+        job.later(.milliseconds(pause)) { [self] _ in reopen() }
     }
 
     /// The cut was durable before the restart.
     private func finishCut() {
-        counts.cutTime = members[0].twin.cutTime
-        counts.error = nil
-        perform(machine.handle(.cutFound))
+        job.counts.cutTime = job.members[0].twin.cutTime
+        job.counts.error = nil
+        job.perform(job.machine.handle(.cutFound))
     }
 }
 
 // What is known of what differs.
 
-extension Job {
+extension Comeback {
     private func goOn(_ twins: [ReturnedTwin], _ past: Resumption) {
-        var proof = Resumption.Proof.worker
+        var proof = ReturnProof.worker
         var unproven: [Member] = []
-        for (index, member) in members.enumerated() {
+        for (index, member) in job.members.enumerated() {
             let own = mark(member, past.members[index], twins[index], past)
             if own == .compare { unproven.append(member) }
             proof = max(proof, own)
         }
-        for member in members { member.settle() }
-        if isDelta, proof == .compare {
+        for member in job.members { member.settle() }
+        if job.isDelta, proof == .compare {
             return refuse(
                 "what was written while the job was away is not known, and a sync=none twin without a seed"
                     + " cannot be compared; start it anew")
         }
         (generation, nextGeneration) = (past.nextGeneration, nil)
-        counts.error = nil
-        watchIntents(refilling: unproven)
+        job.counts.error = nil
+        job.standing.find(pastTime(twins), isProven: proof <= .clean)
+        job.intentCare.watch(refilling: unproven)
         tellResumed(proof, past)
-        perform(machine.handle(.reopened(isProven: proof != .compare)))
-        keep()
-        if machine.phase == .created { return scan() }
-        restartPass()
+        job.perform(job.machine.handle(.reopened(isProven: proof != .compare)))
+        job.keep()
+        if job.machine.phase == .created { return job.scan() }
+        job.copier.restartPass()
     }
 
-    private func tellResumed(_ proof: Resumption.Proof, _ past: Resumption) {
-        resumed = proof.rawValue
-        resumedBytes = remaining
+    private func tellResumed(_ proof: ReturnProof, _ past: Resumption) {
+        resumed = proof
+        resumedBytes = job.remaining
         if !past.record.wasReady || proof == .compare {
-            counts.copied = max(0, counts.total - remaining)
+            job.counts.copied = max(0, job.counts.total - job.remaining)
         }
-        publishReport()
-        services.tell(.resumed, report())
+        job.telling.publish()
+        job.services.tell(.resumed, job.report())
     }
 
     /// Marks what a member may differ in.
     private func mark(
         _ member: Member, _ past: Resumption.Member, _ twin: ReturnedTwin, _ all: Resumption
-    ) -> Resumption.Proof {
+    ) -> ReturnProof {
         // What a verification had found was known to the dead worker alone.
-        if all.record.verify == JobRecord.found { return compare(member) }
+        if all.record.verify == .found { return compare(member) }
         // Nothing was copied yet: the first pass is marked as at the beginning.
-        let isNew = all.record.phase == JobMachine.Phase.created.rawValue
+        let isNew = all.record.phase == .created
         let hasLostFlush = member.hasLostFlush
         switch all.life {
         case .worker where member.isTableWhole && twin.isOwn && twin.isFlushed:
@@ -216,15 +236,17 @@ extension Job {
                 return .clean
             }
             // Marks that do not fit say that somebody else was there.
-            if past.marks == nil, twin.isOwn, !hasLostFlush, markIntended(member, past, twin) {
+            if past.marks == nil, twin.isOwn, !hasLostFlush,
+                job.intentCare.markIntended(member, past, twin)
+            {
                 return .intent
             }
         }
         return compare(member)
     }
 
-    private func compare(_ member: Member) -> Resumption.Proof {
-        counts.total = max(counts.total, Int(clamping: member.knownLength))
+    private func compare(_ member: Member) -> ReturnProof {
+        job.counts.total = max(job.counts.total, Int(clamping: member.knownLength))
         member.compareAll()
         return .compare
     }

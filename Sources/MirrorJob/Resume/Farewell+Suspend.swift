@@ -9,33 +9,32 @@ import SystemPackage
 // On the job's queue: the mount ends in order, and the job goes on at the next one. What differs then is saved as
 // exact marks, which that mount believes if both sides are as they were (R10).
 
-extension Job {
+extension Farewell {
     /// A job that was in sync and is well agrees with its image first, so that its twin is consistent;
     /// every other one stops as it is. One that is about to end does so, where that is done in time.
     func suspend(within patience: Duration) {
-        let isSound = machine.wasReady && !machine.isPaused && !machine.isResuming && !isDelta
+        let isSound =
+            job.machine.wasReady && !job.machine.isPaused && !job.machine.isResuming && !job.isDelta
         guard isSound else { return suspendNow() }
         let milliseconds = Int(patience / .milliseconds(1)) * 2 / 3
-        queue.asyncAfter(deadline: .now() + .milliseconds(milliseconds)) { [weak self] in
-            self?.suspendNow()
-        }
-        if machine.isEnding { return }
-        suspension = record()
-        perform(machine.handle(.end(.soft)))
+        job.later(.milliseconds(milliseconds)) { [self] _ in suspendNow() }
+        if job.machine.isEnding { return }
+        suspension = job.record()
+        job.perform(job.machine.handle(.end(.soft)))
     }
 
     private func suspendNow() {
-        if machine.isOver || machine.isCommitting { return }
-        suspension = suspension ?? record()
-        perform(machine.handle(.end(.now)))
+        if job.machine.isOver || job.machine.isCommitting { return }
+        suspension = suspension ?? job.record()
+        job.perform(job.machine.handle(.end(.now)))
     }
 
     /// On the clerk, before twins and images are closed: nothing of the job is under way on them.
     package func saveMarks() {
-        for (index, member) in members.enumerated() {
+        for (index, member) in job.members.enumerated() {
             do throws(Errno) {
-                guard let marks = try member.marks(uuid, index) else { continue }
-                if !services.records.save(marks) { return }
+                guard let marks = try member.marks(job.uuid, index) else { continue }
+                if !job.services.records.save(marks) { return }
             } catch {
                 // The next mount finds no marks, and has to compare.
                 continue
