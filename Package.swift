@@ -42,24 +42,47 @@ let package = Package(
             name: "MirrorSystem", dependencies: [system, "CLinux"], cSettings: linux,
             swiftSettings: house),
         .target(
-            name: "MirrorEngine", dependencies: ["MirrorCore", "MirrorSystem", logging, system],
-            path: "Sources",
-            sources: ["MirrorImage", "MirrorTarget", "MirrorState", "MirrorJob", "MirrorEngine"],
-            cSettings: linux,
-            swiftSettings: house),
+            name: "MirrorImage", dependencies: ["MirrorCore", "MirrorSystem", system],
+            cSettings: linux, swiftSettings: house),
+        .target(
+            name: "MirrorTarget", dependencies: ["MirrorCore", "MirrorSystem", system],
+            cSettings: linux, swiftSettings: house),
+        .target(
+            name: "MirrorState",
+            dependencies: [
+                "MirrorImage", "MirrorTarget", "MirrorCore", "MirrorSystem", logging, system,
+            ],
+            cSettings: linux, swiftSettings: house),
+        .target(
+            name: "MirrorJob",
+            dependencies: [
+                "MirrorImage", "MirrorTarget", "MirrorState", "MirrorCore", "MirrorSystem", logging,
+                system,
+            ],
+            cSettings: linux, swiftSettings: house),
+        .target(
+            name: "MirrorEngine",
+            dependencies: [
+                "MirrorImage", "MirrorTarget", "MirrorState", "MirrorJob", "MirrorCore",
+                "MirrorSystem", logging, system,
+            ],
+            cSettings: linux, swiftSettings: house),
         .target(
             name: "MirrorFuse",
-            dependencies: ["CFuse", "MirrorEngine", "MirrorCore", "MirrorSystem", logging, system],
+            dependencies: [
+                "CFuse", "MirrorEngine", "MirrorJob", "MirrorState", "MirrorImage", "MirrorCore",
+                "MirrorSystem", logging, system,
+            ],
             cSettings: linux,
             swiftSettings: house),
         .target(
-            name: "MirrorNBD", dependencies: ["CNBD", "MirrorEngine", "MirrorCore", system],
+            name: "MirrorNBD", dependencies: ["CNBD", "MirrorTarget", "MirrorCore", system],
             cSettings: linux, swiftSettings: house),
         .executableTarget(
             name: "twinfs",
             dependencies: [
-                "MirrorFuse", "MirrorNBD", "MirrorEngine", "MirrorCore", "MirrorSystem", arguments,
-                logging,
+                "MirrorFuse", "MirrorNBD", "MirrorEngine", "MirrorJob", "MirrorState",
+                "MirrorTarget", "MirrorImage", "MirrorCore", "MirrorSystem", arguments, logging,
                 system,
             ],
             cSettings: linux,
@@ -78,14 +101,17 @@ let package = Package(
         .testTarget(
             name: "MirrorEngineTests",
             dependencies: [
-                "MirrorEngine", "MirrorNBD", "MirrorCore", "MirrorSystem", system, logging,
-                "table-victim",
+                "MirrorEngine", "MirrorJob", "MirrorState", "MirrorTarget", "MirrorImage",
+                "MirrorNBD", "MirrorCore", "MirrorSystem", system, logging, "table-victim",
             ],
             cSettings: linux,
             swiftSettings: house),
         .testTarget(
             name: "MirrorFuseTests",
-            dependencies: ["MirrorEngine", "MirrorFuse", "MirrorSystem", system],
+            dependencies: [
+                "MirrorEngine", "MirrorJob", "MirrorState", "MirrorTarget", "MirrorImage",
+                "MirrorFuse", "MirrorCore", "MirrorSystem", system,
+            ],
             cSettings: linux,
             swiftSettings: house),
         .testTarget(

@@ -1,14 +1,18 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
-public import SystemPackage
+import MirrorTarget
+package import SystemPackage
 
 /// What a command line written to `.mirror/control` came to.
-public struct CommandResult: Sendable {
+package struct CommandResult: Sendable {
     /// The errno that the write(2) fails with; nil where it succeeded.
-    public let errno: Errno?
+    package let errno: Errno?
     /// One line without its newline, `ok …` or `error …`: what reading the same handle gives.
-    public let text: String
+    package let text: String
 
     init(ok text: String) { (errno, self.text) = (nil, "ok \(text)") }
 
@@ -16,11 +20,11 @@ public struct CommandResult: Sendable {
 }
 
 extension Engine {
-    public typealias CommandReply = @Sendable (CommandResult) -> Void
+    package typealias CommandReply = @Sendable (CommandResult) -> Void
 
     /// Runs one line of `.mirror/control`. Returns at once; `reply` is called once, on any thread, when
     /// the command has taken effect or was refused.
-    public func execute(_ line: [UInt8], reply: @escaping CommandReply) {
+    package func execute(_ line: [UInt8], reply: @escaping CommandReply) {
         do throws(CommandError) {
             try execute(Command.parse(line, defaults: configuration.defaults), reply)
         } catch {
@@ -92,7 +96,7 @@ extension Engine {
         _ body: @escaping @Sendable (Job) throws(CommandError) -> String, of job: Job,
         whenBackWithin looks: Int, _ reply: @escaping CommandReply
     ) {
-        guard job.comeback.isComingBack, looks > 0 else { return run(body, of: job, reply) }
+        guard job.isComingBack, looks > 0 else { return run(body, of: job, reply) }
         job.queue.asyncAfter(deadline: .now() + .milliseconds(50)) {
             self.run(body, of: job, whenBackWithin: looks - 1, reply)
         }
@@ -161,7 +165,7 @@ extension Engine {
         try parts.stamp(self)
         for old in jobs.takeReplaced(by: paths[0].bytes) { records.remove(old.uuid) {} }
         let job = jobs.add(paths[0].bytes) { Job(parts, id: $0, services: services) }
-        job.intentCare.make()
+        job.makeIntents()
         return job
     }
 

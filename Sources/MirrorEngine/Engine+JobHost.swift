@@ -1,5 +1,8 @@
 import MirrorCore
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 extension Engine: JobHost {

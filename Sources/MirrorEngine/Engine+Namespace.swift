@@ -1,14 +1,18 @@
 import Dispatch
 import Logging
 import MirrorCore
-public import MirrorSystem
-public import SystemPackage
+import MirrorImage
+import MirrorJob
+import MirrorState
+package import MirrorSystem
+import MirrorTarget
+package import SystemPackage
 
 // What the mount tells of its namespace, and the jobs that follow from it.
 
 extension Engine {
     /// The mount is usable: starts the jobs that `target=` asks for.
-    public func mounted() {
+    package func mounted() {
         guard configuration.target != nil else { return }
         DispatchQueue(label: "twinfs.walk", qos: .utility).async { self.startAllWanted() }
     }
@@ -21,13 +25,13 @@ extension Engine {
     }
 
     /// A file was created, linked or renamed into place in the mount (`auto=on` may start a job for it).
-    public func created(_ identity: FileIdentity, at path: FilePath) {
+    package func created(_ identity: FileIdentity, at path: FilePath) {
         serving.created(identity, at: path)
         if configuration.auto, configuration.target != nil, wants(path) { startWanted(path) }
     }
 
     /// The last name of a file went away in the mount: its jobs end as `cancelled`, with that reason.
-    public func deleted(_ identity: FileIdentity) {
+    package func deleted(_ identity: FileIdentity) {
         serving.deleted(identity)
         serving.released(identity)
         dropCheckpoints(of: identity)
@@ -39,7 +43,7 @@ extension Engine {
 
     /// A name was given to a file or directory in the mount; both are relative to the source. Jobs follow
     /// their image, whose twin keeps its name.
-    public func renamed(from old: FilePath, to new: FilePath) {
+    package func renamed(from old: FilePath, to new: FilePath) {
         images.renamed(from: old, to: new)
         serving.renamed(from: old, to: new)
         checkpoints.renamed(from: old, to: new)
@@ -50,12 +54,12 @@ extension Engine {
     }
 
     /// This worker makes room for its successor: what jobs wanted kept is durable when this returns.
-    public func finishSaving() { records.finishSaving() }
+    package func finishSaving() { records.finishSaving() }
 
     /// The mount ends, and no image is open. Ready jobs are brought to agreement, so that their twins are
-    /// consistent; all of them go on with the next mount (`Job+Suspend.swift`), or end where nothing is
+    /// consistent; all of them go on with the next mount (`Farewell+Suspend.swift`), or end where nothing is
     /// kept. Waits for at most `patience` for targets that hang.
-    public func shutDown(patience: Duration = .seconds(20)) {
+    package func shutDown(patience: Duration = .seconds(20)) {
         let group = DispatchGroup()
         for job in jobs.all where !job.hasEnded {
             group.enter()

@@ -1,7 +1,11 @@
 import Dispatch
 import Logging
 import MirrorCore
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import Synchronization
 
 // What the program tells of the processes that keep and serve the mount.
@@ -18,7 +22,7 @@ struct ProcessNotices: ~Copyable, Sendable {
 
 extension Engine {
     /// Puts a line about `subject` into the status, instead of an earlier one; nil takes it out.
-    public func warn(of subject: String, _ warning: String?) {
+    package func warn(of subject: String, _ warning: String?) {
         notices.warnings.withLock { $0[subject] = warning }
     }
 
@@ -28,12 +32,12 @@ extension Engine {
 
     /// What the command `restart` does after it was answered: ends this worker such that another one
     /// takes the mount over.
-    public func setRestart(_ action: @escaping @Sendable () -> Void) {
+    package func setRestart(_ action: @escaping @Sendable () -> Void) {
         notices.restart.withLock { $0 = action }
     }
 
     /// Has `restart` refused, in these words.
-    public func refuseRestart(_ words: String) {
+    package func refuseRestart(_ words: String) {
         notices.restartRefusal.withLock { $0 = words }
     }
 
@@ -64,14 +68,14 @@ extension Engine {
     /// Tells that this worker has taken the mount over.
     ///
     /// - Parameter reason: how its predecessor has ended.
-    public func workerRestarted(reason: String) {
+    package func workerRestarted(reason: String) {
         events.append(
             word: "TWINFS_WORKER_RESTARTED", reason: reason, generation: keeper.predecessors + 1)
         log.notice("generation \(keeper.predecessors + 1) serves: the one before \(reason)")
     }
 
     /// Tells that this worker has a new keeper.
-    public func keeperRestarted() {
+    package func keeperRestarted() {
         events.append(
             word: "TWINFS_KEEPER_RESTARTED", reason: "the keeper has died",
             generation: keeper.predecessors + 1)
@@ -79,7 +83,7 @@ extension Engine {
     }
 
     /// The mount in a line of at most 1,000 characters, for a service manager, whose datagrams have 4 KiB.
-    public var summary: String {
+    package var summary: String {
         let all = jobs.all.map { $0.report() }
         let live = all.filter { !$0.phase.isOver }
         let ready = live.filter(\.ready).count

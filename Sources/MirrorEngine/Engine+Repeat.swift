@@ -1,5 +1,9 @@
 import MirrorCore
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 // Commands that a worker gets whose predecessor died over them. It cannot know whether they took effect; but
@@ -8,7 +12,7 @@ import SystemPackage
 extension Engine {
     /// Whether what a line asks for is so already. Asked before the line is executed, so that a worker that
     /// gets it again can tell its predecessor's doing from what was there.
-    public func stands(_ line: [UInt8]) -> Bool {
+    package func stands(_ line: [UInt8]) -> Bool {
         guard let command = try? Command.parse(line, defaults: configuration.defaults) else {
             return false
         }
@@ -17,7 +21,7 @@ extension Engine {
 
     /// Runs a line that a predecessor began, and did not answer, when its effect did not stand. It succeeds
     /// where the effect stands now. Otherwise as `execute(_:reply:)`.
-    public func executeAgain(_ line: [UInt8], reply: @escaping CommandReply) {
+    package func executeAgain(_ line: [UInt8], reply: @escaping CommandReply) {
         let command = try? Command.parse(line, defaults: configuration.defaults)
         // Whoever asked is served by another worker now, which is what was asked for.
         if command == .restart { return reply(CommandResult(ok: "was restarted")) }

@@ -1,7 +1,11 @@
 import Dispatch
 import Logging
 import MirrorCore
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import Synchronization
 import SystemPackage
 
@@ -57,7 +61,7 @@ extension Engine {
             if isServed(parts, record) { return end(record, parts) }
             let job = Job(parts, id: record.name, services: services)
             jobs.add(job)
-            job.comeback.begin()
+            job.comeBack()
         } catch {
             log.error("job \(record.id) does not come back: \(error.message)")
             // What is in the way for now may be gone at the next mount.

@@ -1,8 +1,12 @@
 import Logging
 import MirrorCore
-public import MirrorSystem
+package import MirrorImage
+import MirrorJob
+import MirrorState
+package import MirrorSystem
+import MirrorTarget
 import Synchronization
-public import SystemPackage
+package import SystemPackage
 
 // Opening images, wherever their bytes are.
 
@@ -20,7 +24,7 @@ extension Engine {
     ///     then only told in the log.
     /// - Throws: `.resourceBusy` where another process holds a lock on the file; `.ioError` where the
     ///   image's own file is old and its twin is not known or not there.
-    public func open(
+    package func open(
         _ identity: FileIdentity, _ node: FileDescriptor, at path: FilePath, _ flags: OpenFlags,
         given: FileDescriptor? = nil, insists: Bool = false
     ) throws(Errno) -> (image: Image, path: DataPath) {
@@ -67,7 +71,7 @@ extension Engine {
     }
 
     /// Ends what `open` began, before the descriptors are closed by their owner.
-    public func close(_ image: Image, _ path: DataPath, _ flags: OpenFlags) {
+    package func close(_ image: Image, _ path: DataPath, _ flags: OpenFlags) {
         image.closed(path, for: flags.writes ? .writing : .reading)
         release(image)
     }

@@ -1,17 +1,21 @@
 import Dispatch
-public import Logging
-public import MirrorCore
-public import MirrorSystem
+package import Logging
+package import MirrorCore
+package import MirrorImage
+package import MirrorJob
+package import MirrorState
+package import MirrorSystem
+package import MirrorTarget
 import Synchronization
-public import SystemPackage
+package import SystemPackage
 
 /// One mount's images and jobs. Everything that FUSE and the command line ask for begins here.
-public final class Engine: Sendable {
-    public let configuration: MountConfiguration
-    public let images = ImageRegistry()
-    public let events: EventLog
+package final class Engine: Sendable {
+    package let configuration: MountConfiguration
+    package let images = ImageRegistry()
+    package let events: EventLog
     /// Which images are served from another file than their own.
-    public let serving: Serving
+    package let serving: Serving
     let jobs = JobRegistry()
     let checkpoints: Checkpoints
     let records: JobRecords
@@ -39,7 +43,7 @@ public final class Engine: Sendable {
     /// - Parameters:
     ///   - source: the source directory, O_PATH or readable; stays the caller's to close.
     ///   - keeper: holds what must outlive this process but not the host.
-    public convenience init(
+    package convenience init(
         configuration: MountConfiguration, source: FileDescriptor, log: Logger,
         keeper: any Keeper = LocalKeeper(), opener: TwinStoreOpener? = nil
     ) {
@@ -80,7 +84,7 @@ public final class Engine: Sendable {
     }
 
     /// The state of the mount and its jobs. Never waits for an image or a target (design, section 10).
-    public func report() -> StatusReport {
+    package func report() -> StatusReport {
         StatusReport(
             version: Version.text, source: shown(configuration.source),
             mountpoint: shown(configuration.mountpoint),
@@ -91,7 +95,7 @@ public final class Engine: Sendable {
             jobs: jobs.ended.map(\.report) + jobs.all.map { $0.report() },
             served: serving.reports,
             warnings: processWarnings + serving.warnings + checkpoints.warnings
-                + records.warnings + jobs.all.compactMap { $0.intentCare.warning })
+                + records.warnings + jobs.all.compactMap { $0.intentWarning })
     }
 
     func tell(_ event: EventLog.Name, _ job: JobReport) {
@@ -106,30 +110,30 @@ public final class Engine: Sendable {
 }
 
 /// How a mount was asked for, as far as the engine needs to know.
-public struct MountConfiguration: Sendable {
+package struct MountConfiguration: Sendable {
     /// Absolute, without symbolic links.
-    public var source: FilePath
+    package var source: FilePath
     /// Absolute, without symbolic links.
-    public var mountpoint: FilePath
+    package var mountpoint: FilePath
     /// `target=` of the mount: a job for every image; nil where jobs are started one by one.
-    public var target: FilePath?
+    package var target: FilePath?
     /// Globs over relative paths: which images `target=` means. Empty `include` is all.
-    public var include: [String] = []
-    public var exclude: [String] = []
+    package var include: [String] = []
+    package var exclude: [String] = []
     /// Whether images created later get a job too.
-    public var auto = false
+    package var auto = false
     /// Group that may write `.mirror/control` beside the owner.
-    public var controlGroup: UInt32?
+    package var controlGroup: UInt32?
     /// Where to keep what must outlive the daemon; made when it is first needed. Nil where there is no
     /// place: no image can be switched to its twin then.
-    public var stateDirectory: FilePath?
+    package var stateDirectory: FilePath?
     /// What `mirror` takes for parameters that are not given, and what the jobs of `target=` run with.
-    public var defaults = JobParameters()
+    package var defaults = JobParameters()
     /// Whether write-intent logs let everything pass and are believed all the same: for tests that show what
     /// they are good for.
-    public var ignoresIntents = false
+    package var ignoresIntents = false
 
-    public init(source: FilePath, mountpoint: FilePath) {
+    package init(source: FilePath, mountpoint: FilePath) {
         self.source = source
         self.mountpoint = mountpoint
     }

@@ -1,6 +1,10 @@
-public import MirrorEngine
-public import MirrorSystem
-public import SystemPackage
+package import MirrorEngine
+import MirrorImage
+import MirrorJob
+import MirrorState
+package import MirrorSystem
+import MirrorTarget
+package import SystemPackage
 
 /// The threads that serve a mount. One value serves one mount, until it is unmounted or handed on.
 ///
@@ -9,12 +13,12 @@ public import SystemPackage
 ///         engine: engine, source: directory, device: device, keeper: keeper, mountpoint: path)
 ///     try server.serve()      // usable when this returns
 ///     server.wait()           // until somebody unmounts it, or `drain`
-public final class MountServer: Sendable {
+package final class MountServer: Sendable {
     private let session: Session
     private let mountpoint: FilePath
 
     /// Why a server has ended.
-    public enum End: Sendable {
+    package enum End: Sendable {
         /// The filesystem is gone.
         case unmounted
         /// `drain` was called: the mount is there, and a successor can serve it.
@@ -27,7 +31,7 @@ public final class MountServer: Sendable {
     ///   - device: what `Mounting.mount` gave, or a duplicate; used until the process ends.
     ///   - keeper: holds what a successor needs to take the mount over, and gives what a predecessor left.
     ///   - mountpoint: an absolute path; may be the source itself.
-    public init(
+    package init(
         engine: Engine, source: FileDescriptor, device: FileDescriptor, keeper: any Keeper,
         mountpoint: FilePath
     ) throws(MountError) {
@@ -40,13 +44,13 @@ public final class MountServer: Sendable {
     }
 
     /// Whether the kernel has begun to use a mount, by the memory `session` that its keeper holds.
-    public static func hasBegun(_ session: FileDescriptor) -> Bool {
+    package static func hasBegun(_ session: FileDescriptor) -> Bool {
         SessionMemory.hasBegun(session)
     }
 
     /// Starts the request threads, and returns once the kernel can be served: after INIT was answered, or
     /// after a predecessor's work was taken over.
-    public func serve() throws(MountError) {
+    package func serve() throws(MountError) {
         try session.attach()
         try session.start()
     }
@@ -54,25 +58,25 @@ public final class MountServer: Sendable {
     /// Blocks until the filesystem was unmounted, or `drain` was called, and every request thread has
     /// ended.
     @discardableResult
-    public func wait() -> End {
+    package func wait() -> End {
         session.ended.wait()
         return session.isDraining ? .drained : .unmounted
     }
 
     /// Whether the kernel sends a successor what was not answered (Linux 6.9). Known when `serve` has returned.
-    public var repeatsRequests: Bool { session.offer.resend }
+    package var repeatsRequests: Bool { session.offer.resend }
 
     /// Takes no further request and lets those under way end, for at most `patience`. What is not answered
     /// then, the kernel sends to the successor.
-    public func drain(patience: Duration = .seconds(5)) { session.drain(patience) }
+    package func drain(patience: Duration = .seconds(5)) { session.drain(patience) }
 
     /// Detaches the mount, not lazily.
     ///
     /// - Throws: `.resourceBusy` while a file in it is open or a process has its working directory there.
-    public func unmount() throws(Errno) { try Unmounting.unmount(mountpoint) }
+    package func unmount() throws(Errno) { try Unmounting.unmount(mountpoint) }
 
     /// The images that guests have open: path relative to the source, number of handles.
-    public var openImages: [(path: FilePath, handles: Int)] {
+    package var openImages: [(path: FilePath, handles: Int)] {
         var counts: [ObjectIdentifier: (path: FilePath, handles: Int)] = [:]
         for file in session.files.all {
             let key = ObjectIdentifier(file.image)

@@ -1,10 +1,10 @@
 import CFuse
 import MirrorSystem
-public import SystemPackage
+package import SystemPackage
 
 /// Mounting apart from serving: whoever holds the device descriptor keeps the mount alive, also while
 /// nobody serves it.
-public enum Mounting {
+package enum Mounting {
     /// Mounts with libfuse, which finds the way that the caller may go (mount(2) or `fusermount3`). The
     /// INIT request waits in the device afterwards.
     ///
@@ -12,7 +12,7 @@ public enum Mounting {
     ///   - mountpoint: an absolute path.
     ///   - source: the source directory's path, shown as the mount's source.
     /// - Returns: the descriptor of `/dev/fuse`, closed on exec.
-    public static func mount(
+    package static func mount(
         at mountpoint: FilePath, source: FilePath, options: MountOptions
     ) throws(MountError) -> FileDescriptor {
         cfuse_capture_messages()

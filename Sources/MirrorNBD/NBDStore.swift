@@ -1,14 +1,14 @@
 import Dispatch
-public import MirrorCore
-public import MirrorEngine
+package import MirrorCore
+package import MirrorTarget
 import Synchronization
-public import SystemPackage
+package import SystemPackage
 
 /// An NBD export as a target's store: of fixed size, and full of somebody's old bytes.
 ///
 /// It has one connection, or a few where the server says that a flush on one covers all of them. A call
 /// that finds its connection lost fails; the next one connects anew.
-public final class NBDStore: TwinStore {
+package final class NBDStore: TwinStore {
     private static let mostConnections = 4
     /// Longest range of one request, below the protocol's 32 bits.
     private static let longestZero: UInt64 = 1 << 30
@@ -44,7 +44,7 @@ public final class NBDStore: TwinStore {
     /// Connects to a server. Blocks, for ten seconds at most where nobody answers.
     ///
     /// - Parameter uri: `nbd://host:port/export` or `nbd+unix:///export?socket=/path`.
-    public static func open(_ uri: String) throws(CommandError) -> any TwinStore {
+    package static func open(_ uri: String) throws(CommandError) -> any TwinStore {
         let store: NBDStore
         let isReadOnly: Bool
         do throws(Errno) {
@@ -81,15 +81,15 @@ public final class NBDStore: TwinStore {
     }
 
     /// A guest cannot go on on another machine's export.
-    public var local: FileDescriptor? { nil }
-    public var capacity: UInt64? { bytes }
-    public var blockSize: Int { ZeroScan.block }
-    public func size() -> UInt64 { bytes }
-    public func setSize(_ size: UInt64) throws(Errno) {
+    package var local: FileDescriptor? { nil }
+    package var capacity: UInt64? { bytes }
+    package var blockSize: Int { ZeroScan.block }
+    package func size() -> UInt64 { bytes }
+    package func setSize(_ size: UInt64) throws(Errno) {
         if size > bytes { throw .noSpace }
     }
 
-    public func read(
+    package func read(
         into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
     ) throws(Errno) -> Int {
         let count = Int(min(UInt64(buffer.count), bytes > offset ? bytes - offset : 0))
@@ -100,7 +100,7 @@ public final class NBDStore: TwinStore {
         return count
     }
 
-    public func write(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
+    package func write(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
         state.withLock { $0.writes += 1 }
         defer { state.withLock { $0.ended += 1 } }
         try withConnection { (connection) throws(Errno) in
@@ -108,7 +108,7 @@ public final class NBDStore: TwinStore {
         }
     }
 
-    public func zero(_ range: ByteRange, unmap: Bool) throws(Errno) {
+    package func zero(_ range: ByteRange, unmap: Bool) throws(Errno) {
         state.withLock { $0.writes += 1 }
         defer { state.withLock { $0.ended += 1 } }
         var isDone = false
@@ -127,7 +127,7 @@ public final class NBDStore: TwinStore {
 
     /// Fails once after a connection was lost or made anew since the last good flush, so that what was
     /// written is written again.
-    public func flush() throws(Errno) {
+    package func flush() throws(Errno) {
         do throws(Errno) {
             let before = try beginFlush()
             try withConnection { (connection) throws(Errno) in
@@ -161,7 +161,7 @@ public final class NBDStore: TwinStore {
         if !isGood { throw Self.lost }
     }
 
-    public func close() { state.withLock { $0.idle = [] } }
+    package func close() { state.withLock { $0.idle = [] } }
 
     private static let lost = Errno.socketShutdown  // ESHUTDOWN
 

@@ -1,20 +1,22 @@
+import MirrorImage
 import MirrorSystem
-import SystemPackage
+import MirrorTarget
+package import SystemPackage
 
 /// What a block device is called after the next boot.
-enum DeviceName {
+package enum DeviceName {
     /// Where udev keeps names that come from the disks themselves.
     private static let directory: FilePath = "/dev/disk/by-id"
     /// Kinds of names, best first: those that nobody can give to two disks.
     private static let kinds = ["dm-uuid-", "wwn-", "nvme-eui.", "nvme-uuid.", "lvm-pv-uuid-", ""]
 
     /// Whether the name means the same disk after a boot, or after it was connected anew.
-    static func isLasting(_ name: FilePath) -> Bool { name.starts(with: directory) }
+    package static func isLasting(_ name: FilePath) -> Bool { name.starts(with: directory) }
 
     /// A name of the device that lasts; the one given where there is none (loop devices, say).
     ///
     /// - Parameter device: a path without links, like `/dev/dm-3`.
-    static func lasting(_ device: FilePath) -> FilePath {
+    package static func lasting(_ device: FilePath) -> FilePath {
         guard let holder = try? FileDescriptor.openBacking(directory, .readOnly, .directory) else {
             return device
         }
@@ -31,19 +33,19 @@ enum DeviceName {
 }
 
 /// Which disk a device was, in this boot.
-struct DiskNumber: Codable, Sendable {
+package struct DiskNumber: Codable, Sendable {
     let boot: String
     /// Nil where the kernel does not count disks.
-    let sequence: UInt64?
+    package let sequence: UInt64?
 
-    init(boot: String, sequence: UInt64?) { (self.boot, self.sequence) = (boot, sequence) }
+    package init(boot: String, sequence: UInt64?) { (self.boot, self.sequence) = (boot, sequence) }
 
-    init(of device: FileDescriptor) {
+    package init(of device: FileDescriptor) {
         self.init(boot: Machine.boot, sequence: device.diskSequence)
     }
 
     /// Where the kernel does not count, two disks of one boot cannot be told apart.
-    func isSame(as other: DiskNumber) -> Bool {
+    package func isSame(as other: DiskNumber) -> Bool {
         !boot.isEmpty && boot == other.boot && sequence == other.sequence
     }
 }

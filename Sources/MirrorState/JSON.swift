@@ -1,10 +1,10 @@
 import FoundationEssentials
-public import MirrorCore
+package import MirrorCore
 
 /// JSON of the control path; never on the path of a guest's request.
-enum JSON {
+package enum JSON {
     /// One line without its newline, keys in a stable order.
-    static func bytes(_ value: some Encodable, isPretty: Bool = false) -> [UInt8] {
+    package static func bytes(_ value: some Encodable, isPretty: Bool = false) -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting =
             isPretty

@@ -1,15 +1,21 @@
+import MirrorImage
 import MirrorSystem
-import SystemPackage
+import MirrorTarget
+package import SystemPackage
 
 /// The directory in which a mount keeps what must outlive it. Made on first need, for its owner alone.
-struct StateDirectory: Sendable {
+package struct StateDirectory: Sendable {
     /// Absolute.
-    let path: FilePath
+    package let path: FilePath
+
+    package init(path: FilePath) {
+        self.path = path
+    }
     /// What the name of a file ends with while it is written.
     static let draft = ".new"
 
     /// The content of a file in it; nil where there is none.
-    func read(_ name: String) throws(Errno) -> [UInt8]? {
+    package func read(_ name: String) throws(Errno) -> [UInt8]? {
         try path.appending(name).contentIfAny()
     }
 
@@ -17,7 +23,7 @@ struct StateDirectory: Sendable {
     /// new one is durable when this returns.
     ///
     /// - Throws: what failed; the file is as it was then, as far as the disk lets it be.
-    func replace(_ name: String, with content: [UInt8]) throws(Errno) {
+    package func replace(_ name: String, with content: [UInt8]) throws(Errno) {
         try make(path)
         let directory = try FileDescriptor.openBacking(path, .readOnly, .directory)
         defer { try? directory.close() }
@@ -34,7 +40,7 @@ struct StateDirectory: Sendable {
     }
 
     /// Removes a file; it is gone for good when this returns.
-    func remove(_ name: String) throws(Errno) {
+    package func remove(_ name: String) throws(Errno) {
         try path.appending(name).removeFile()
         let directory = try FileDescriptor.openBacking(path, .readOnly, .directory)
         defer { try? directory.close() }

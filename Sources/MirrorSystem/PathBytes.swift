@@ -33,3 +33,13 @@ extension FilePath {
         return FilePath(platformString: resolved)
     }
 }
+
+extension FilePath {
+    /// This path after a rename of it, or of a directory above it; nil where it is another one.
+    public func moved(from old: FilePath, to new: FilePath) -> FilePath? {
+        guard starts(with: old) else { return nil }
+        var path = new
+        for component in components.dropFirst(old.components.count) { path.append(component) }
+        return path
+    }
+}

@@ -1,13 +1,13 @@
 import MirrorSystem
 import Synchronization
-import SystemPackage
+package import SystemPackage
 
 /// Lets chosen calls on a target fail, for tests: the Nth call, once or from then on. No target has one
 /// outside of them.
-final class FaultPlan: Sendable {
-    enum Call: Sendable { case open, read, write, zero, setSize, flush, publish }
+package final class FaultPlan: Sendable {
+    package enum Call: Sendable { case open, read, write, zero, setSize, flush, publish }
 
-    let error: Errno
+    package let error: Errno
     private let only: Call?
     private enum Due {
         case once(Int)
@@ -29,14 +29,14 @@ final class FaultPlan: Sendable {
     ///   - first: number of the call that fails, from 1.
     ///   - isLasting: whether all later ones fail too, until `mend`.
     ///   - only: calls of another kind neither count nor fail.
-    init(error: Errno, first: Int, isLasting: Bool, only: Call? = nil) {
+    package init(error: Errno, first: Int, isLasting: Bool, only: Call? = nil) {
         self.only = only
         self.error = error
         due = isLasting ? .from(first) : .once(first)
     }
 
     /// - Parameter every: of so many calls the last one fails.
-    init(error: Errno, every: Int) {
+    package init(error: Errno, every: Int) {
         self.error = error
         only = nil
         due = .every(every)
@@ -52,14 +52,14 @@ final class FaultPlan: Sendable {
     func relapse() { state.withLock { $0.isMended = false } }
 
     /// How often a call was made.
-    func count(of call: Call) -> Int { state.withLock { $0.counts[call] ?? 0 } }
+    package func count(of call: Call) -> Int { state.withLock { $0.counts[call] ?? 0 } }
 
     /// Calls of this kind do not return until they may.
-    func hang(_ call: Call) { state.withLock { _ = $0.hung.insert(call) } }
+    package func hang(_ call: Call) { state.withLock { _ = $0.hung.insert(call) } }
     func endHang(_ call: Call) { state.withLock { _ = $0.hung.remove(call) } }
 
     /// Counts a call; throws where it is to fail.
-    func pass(_ call: Call) throws(Errno) {
+    package func pass(_ call: Call) throws(Errno) {
         let fails = state.withLock { state in
             if let only, call != only { return false }
             state.calls += 1

@@ -1,18 +1,18 @@
-import MirrorCore
+package import MirrorCore
 import MirrorSystem
-import SystemPackage
+package import SystemPackage
 
 /// A path as it may stand in a message.
-func shown(_ path: FilePath) -> String { NameText.shown(path.bytes) }
+package func shown(_ path: FilePath) -> String { NameText.shown(path.bytes) }
 
 extension CommandError {
     /// A failed system call on the way to a target.
-    static func target(_ path: FilePath, _ error: Errno) -> CommandError {
+    package static func target(_ path: FilePath, _ error: Errno) -> CommandError {
         target(named: shown(path), error)
     }
 
     /// - Parameter name: the target as it may stand in a message.
-    static func target(named name: String, _ error: Errno) -> CommandError {
+    package static func target(named name: String, _ error: Errno) -> CommandError {
         let (code, remedy): (Code, String) =
             switch error {
             case .noSuchFileOrDirectory: (.notFound, "make it first, or name another target")
@@ -28,7 +28,7 @@ extension CommandError {
     }
 
     /// The image could not be cloned to a target.
-    static func clone(_ path: FilePath, _ error: Errno) -> CommandError {
+    package static func clone(_ path: FilePath, _ error: Errno) -> CommandError {
         switch error {
         case .notSupported, .inappropriateIOCTLForDevice, .invalidArgument:
             CommandError(

@@ -1,35 +1,43 @@
-import MirrorCore
-import MirrorSystem
-import SystemPackage
+package import MirrorCore
+package import MirrorSystem
+package import SystemPackage
 
 /// Where a twin is to be written, found out and checked before anything is touched.
-struct TargetPlace {
-    enum Kind {
+package struct TargetPlace {
+    package enum Kind {
         case file
         case device(size: UInt64)
         /// What an NBD server exports, by its URI.
         case export(uri: String)
     }
 
-    let kind: Kind
+    package let kind: Kind
     /// The twin's path once it has its name: without links in its directory, absolute.
-    let path: FilePath
+    package let path: FilePath
     /// Directories that must be made first, outermost first.
     let missingDirectories: [FilePath]
     /// Asked once more when the target is locked; nil where no switched image can live there.
-    let served: (any TargetGuard)?
+    package let served: (any TargetGuard)?
 
     /// What a target is checked against.
-    struct Surroundings {
+    package struct Surroundings {
         /// The source directory and its path.
-        let source: FileDescriptor
-        let sourcePath: FilePath
-        let mountpoint: FilePath
+        package let source: FileDescriptor
+        package let sourcePath: FilePath
+        package let mountpoint: FilePath
         /// The image's own file, its path relative to the source, and how many bytes it has.
-        let image: FileStatus
-        let relativePath: FilePath
+        package let image: FileStatus
+        package let relativePath: FilePath
         /// What it refuses, because images are served from it.
-        let served: any TargetGuard
+        package let served: any TargetGuard
+
+        package init(
+            source: FileDescriptor, sourcePath: FilePath, mountpoint: FilePath, image: FileStatus,
+            relativePath: FilePath, served: any TargetGuard
+        ) {
+            (self.source, self.sourcePath, self.mountpoint) = (source, sourcePath, mountpoint)
+            (self.image, self.relativePath, self.served) = (image, relativePath, served)
+        }
     }
 
     private init(
@@ -63,7 +71,7 @@ struct TargetPlace {
     /// - Parameter target: an absolute path, or an NBD export's URI. One that ends in `/` is a directory, which
     ///   is made where it is missing; a `FilePath` does not keep that.
     /// - Throws: what is wrong with the place, with the way out.
-    init(
+    package init(
         named target: [UInt8], _ surroundings: Surroundings, _ beginning: TwinBeginning
     ) throws(CommandError) {
         if let export = Self(uri: target) {
@@ -75,33 +83,35 @@ struct TargetPlace {
         }
     }
 
-    static func namesDirectory(_ target: [UInt8]) -> Bool { target.last == UInt8(ascii: "/") }
+    package static func namesDirectory(_ target: [UInt8]) -> Bool {
+        target.last == UInt8(ascii: "/")
+    }
 
     /// The export that `target` names by a URI; nil where it is a path.
-    init?(uri target: [UInt8]) {
+    package init?(uri target: [UInt8]) {
         guard JobParameters.isURI(target) else { return nil }
         let text = String(decoding: target, as: UTF8.self)
         self.init(kind: .export(uri: text), path: FilePath(bytes: target), missingDirectories: [])
     }
 
     /// The target as it may stand in a message.
-    var name: String {
+    package var name: String {
         if case .export(let uri) = kind { return NameText.shown(Array(uri.utf8)) }
         return shown(path)
     }
 
     /// Whether its size is fixed.
-    var isDevice: Bool {
+    package var isDevice: Bool {
         if case .file = kind { false } else { true }
     }
 
     /// Where a job that comes back had its twin.
-    init(returning kind: Kind, at path: FilePath, served: (any TargetGuard)?) {
+    package init(returning kind: Kind, at path: FilePath, served: (any TargetGuard)?) {
         self.init(kind: kind, path: path, missingDirectories: [], served: served)
     }
 
     /// An image's own file, which is where it is.
-    init(home path: FilePath) { self.init(kind: .file, path: path, missingDirectories: []) }
+    package init(home path: FilePath) { self.init(kind: .file, path: path, missingDirectories: []) }
 
     private init(
         kind: Kind, path: FilePath, missingDirectories: [FilePath],

@@ -1,13 +1,13 @@
-import MirrorCore
+package import MirrorCore
 import MirrorSystem
-import SystemPackage
+package import SystemPackage
 
 // Bytes.
 
 extension Twin {
     /// Fills `buffer` with what the twin has there; past its end that is zero. For comparisons, which read
     /// everything once.
-    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno) {
+    package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno) {
         try faults?.pass(.read)
         let count = try store.readBulk(into: buffer, at: offset)
         UnsafeMutableRawBufferPointer(rebasing: buffer[count...])
@@ -15,7 +15,7 @@ extension Twin {
     }
 
     /// - Parameter isBulk: part of a first pass, which nobody is expected to read or overwrite soon.
-    func write(
+    package func write(
         _ data: UnsafeRawBufferPointer, at offset: UInt64, isBulk: Bool = false
     ) throws(Errno) {
         try faults?.pass(.write)
@@ -31,7 +31,7 @@ extension Twin {
     ///
     /// - Parameter claimed: where the image ended inside a copy, the end of what the copy has claimed. The
     ///   bytes between are past the image's end, and needed to give the file's last block back as a whole.
-    func zero(_ range: ByteRange, claimed: UInt64? = nil) throws(Errno) {
+    package func zero(_ range: ByteRange, claimed: UInt64? = nil) throws(Errno) {
         try faults?.pass(.zero)
         try store.zero(range, unmap: unmap)
         if unmap, let claimed, store.giveBackTail(of: range, claimed) {
@@ -44,7 +44,7 @@ extension Twin {
 
     /// Blocks that became zero in pieces: marked whole by the job once their claims have ended, they become
     /// holes. Each is told once.
-    func takeRaggedBlocks() -> [ByteRange] { ragged.take() }
+    package func takeRaggedBlocks() -> [ByteRange] { ragged.take() }
 
     private func isZero(_ range: ByteRange) throws(Errno) -> Bool {
         let buffer = UnsafeMutableRawBufferPointer.allocate(
@@ -55,7 +55,7 @@ extension Twin {
     }
 
     /// Makes what the twin has of a range past the image's end read as zero, without making it longer.
-    func clear(_ range: ByteRange) throws(Errno) {
+    package func clear(_ range: ByteRange) throws(Errno) {
         let there = range.clamped(below: try store.size())
         if there.isEmpty { return }
         try faults?.pass(.zero)
@@ -63,19 +63,19 @@ extension Twin {
     }
 
     /// Bytes that the twin has now; a device's are fixed.
-    func size() throws(Errno) -> UInt64 {
+    package func size() throws(Errno) -> UInt64 {
         try faults?.pass(.read)
         return try store.size()
     }
 
     /// Gives the twin the image's size. A device only has to be large enough.
-    func setSize(_ size: UInt64) throws(Errno) {
+    package func setSize(_ size: UInt64) throws(Errno) {
         try faults?.pass(.setSize)
         try store.setSize(size)
     }
 
     /// Everything written so far is on stable storage when this returns.
-    func flush() throws(Errno) {
+    package func flush() throws(Errno) {
         try faults?.pass(.flush)
         try store.flush()
     }
@@ -83,7 +83,7 @@ extension Twin {
     /// Makes the twin equal the image as it is now, by a clone: for the instant at which tracking starts,
     /// while no write is under way. Fails only where the job's start would have been refused already, or
     /// the disk has changed since.
-    func clone(from source: FileDescriptor) throws(Errno) {
+    package func clone(from source: FileDescriptor) throws(Errno) {
         try faults?.pass(.write)
         guard let file else { throw .notSupported }
         try file.descriptor.clone(source)

@@ -1,6 +1,6 @@
 import MirrorCore
 import MirrorSystem
-import SystemPackage
+package import SystemPackage
 
 // Comparing what the image has with what the twin has: for `existing=reuse`, `verify` and `repair`.
 
@@ -10,7 +10,7 @@ extension Twin {
     /// - Parameters:
     ///   - data: what the image has at `offset`.
     ///   - scratch: room for as many bytes, for what the twin has.
-    func differences(
+    package func differences(
         from data: UnsafeRawBufferPointer, at offset: UInt64,
         using scratch: UnsafeMutableRawBufferPointer
     ) throws(Errno) -> [Range<Int>] {
@@ -39,7 +39,7 @@ extension Twin {
     /// also where the twin has zeroes written out, so that its allocation is as exact as its bytes.
     ///
     /// - Returns: bytes of the blocks that differed.
-    func makeEqual(
+    package func makeEqual(
         to data: UnsafeRawBufferPointer, at offset: UInt64,
         using scratch: UnsafeMutableRawBufferPointer
     ) throws(Errno) -> Int {

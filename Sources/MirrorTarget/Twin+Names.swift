@@ -1,10 +1,10 @@
-import MirrorCore
+package import MirrorCore
 import MirrorSystem
-import SystemPackage
+package import SystemPackage
 
 extension Twin {
     /// Free bytes of the twin's filesystem; nil where it needs none of them any more, or nobody can tell.
-    func room() -> Int? {
+    package func room() -> Int? {
         guard let file, let status = try? file.descriptor.status(), status.allocated < status.size
         else { return nil }
         return (try? file.descriptor.availableSpace()).map { Int(clamping: $0) }
@@ -16,13 +16,13 @@ extension Twin {
 extension Twin {
     /// Gives the twin its name: from here on a file of that name was in sync at least once. The data was
     /// flushed before; the directory is flushed here.
-    func publish() throws(Errno) {
+    package func publish() throws(Errno) {
         try faults?.pass(.publish)
         try file?.publish()
     }
 
     /// Writes the list of what a delta holds beside it, as a whole or not at all.
-    func saveExtents(_ list: [UInt8]) throws(Errno) { try file?.saveExtents(list) }
+    package func saveExtents(_ list: [UInt8]) throws(Errno) { try file?.saveExtents(list) }
 
     /// Says in the twin's attributes what it is worth. Filesystems without attributes keep no state.
     func annotate(_ state: TwinWorth, _ more: [(name: String, value: String)] = []) {
@@ -37,8 +37,8 @@ extension Twin {
     }
 
     /// Says durably which job writes the twin, so that a later one that comes back knows its own.
-    func stamp(_ stamp: JobStamp) throws(Errno) { try file?.stamp(stamp) }
+    package func stamp(_ stamp: JobStamp) throws(Errno) { try file?.stamp(stamp) }
 
     /// The file serves as an image from here on: it is nobody's twin.
-    func removeAnnotations() { file?.removeAnnotations() }
+    package func removeAnnotations() { file?.removeAnnotations() }
 }

@@ -1,6 +1,6 @@
-import MirrorCore
-import MirrorSystem
-import SystemPackage
+package import MirrorCore
+package import MirrorSystem
+package import SystemPackage
 
 /// The second copy of an image: a store with the bytes (`TwinStore`), and where that is a file its names
 /// and attributes (`TwinFile`). Every call may block for as long as the target likes, so only lanes and
@@ -12,13 +12,13 @@ import SystemPackage
 ///
 /// `@unchecked Sendable`: `parts` is set once, on the job's queue, and everybody who uses it was started from there
 /// afterwards.
-final class Twin: @unchecked Sendable {
-    let place: TargetPlace
+package final class Twin: @unchecked Sendable {
+    package let place: TargetPlace
     /// What the job has to copy before source and twin can agree.
-    let firstPass: FirstPass
+    package let firstPass: FirstPass
     /// Nil while the twin is not open.
     private var parts: Parts?
-    let unmap: Bool
+    package let unmap: Bool
     private let hasHoles: Bool
     /// The name under which it was being written, where it is not open.
     private let returningPath: FilePath?
@@ -26,24 +26,24 @@ final class Twin: @unchecked Sendable {
     /// Called once everything is closed.
     private let released: @Sendable () -> Void
     /// Which calls a test lets fail; nil outside of tests.
-    let faults: FaultPlan?
+    package let faults: FaultPlan?
 
     /// An open target.
-    struct Parts: Sendable {
-        let store: any TwinStore
+    package struct Parts: Sendable {
+        package let store: any TwinStore
         /// Nil for a target that is no file.
-        let file: TwinFile?
+        package let file: TwinFile?
         let ragged: RaggedBlocks
 
         /// Gives the target back: descriptors, locks.
-        func close() {
+        package func close() {
             file?.close()
             store.close()
         }
     }
 
-    var store: any TwinStore { parts!.store }
-    var file: TwinFile? { parts?.file }
+    package var store: any TwinStore { parts!.store }
+    package var file: TwinFile? { parts?.file }
     var ragged: RaggedBlocks { parts!.ragged }
 
     /// Makes or opens the target, locks it, and sets its size. Leaves things as they were where it fails.
@@ -53,7 +53,7 @@ final class Twin: @unchecked Sendable {
     ///   - source: the image, open; for `seed=reflink`.
     ///   - checkpoint: the id of what `sync=incremental` starts from.
     ///   - targetIsZero: whether the user says so. All of the target is read then.
-    init(
+    package init(
         _ place: TargetPlace, _ image: FileStatus, named imagePath: FilePath,
         _ parameters: JobParameters, source: FileDescriptor? = nil, checkpoint: String? = nil,
         targetIsZero: Bool = false,
@@ -87,7 +87,7 @@ final class Twin: @unchecked Sendable {
     }
 
     /// The twin of a job that comes back; `reopen` opens it.
-    init(
+    package init(
         returning place: TargetPlace, named workingPath: FilePath, _ parameters: JobParameters,
         _ firstPass: FirstPass, faults: FaultPlan?
     ) {
@@ -101,7 +101,7 @@ final class Twin: @unchecked Sendable {
     }
 
     /// What belongs to an open target.
-    func parts(_ store: any TwinStore, _ file: TwinFile?) -> Parts {
+    package func parts(_ store: any TwinStore, _ file: TwinFile?) -> Parts {
         let ragged = RaggedBlocks(
             block: store.blockSize, granularity: granularity,
             matters: hasHoles && store.capacity == nil)
@@ -109,16 +109,16 @@ final class Twin: @unchecked Sendable {
     }
 
     /// On the job's queue, before anybody reads or writes the twin.
-    func reopen(_ parts: Parts) { self.parts = parts }
+    package func reopen(_ parts: Parts) { self.parts = parts }
 
     /// Whether it is an image's own file, which a switch-over left behind.
-    var isHome: Bool { file?.isHome ?? false }
+    package var isHome: Bool { file?.isHome ?? false }
 
     /// When it was cut, as its attribute says: seconds since 1970.
-    var cutTime: Int? { file?.descriptor.attribute(TwinAttribute.cut).flatMap { Int($0) } }
+    package var cutTime: Int? { file?.descriptor.attribute(TwinAttribute.cut).flatMap { Int($0) } }
 
     /// Whether it is open.
-    var isOpen: Bool { parts != nil }
+    package var isOpen: Bool { parts != nil }
 
     /// A file that was an image until the guest was switched to its twin, and is to become equal again:
     /// written in place, never renamed, its owner and mode left alone. It has no state attribute while it
@@ -128,7 +128,7 @@ final class Twin: @unchecked Sendable {
     ///   - descriptor: open for reading and writing, and locked; the twin closes it.
     ///   - firstPass: `nothing` where the caller knows what has changed since, and marks it.
     ///   - released: called once the descriptor is closed, for whoever holds the lock elsewhere.
-    init(
+    package init(
         home descriptor: FileDescriptor, _ path: FilePath, firstPass: FirstPass,
         _ parameters: JobParameters, faults: FaultPlan? = nil,
         released: @escaping @Sendable () -> Void = {}
@@ -146,7 +146,7 @@ final class Twin: @unchecked Sendable {
     }
 
     /// The store of a target that is no file, for an image of `size` bytes.
-    static func open(
+    package static func open(
         _ place: TargetPlace, _ size: UInt64, _ opener: TwinStoreOpener?
     ) throws(CommandError) -> any TwinStore {
         guard case .export(let uri) = place.kind else { return try device(place) }
@@ -200,32 +200,32 @@ final class Twin: @unchecked Sendable {
     }
 
     /// Gives the target back: descriptors, locks. Nothing else may be called afterwards.
-    func close() {
+    package func close() {
         parts?.close()
         released()
     }
 
     /// Takes back what was done to make or take over the target, and closes it: its job does not begin.
-    func discard() {
+    package func discard() {
         if let file { file.discard() } else { parts?.store.close() }
         released()
     }
 
     /// The file or device, open and locked; nil for a target on another machine.
-    var descriptor: FileDescriptor? { parts?.store.local }
+    package var descriptor: FileDescriptor? { parts?.store.local }
 
     /// The name under which it is being written.
-    var workingPath: FilePath { file?.workingPath ?? returningPath ?? place.path }
+    package var workingPath: FilePath { file?.workingPath ?? returningPath ?? place.path }
 
     /// The same, as it may stand in a message.
-    var workingName: String {
+    package var workingName: String {
         (file?.workingPath ?? returningPath).map { shown($0) } ?? place.name
     }
 
     /// Whether the target is of fixed size (a block device, an export): what lies behind the image's end keeps its
     /// bytes, so whatever the image grows over has to be written.
-    var isDevice: Bool { parts.map { $0.store.capacity != nil } ?? place.isDevice }
+    package var isDevice: Bool { parts.map { $0.store.capacity != nil } ?? place.isDevice }
 
     /// What zero runs have to fill to become holes, and what they are looked for in: `ZeroScan`'s block.
-    var zeroBlock: Int { min(store.blockSize, ZeroScan.block) }
+    package var zeroBlock: Int { min(store.blockSize, ZeroScan.block) }
 }

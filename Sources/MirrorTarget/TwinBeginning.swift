@@ -1,4 +1,4 @@
-import MirrorCore
+package import MirrorCore
 import SystemPackage
 
 /// What a job finds or makes under its target's name.
@@ -12,12 +12,12 @@ import SystemPackage
 /// | asserted | `NAME`, in place | nothing | has it |
 /// | cloned | `NAME.partial`, new, a reflink of the image | nothing | at the first `ready` |
 /// | delta | `NAME.delta`, new | nothing | never |
-enum TwinBeginning: Sendable, Equatable {
+package enum TwinBeginning: Sendable, Equatable {
     case fresh, replacing, reusing, continuing, asserted, delta
     case cloned(replaces: Bool)
 
     /// - Throws: parameters that contradict each other.
-    init(_ parameters: JobParameters) throws(CommandError) {
+    package init(_ parameters: JobParameters) throws(CommandError) {
         let existing = parameters.existing
         switch (parameters.sync, parameters.seed) {
         case (.none, nil):
@@ -60,17 +60,17 @@ enum TwinBeginning: Sendable, Equatable {
         CommandError(.badValue, "\(what): has no meaning for \(other); \(remedy)")
     }
 
-    var isDelta: Bool { self == .delta }
+    package var isDelta: Bool { self == .delta }
     /// Whether the bytes of the file that has the name are taken over.
     var takesOver: Bool { self == .reusing || self == .continuing || self == .asserted }
     /// Whether there must be something under the name.
     var needsExisting: Bool { self == .continuing || self == .asserted }
     /// Whether a file that has the name gives way at the first publication.
-    var replaces: Bool { self == .replacing || self == .cloned(replaces: true) }
+    package var replaces: Bool { self == .replacing || self == .cloned(replaces: true) }
 
     /// - Parameters:
     ///   - holdsOldBytes: the target was there before, and was not found to be zero.
-    func firstPass(holdsOldBytes: Bool, unmap: Bool) -> FirstPass {
+    package func firstPass(holdsOldBytes: Bool, unmap: Bool) -> FirstPass {
         switch self {
         case .continuing, .asserted, .cloned, .delta: .nothing
         case .reusing where holdsOldBytes: .compare

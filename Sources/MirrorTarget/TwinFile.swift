@@ -1,23 +1,23 @@
-import MirrorCore
+package import MirrorCore
 import MirrorSystem
 import Synchronization
-import SystemPackage
+package import SystemPackage
 
 /// The names and the attributes of a twin that is a file: what it is called while it is being written, how
 /// it gets its name, and what it says that it is worth.
 ///
 /// The calls may block; they are made on the clerk, one at a time.
-final class TwinFile: Sendable {
+package final class TwinFile: Sendable {
     let finalPath: FilePath
     /// The name under which it is being written.
-    let workingPath: FilePath
-    let descriptor: FileDescriptor
+    package let workingPath: FilePath
+    package let descriptor: FileDescriptor
     /// Whether it had bytes before the job began that were not found to be zero.
     let holdsOldBytes: Bool
     /// Its directory, for renaming and for making names durable; nil where the name is not ours to change.
     private let directory: FileDescriptor?
     /// Whether somebody else named it.
-    var isHome: Bool { directory == nil }
+    package var isHome: Bool { directory == nil }
     /// The file that has the final name and gives way at the first publication: open, and so locked, until
     /// then. The lock protects the variable alone.
     private let replaced: Mutex<FileDescriptor?>
@@ -26,7 +26,7 @@ final class TwinFile: Sendable {
 
     /// Makes or takes over the file as `beginning` says, locks it, and gives it the image's size, owner and
     /// mode. Leaves everything as it was where it fails.
-    init(_ request: TwinRequest) throws(CommandError) {
+    package init(_ request: TwinRequest) throws(CommandError) {
         var changes = TwinChanges()
         do {
             let made = try request.open(&changes)
@@ -43,7 +43,7 @@ final class TwinFile: Sendable {
     }
 
     /// A file that somebody else opened and locked, and whose name, owner and mode are not ours to change.
-    init(home descriptor: FileDescriptor, _ path: FilePath) {
+    package init(home descriptor: FileDescriptor, _ path: FilePath) {
         (finalPath, workingPath) = (path, path)
         self.descriptor = descriptor
         holdsOldBytes = true
@@ -55,7 +55,7 @@ final class TwinFile: Sendable {
     /// The twin of a job that comes back, open and locked, under its working or its final name.
     ///
     /// - Parameter replaced: the old file that has the final name and is to give way; locked.
-    init(
+    package init(
         returning descriptor: FileDescriptor, in directory: FileDescriptor, _ finalPath: FilePath,
         _ workingPath: FilePath, replaced: FileDescriptor?
     ) {
@@ -67,13 +67,13 @@ final class TwinFile: Sendable {
     }
 
     /// Everything but the descriptor, which the store closes.
-    func close() {
+    package func close() {
         dropReplaced()
         try? directory?.close()
     }
 
     /// Takes back what was done to make or take over the file, and closes it. Before anything is written.
-    func discard() { changes.undo() }
+    package func discard() { changes.undo() }
 
     private func dropReplaced() {
         let old = replaced.withLock { old in
@@ -89,7 +89,7 @@ final class TwinFile: Sendable {
 extension TwinFile {
     /// Gives the twin its name; a file that has it, and was to be replaced, goes at the same instant. Can be
     /// called again after a failure, and once it has its name.
-    func publish() throws(Errno) {
+    package func publish() throws(Errno) {
         guard let directory, workingPath != finalPath else { return }
         do throws(Errno) {
             try rename(in: directory)
@@ -122,7 +122,7 @@ extension TwinFile {
     private var isNamed: Bool { (try? isNamed(descriptor)) == true }
 
     /// Writes the list of what a delta holds beside it, as a whole or not at all.
-    func saveExtents(_ list: [UInt8]) throws(Errno) {
+    package func saveExtents(_ list: [UInt8]) throws(Errno) {
         let path = workingPath.suffixed(".extents")
         let draft = path.suffixed(".new")
         let file = try FileDescriptor.openBacking(draft, .readWrite, [.create, .truncate])
@@ -142,7 +142,7 @@ extension TwinFile {
 
 extension TwinFile {
     /// Durable when this returns. Filesystems without attributes keep none.
-    func stamp(_ stamp: JobStamp) throws(Errno) {
+    package func stamp(_ stamp: JobStamp) throws(Errno) {
         do throws(Errno) {
             try descriptor.setAttribute(TwinAttribute.job, stamp.text)
         } catch .notSupported {
@@ -152,8 +152,10 @@ extension TwinFile {
     }
 
     /// Says that its job is over. What was not flushed is not waited for.
-    func stampEnd(_ text: String, isDurable: Bool) {
-        guard (try? descriptor.setAttribute(TwinAttribute.job, text)) != nil, isDurable else { return }
+    package func stampEnd(_ text: String, isDurable: Bool) {
+        guard (try? descriptor.setAttribute(TwinAttribute.job, text)) != nil, isDurable else {
+            return
+        }
         try? descriptor.synchronize()
     }
 
@@ -188,7 +190,7 @@ extension TwinFile {
     }
 
     /// Takes away what makes the file a twin: it serves as an image from here on.
-    func removeAnnotations() {
+    package func removeAnnotations() {
         for name in [
             TwinAttribute.state, TwinAttribute.image, TwinAttribute.checkpoints, TwinAttribute.job,
             TwinAttribute.cut, TwinAttribute.generation,

@@ -1,10 +1,10 @@
-import MirrorCore
+package import MirrorCore
 import MirrorSystem
-import SystemPackage
+package import SystemPackage
 
 /// What a job asks of a target that is a file, and how it is done: nothing that was there is lost where
 /// it fails.
-struct TwinRequest {
+package struct TwinRequest {
     let place: TargetPlace
     /// The image's file, and its path as the twin's attributes name it.
     let image: FileStatus
@@ -193,7 +193,7 @@ extension TwinRequest {
 
 extension TargetPlace {
     /// Opens and locks a regular file; nil where there is none.
-    func openExisting(_ path: FilePath) throws -> FileDescriptor? {
+    package func openExisting(_ path: FilePath) throws -> FileDescriptor? {
         guard let status = try? path.status(followingLinks: false) else { return nil }
         guard status.kind == .regular else {
             throw CommandError(
@@ -214,7 +214,7 @@ extension TargetPlace {
     }
 
     /// A twin of another image is not overwritten; a file that never was a twin may be, as the user says so.
-    func refuseOther(
+    package func refuseOther(
         _ file: FileDescriptor, than image: String?
     ) throws(CommandError) {
         let owner = file.attribute(TwinAttribute.image)

@@ -1,12 +1,12 @@
-public import MirrorCore
-public import SystemPackage
+package import MirrorCore
+package import SystemPackage
 
 /// Where a twin's bytes go: a file, a block device, an export of another machine. It knows nothing of
 /// names, of images, or of what its bytes are worth; that is `Twin`'s.
 ///
 /// Every call may block for as long as the target likes, so only lanes and clerks make them. Calls on
 /// ranges that do not overlap may be made at once from several threads.
-public protocol TwinStore: Sendable {
+package protocol TwinStore: Sendable {
     /// Nil where the store can be of any size, else the bytes that it has room for.
     var capacity: UInt64? { get }
 
@@ -52,20 +52,20 @@ public protocol TwinStore: Sendable {
 }
 
 /// Connects to what a URI names. Blocks; the errors are in words.
-public typealias TwinStoreOpener = @Sendable (_ uri: String) throws(CommandError) -> any TwinStore
+package typealias TwinStoreOpener = @Sendable (_ uri: String) throws(CommandError) -> any TwinStore
 
 extension TwinStore {
-    public func readBulk(
+    package func readBulk(
         into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
     ) throws(Errno) -> Int {
         try read(into: buffer, at: offset)
     }
 
-    public func writeBulk(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
+    package func writeBulk(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
         try write(data, at: offset)
     }
 
-    public func giveBackTail(of range: ByteRange, _ claimed: UInt64) -> Bool { false }
+    package func giveBackTail(of range: ByteRange, _ claimed: UInt64) -> Bool { false }
 
     /// Offset of the first byte below `end` that is not zero, found by reading: what a device says of its
     /// discarded blocks is not to be trusted.
@@ -88,7 +88,7 @@ extension TwinStore {
     }
 
     /// Writes zeroes, where the store has no shorter way.
-    public func writeZeroes(_ range: ByteRange) throws(Errno) {
+    package func writeZeroes(_ range: ByteRange) throws(Errno) {
         let zeroes = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 4096)
         zeroes.initializeMemory(as: UInt8.self, repeating: 0)
         defer { zeroes.deallocate() }

@@ -5,7 +5,7 @@ import Synchronization
 /// Each lock protects the `Holds` of its shards, and every step of a shard between clean, paged and all
 /// dirty. Nothing is called out under it, and it is taken last of all locks (R6).
 @safe
-final class ClaimLocks: Sendable {
+package final class ClaimLocks: Sendable {
     private static let stripes = 64
     private let locks = InlineArray<64, Mutex<Holds>> { _ in Mutex(Holds()) }
 

@@ -39,7 +39,7 @@ public final class DirtyTable: Sendable {
     /// A bit for each region, set before the region is: what has a region has its bit.
     let regionSummary: AtomicWords
     let gauge: WriteGauge
-    let claims = ClaimLocks()
+    package let claims = ClaimLocks()
     let counters: Counters
     /// What a successor will find; nil where the table ends with the process.
     let kept: KeptMarks?

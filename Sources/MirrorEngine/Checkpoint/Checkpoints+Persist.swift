@@ -1,7 +1,11 @@
 import Dispatch
 import Logging
 import MirrorCore
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import Synchronization
 import SystemPackage
 

@@ -1,5 +1,9 @@
 import MirrorCore
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 
 // `.mirror/checkpoints/IMAGE/NAME`.
 

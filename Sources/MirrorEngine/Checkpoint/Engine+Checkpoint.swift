@@ -1,6 +1,10 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 extension Engine {

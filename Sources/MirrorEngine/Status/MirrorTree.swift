@@ -1,8 +1,12 @@
 import MirrorCore
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 
 /// A name under `.mirror/`.
-public enum MirrorFile: Hashable, Sendable {
+package enum MirrorFile: Hashable, Sendable {
     case root
     case status
     case statusJSON
@@ -17,7 +21,7 @@ public enum MirrorFile: Hashable, Sendable {
     case checkpoints([[UInt8]])
     case checkpoint(image: [UInt8], name: String)
 
-    public var isDirectory: Bool {
+    package var isDirectory: Bool {
         switch self {
         case .root, .jobs, .checkpoints: true
         default: false
@@ -26,15 +30,15 @@ public enum MirrorFile: Hashable, Sendable {
 }
 
 extension Engine {
-    public typealias MirrorEntry = (name: [UInt8], file: MirrorFile)
+    package typealias MirrorEntry = (name: [UInt8], file: MirrorFile)
 
     /// The entry `name` (bytes) of a directory of `.mirror/`; nil where there is none.
-    public func lookUp(_ name: [UInt8], in directory: MirrorFile) -> MirrorFile? {
+    package func lookUp(_ name: [UInt8], in directory: MirrorFile) -> MirrorFile? {
         entries(of: directory).first { $0.name == name }?.file
     }
 
     /// The entries of a directory of `.mirror/`, without `.` and `..`.
-    public func entries(of directory: MirrorFile) -> [MirrorEntry] {
+    package func entries(of directory: MirrorFile) -> [MirrorEntry] {
         switch directory {
         case .root:
             [
@@ -71,7 +75,7 @@ extension Engine {
 
     /// The content of a file of `.mirror/` at this instant (R9: the caller keeps it for as long as its
     /// handle). Empty for `control`; for `events` use the log itself, which only grows.
-    public func content(of file: MirrorFile) -> [UInt8] {
+    package func content(of file: MirrorFile) -> [UInt8] {
         switch file {
         case .status: Array(StatusText.render(report(), now: WallClock.now.seconds).utf8)
         case .statusJSON: JSON.bytes(report(), isPretty: true) + [UInt8(ascii: "\n")]

@@ -1,6 +1,8 @@
-public import MirrorCore
+package import MirrorCore
+import MirrorJob
+import MirrorState
 
 extension StatusReport {
     /// The content of `status.json`, with a newline at the end.
-    public var json: [UInt8] { JSON.bytes(self, isPretty: true) + [UInt8(ascii: "\n")] }
+    package var json: [UInt8] { JSON.bytes(self, isPretty: true) + [UInt8(ascii: "\n")] }
 }

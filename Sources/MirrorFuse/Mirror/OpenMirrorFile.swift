@@ -1,5 +1,9 @@
 import MirrorEngine
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import Synchronization
 
 /// A file or directory of `.mirror` that somebody has open.

@@ -1,6 +1,10 @@
 import CFuse
 import MirrorEngine
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 // FSYNC, FALLOCATE, LSEEK, IOCTL of open files.

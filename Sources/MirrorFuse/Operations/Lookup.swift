@@ -1,6 +1,10 @@
 import CFuse
 import MirrorEngine
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import Synchronization
 import SystemPackage
 

@@ -1,7 +1,11 @@
 import CFuse
 import Logging
 import MirrorEngine
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import Synchronization
 import SystemPackage
 

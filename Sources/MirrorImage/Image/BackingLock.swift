@@ -1,10 +1,10 @@
 import MirrorSystem
 import Synchronization
-import SystemPackage
+package import SystemPackage
 
 /// The exclusive lock on an image's backing file, held by an open file of its own for as long as anybody
 /// needs it. Locks that guests take through the mount stay in the kernel and never meet it.
-final class BackingLock: Sendable {
+package final class BackingLock: Sendable {
     /// Protects the descriptor and the count, also over open and close, which the next taker has to wait
     /// for. The status never takes it.
     private let state = Mutex<(users: Int, descriptor: FileDescriptor?)>((0, nil))
@@ -31,7 +31,7 @@ final class BackingLock: Sendable {
 
     /// The image goes on on another file. Takes over `descriptor`, which has its lock
     /// already.
-    func move(to descriptor: FileDescriptor) {
+    package func move(to descriptor: FileDescriptor) {
         state.withLock { state in
             let old = state.descriptor
             state.descriptor = state.users == 0 ? nil : descriptor

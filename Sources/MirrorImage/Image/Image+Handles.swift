@@ -1,5 +1,5 @@
-import MirrorCore
-import MirrorSystem
+package import MirrorCore
+package import MirrorSystem
 import Synchronization
 public import SystemPackage
 
@@ -13,7 +13,7 @@ extension Image {
     ///   lock where that cannot be taken.
     /// - Returns: whether the lock is held where it is wanted.
     @discardableResult
-    func opened(
+    package func opened(
         _ path: DataPath, _ flags: OpenFlags, _ serving: FilePath,
         insists: Bool = false
     ) throws(Errno) -> Bool {
@@ -40,7 +40,7 @@ extension Image {
 
     /// Counts it out, before its descriptors are closed; the last one gives the lock back and forgets a
     /// failed flush.
-    func closed(_ path: DataPath, for access: Access) {
+    package func closed(_ path: DataPath, for access: Access) {
         handles.remove(path)
         state.withLock { state in
             if access == .reading { state.readers -= 1 } else { state.writers -= 1 }
@@ -66,7 +66,7 @@ extension Image {
     ///
     /// - Throws: `imageBusy` while the kernel serves readers past us, or another process has the backing
     ///   file locked.
-    func beginJob(backing: FilePath) throws(CommandError) {
+    package func beginJob(backing: FilePath) throws(CommandError) {
         if let refusal = state.withLock({ $0.beginJob() }) { throw refusal }
         do throws(Errno) {
             try lock.take(backing)
@@ -79,13 +79,13 @@ extension Image {
         }
     }
 
-    func endJob() {
+    package func endJob() {
         state.withLock { $0.jobs -= 1 }
         lock.drop()
     }
 
     /// Before a descriptor that `Engine.follow` was told of is closed.
-    func unfollow(_ descriptor: FileDescriptor) {
+    package func unfollow(_ descriptor: FileDescriptor) {
         handles.remove(DataPath(buffered: descriptor))
     }
 }

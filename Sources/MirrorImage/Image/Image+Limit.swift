@@ -8,11 +8,11 @@ public import SystemPackage
 extension Image {
     /// Past which nothing of the image can be from now on: its length where a device serves it, `UInt64.max`
     /// where a file does. Under `opening`.
-    func bound(to limit: UInt64) { self.limit.store(limit, ordering: .releasing) }
+    package func bound(to limit: UInt64) { self.limit.store(limit, ordering: .releasing) }
 
     /// How many of the bytes that a read at `offset` got from the file belong to the image. Asked after the
     /// read: the file may have become a device just before it.
-    func owned(_ count: Int, at offset: UInt64) -> Int {
+    package func owned(_ count: Int, at offset: UInt64) -> Int {
         let limit = limit.load(ordering: .acquiring)
         return offset >= limit ? 0 : Int(min(UInt64(count), limit - offset))
     }

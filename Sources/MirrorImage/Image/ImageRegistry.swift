@@ -7,7 +7,7 @@ public final class ImageRegistry: Sendable {
     /// Protects the dictionary. No call out, no system call under it; taken before `Image.state`.
     private let images = Mutex<[FileIdentity: Image]>([:])
 
-    init() {}
+    package init() {}
 
     /// The image with this identity; made, and known as `path` (relative to the source), where it is new.
     /// Every call is paired with one of `release`: two objects for one file would track each other's
@@ -33,7 +33,7 @@ public final class ImageRegistry: Sendable {
     }
 
     /// Whether anybody uses the image of this identity.
-    func knows(_ identity: FileIdentity) -> Bool { images.withLock { $0[identity] != nil } }
+    package func knows(_ identity: FileIdentity) -> Bool { images.withLock { $0[identity] != nil } }
 
     /// Every image there is, in no order.
     public var all: [Image] { images.withLock { Array($0.values) } }

@@ -6,7 +6,7 @@ import Synchronization
 /// `known` is at most the size: a change that ends past it may have grown the file and marks the size.
 /// `reach` is at least the end of what any twin may hold: the size when a job began, and the end of every
 /// change that was marked since. What lies between a cut and it must be marked.
-struct EndOfFile: ~Copyable, Sendable {
+package struct EndOfFile: ~Copyable, Sendable {
     private let known = Atomic<UInt64>(0)
     private let reach = Atomic<UInt64>(0)
     /// Cuts done. A write that began before the last one must not raise `known`: what it wrote may
@@ -19,7 +19,7 @@ struct EndOfFile: ~Copyable, Sendable {
     ///
     /// - Returns: what `mayHaveGrown` wants to know afterwards.
     @inline(__always)
-    func begin() -> UInt64 { cuts.load(ordering: .sequentiallyConsistent) }
+    package func begin() -> UInt64 { cuts.load(ordering: .sequentiallyConsistent) }
 
     /// Before the source is changed up to `end`: whether that may make the file longer.
     func mayGrow(to end: UInt64) -> Bool { end > known.load(ordering: .sequentiallyConsistent) }
@@ -32,7 +32,7 @@ struct EndOfFile: ~Copyable, Sendable {
     /// After the source was changed up to `end`, and before that is marked: nothing of it can be in a
     /// twin before the mark, and a cut that comes after the mark finds `reach` raised.
     @inline(__always)
-    func reached(_ end: UInt64) {
+    package func reached(_ end: UInt64) {
         if end > reach.load(ordering: .relaxed) {
             _ = reach.max(end, ordering: .sequentiallyConsistent)
         }
@@ -41,7 +41,7 @@ struct EndOfFile: ~Copyable, Sendable {
     /// After the source was changed up to `end`: whether that may have moved the end of the file.
     /// `isCertain` is false where the change failed half way.
     @inline(__always)
-    func mayHaveGrown(to end: UInt64, since cutsThen: UInt64, isCertain: Bool) -> Bool {
+    package func mayHaveGrown(to end: UInt64, since cutsThen: UInt64, isCertain: Bool) -> Bool {
         guard end > known.load(ordering: .sequentiallyConsistent) else { return false }
         if isCertain { raise(to: end, since: cutsThen) }
         return true

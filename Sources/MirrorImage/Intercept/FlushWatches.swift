@@ -2,20 +2,20 @@ import MirrorCore
 import Synchronization
 
 /// Who wants to know of an image's flushes.
-final class FlushWatches: Sendable {
+package final class FlushWatches: Sendable {
     /// Looked at by every flush without the lock.
     private let count = Atomic<Int>(0)
     /// Protects the list. Leaf lock.
     private let watches = Mutex<[FlushWatch]>([])
 
-    func add(_ watch: FlushWatch) {
+    package func add(_ watch: FlushWatch) {
         watches.withLock { watches in
             watches.append(watch)
             count.store(watches.count, ordering: .releasing)
         }
     }
 
-    func remove(_ watch: FlushWatch) {
+    package func remove(_ watch: FlushWatch) {
         watches.withLock { watches in
             watches.removeAll { $0 === watch }
             count.store(watches.count, ordering: .releasing)
@@ -30,7 +30,7 @@ final class FlushWatches: Sendable {
 }
 
 /// Waits for a guest's flush that finds nothing in flight on any image of a job.
-final class FlushWatch: Sendable {
+package final class FlushWatch: Sendable {
     private let images: @Sendable () -> [Image]?
     private let wake: @Sendable () -> Void
     private let seen: @Sendable (_ lift: @escaping @Sendable () -> Void) -> Void
@@ -40,7 +40,7 @@ final class FlushWatch: Sendable {
     ///   - images: those of the job; nil once there is no job any more.
     ///   - wake: tells the job that a change has left while an image was held.
     ///   - seen: called once, with all images held and nothing under way; calls `lift` at the end.
-    init(
+    package init(
         images: @escaping @Sendable () -> [Image]?, wake: @escaping @Sendable () -> Void,
         seen: @escaping @Sendable (_ lift: @escaping @Sendable () -> Void) -> Void
     ) {
@@ -48,11 +48,11 @@ final class FlushWatch: Sendable {
     }
 
     /// The first caller gets true.
-    func end() -> Bool { !isDone.exchange(true, ordering: .acquiringAndReleasing) }
+    package func end() -> Bool { !isDone.exchange(true, ordering: .acquiringAndReleasing) }
 
     /// A guest's flush has ended and was not answered yet. Closes the doors; keeps them closed if nothing is
     /// under way.
-    func flushed() {
+    package func flushed() {
         guard let images = images(), !isDone.load(ordering: .acquiring) else { return }
         // Of its own: another flush may hold and lift at the same time.
         let hold = FlushHold(images, wake)

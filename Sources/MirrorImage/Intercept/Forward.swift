@@ -1,6 +1,6 @@
 import Dispatch
-import MirrorCore
-import MirrorSystem
+package import MirrorCore
+package import MirrorSystem
 import Synchronization
 import SystemPackage
 
@@ -21,7 +21,7 @@ import SystemPackage
 public final class Forward: Sendable {
     private let image: Image
     private let path: DataPath
-    let range: ByteRange
+    package let range: ByteRange
 
     /// What is still to be done, and who is told. Nothing is called under the lock.
     private let state: Mutex<State>
@@ -38,7 +38,7 @@ public final class Forward: Sendable {
         var isDone = false
     }
 
-    init(_ image: Image, _ range: ByteRange, _ path: DataPath) {
+    package init(_ image: Image, _ range: ByteRange, _ path: DataPath) {
         self.image = image
         self.range = range
         self.path = path
@@ -65,7 +65,7 @@ public final class Forward: Sendable {
     /// Does the write now, or when those have ended that come before it. The caller has entered the gauge.
     ///
     /// - Parameter mayStay: whether the calling thread may wait for a twin, and calls `then`.
-    func begin(_ data: UnsafeRawBufferPointer, mayStay: Bool) {
+    package func begin(_ data: UnsafeRawBufferPointer, mayStay: Bool) {
         if image.order.begin(range) { return run(data, nil, mayStay: mayStay) }
         let kept = ForwardData(data)
         image.order.wait(range) { [self] in
@@ -157,7 +157,7 @@ public final class Forward: Sendable {
 
 /// The bytes of a forwarded write: a copy of their own, since a twin that hangs may read them long after the
 /// guest was answered.
-final class ForwardData: @unchecked Sendable {
+package final class ForwardData: @unchecked Sendable {
     private let memory: UnsafeMutableRawBufferPointer
 
     init(_ data: UnsafeRawBufferPointer) {

@@ -7,7 +7,7 @@ import Synchronization
 /// Its pieces stay under way until both the source and the twin are written. Ended after the twin alone,
 /// a granule that another write has marked could be copied before this write is in the source, over what
 /// the twin has already; ended with a mark before the source is written, the mark could be taken too early.
-final class ForwardPart: Sendable {
+package final class ForwardPart: Sendable {
     let pieces: [ByteRange]
     /// When the guest began to wait for the twin, by `Stopwatch`; what stays with the request's thread is
     /// begun once the source is written.
@@ -64,7 +64,7 @@ final class ForwardPart: Sendable {
     }
 
     /// Whether the guest has waited for the twin since before `instant`.
-    func hasWaited(since instant: Int) -> Bool { begun.load(ordering: .relaxed) < instant }
+    package func hasWaited(since instant: Int) -> Bool { begun.load(ordering: .relaxed) < instant }
 
     /// The source's write has ended; `isGood`: all of it was written.
     func sourceDone(isGood: Bool) {

@@ -1,7 +1,7 @@
-import SystemPackage
+package import SystemPackage
 
 /// Where a forwarded write goes beside the source.
-protocol ForwardTarget: Sendable {
+package protocol ForwardTarget: Sendable {
     /// Writes all of `data`. Blocks for as long as the target likes.
     func write(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno)
     /// Whether it is a file or a device of this machine, and open.

@@ -1,22 +1,22 @@
 import Dispatch
-import MirrorCore
+package import MirrorCore
 import MirrorSystem
 import Synchronization
-import SystemPackage
+package import SystemPackage
 
 /// Sends guest writes to the twin of one member of a job.
 ///
 /// On and off at any time: a write that began before the change goes on as it began. A background write
 /// beside a forwarded one of the same bytes marks after its source write, so the copier has the last word.
-final class Forwarder: Sendable {
-    let table: DirtyTable
+package final class Forwarder: Sendable {
+    package let table: DirtyTable
     private let unflushed: DirtyTable
     private let twin: any ForwardTarget
     private let flushFailures: @Sendable () -> Int
     /// Tells the job that the twin did not take these bytes.
     private let failed: @Sendable (ByteRange, Errno) -> Void
     /// Tells the job's queue to look.
-    let wake: @Sendable () -> Void
+    package let wake: @Sendable () -> Void
 
     /// For request threads that write to the twin themselves, of all jobs of the mount.
     private let permits: Permits
@@ -38,7 +38,7 @@ final class Forwarder: Sendable {
         var underWay: [ObjectIdentifier: ForwardPart] = [:]
     }
 
-    init(
+    package init(
         table: DirtyTable, unflushed: DirtyTable, twin: any ForwardTarget, label: String,
         permits: Permits,
         flushFailures: @escaping @Sendable () -> Int,
@@ -52,38 +52,38 @@ final class Forwarder: Sendable {
         speed = TwinSpeed()
     }
 
-    var isOn: Bool { on.load(ordering: .sequentiallyConsistent) }
-    func turn(on isOn: Bool) { on.store(isOn, ordering: .sequentiallyConsistent) }
+    package var isOn: Bool { on.load(ordering: .sequentiallyConsistent) }
+    package func turn(on isOn: Bool) { on.store(isOn, ordering: .sequentiallyConsistent) }
 
     /// The job is over: nothing is sent any more, and no guest waits for what was sent.
-    func close() {
+    package func close() {
         turn(on: false)
         closed.store(true, ordering: .sequentiallyConsistent)
         abandon { _ in true }
     }
 
     /// Bytes that went to the twin this way so far.
-    var forwardedBytes: Int { bytes.load(ordering: .relaxed) }
+    package var forwardedBytes: Int { bytes.load(ordering: .relaxed) }
 
     /// Wakes the job once so many more bytes have gone to the twin.
-    func wake(after more: Int) {
+    package func wake(after more: Int) {
         let (at, isOver) = forwardedBytes.addingReportingOverflow(more)
         alarm.store(isOver ? .max : at, ordering: .relaxed)
     }
 
     /// Whether no lane uses the twin.
-    var isIdle: Bool { state.withLock { $0.underWay.isEmpty } }
+    package var isIdle: Bool { state.withLock { $0.underWay.isEmpty } }
 
     /// What of a write goes to the twin; nil where nothing does.
     ///
     /// - Parameter wasCut: whether the image was cut since the write began.
-    func part(of range: ByteRange, wasCut: @escaping @Sendable () -> Bool) -> ForwardPart? {
+    package func part(of range: ByteRange, wasCut: @escaping @Sendable () -> Bool) -> ForwardPart? {
         var pieces: [ByteRange] = []
         table.beginForward(range, into: &pieces)
         return pieces.isEmpty ? nil : ForwardPart(self, pieces, wasCut: wasCut)
     }
 
-    func send(_ part: ForwardPart, _ data: ForwardData, at offset: UInt64) {
+    package func send(_ part: ForwardPart, _ data: ForwardData, at offset: UInt64) {
         let lane = state.withLock { state in
             state.underWay[ObjectIdentifier(part)] = part
             return state.lane(label)
@@ -123,7 +123,7 @@ final class Forwarder: Sendable {
     ///
     /// - Returns: how many.
     @discardableResult
-    func abandon(where isSlow: (ForwardPart) -> Bool) -> Int {
+    package func abandon(where isSlow: (ForwardPart) -> Bool) -> Int {
         let all = state.withLock { Array($0.underWay.values) }
         return all.count { isSlow($0) && $0.abandon() }
     }

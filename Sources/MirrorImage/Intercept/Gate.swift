@@ -1,4 +1,4 @@
-import MirrorCore
+package import MirrorCore
 import Synchronization
 
 /// The door through which every change of an image passes: open, or held for a moment while a job cuts.
@@ -9,8 +9,8 @@ import Synchronization
 ///
 /// Both sides use sequentially consistent operations on `gauge` and `holds`: of a change that enters
 /// and a holder who reads the gauge, at least one sees the other.
-final class Gate: Sendable {
-    let gauge = WriteGauge()
+package final class Gate: Sendable {
+    package let gauge = WriteGauge()
     private let holds = Atomic<Int>(0)
     /// Protects the parked changes and every change of `holds`. Nothing is called under it.
     private let parked = Mutex<Parked>(Parked())
@@ -47,7 +47,7 @@ final class Gate: Sendable {
     }
 
     /// Holds the door for `holder`. `changed` is called whenever a change has left; it must not block.
-    func hold(by holder: AnyObject, changed: @escaping @Sendable () -> Void) {
+    package func hold(by holder: AnyObject, changed: @escaping @Sendable () -> Void) {
         parked.withLock { state in
             let isNew = state.holders.updateValue(changed, forKey: ObjectIdentifier(holder)) == nil
             if isNew { holds.add(1, ordering: .sequentiallyConsistent) }

@@ -1,6 +1,6 @@
-import MirrorCore
+package import MirrorCore
 import MirrorSystem
-import Synchronization
+package import Synchronization
 
 /// The bits of a write-intent log in memory, as every change of an image asks for them: a load or two, no
 /// lock, no retain. Memory is used only where a bit was ever set.
@@ -9,19 +9,19 @@ import Synchronization
 /// between the last two looks. Set and cleared on the log's queue, but for `touched`, which writers set.
 ///
 /// `@unchecked Sendable`: nothing but atomics is reachable through it, and leaves are never freed before it.
-final class IntentBits: @unchecked Sendable {
+package final class IntentBits: @unchecked Sendable {
     /// Words of 64 extents in one leaf: 1 TiB of an image.
     static let leafWords = 4096
     private static let leafShift = 12
     /// Leaves up to the limit of what can be tracked.
-    static let leaves = Int(
+    package static let leaves = Int(
         DirtyTable.limit >> UInt64(IntentFormat.extentShift + 6 + leafShift))
 
     typealias Words = UnsafeMutablePointer<Atomic<UInt64>>
-    enum Kind: Int { case durable, touched, recent }
+    package enum Kind: Int { case durable, touched, recent }
 
     /// Everything is admitted: the log is void, or is not to be kept.
-    let admitsAll = Atomic<Bool>(false)
+    package let admitsAll = Atomic<Bool>(false)
     private let roots: PageMemory
     /// Behind the last word that ever had a durable bit: nobody need look at what an image does not have.
     private let end = Atomic<Int>(0)
@@ -29,7 +29,7 @@ final class IntentBits: @unchecked Sendable {
         roots.bytes.baseAddress!.assumingMemoryBound(to: Atomic<UInt>.self)
     }
 
-    init() { roots = PageMemory(count: Self.leaves * 8) }
+    package init() { roots = PageMemory(count: Self.leaves * 8) }
 
     deinit {
         for index in 0..<Self.leaves where table[index].load(ordering: .relaxed) != 0 {
@@ -42,7 +42,7 @@ final class IntentBits: @unchecked Sendable {
     /// Whether the extent's bit is durable, and notes that it is written. Sequentially consistent with what
     /// the caller did before: see `IntentLog`.
     @inline(__always)
-    func use(_ extent: Int) -> Bool {
+    package func use(_ extent: Int) -> Bool {
         guard let words = leaf(extent >> 6) else { return false }
         let (index, bit) = ((extent >> 6) & (Self.leafWords - 1), UInt64(1) << UInt64(extent & 63))
         if words[index].load(ordering: .sequentiallyConsistent) & bit == 0 { return false }
@@ -58,7 +58,7 @@ final class IntentBits: @unchecked Sendable {
     /// The caller has entered the gate. A clearer clears the bit and then looks at the gauge: of the two, at
     /// least one sees the other, as in `Gate`.
     @inline(__always)
-    func admits(_ range: ByteRange) -> Bool {
+    package func admits(_ range: ByteRange) -> Bool {
         if range.isEmpty { return true }
         let last = Int((range.upperBound - 1) >> UInt64(IntentFormat.extentShift))
         var extent = Int(range.lowerBound >> UInt64(IntentFormat.extentShift))
@@ -70,14 +70,14 @@ final class IntentBits: @unchecked Sendable {
     }
 
     /// A word of 64 extents.
-    func load(_ kind: Kind, _ word: Int) -> UInt64 {
+    package func load(_ kind: Kind, _ word: Int) -> UInt64 {
         guard let words = leaf(word) else { return 0 }
         return words[at(kind, word)].load(ordering: .sequentiallyConsistent)
     }
 
     /// - Returns: which of the bits were clear.
     @discardableResult
-    func set(_ kind: Kind, _ bits: UInt64, _ word: Int) -> UInt64 {
+    package func set(_ kind: Kind, _ bits: UInt64, _ word: Int) -> UInt64 {
         // The last block of a log reaches past the end of what can be tracked.
         if bits == 0 || word >= Self.leaves * Self.leafWords { return 0 }
         // Before the bit (R11): whoever looks for what is intended must come as far.
@@ -87,13 +87,13 @@ final class IntentBits: @unchecked Sendable {
         return bits & ~old.oldValue
     }
 
-    func clear(_ kind: Kind, _ bits: UInt64, _ word: Int) {
+    package func clear(_ kind: Kind, _ bits: UInt64, _ word: Int) {
         guard let words = leaf(word) else { return }
         _ = words[at(kind, word)].bitwiseAnd(~bits, ordering: .sequentiallyConsistent)
     }
 
     /// Calls `body` for each word that may have a durable bit, in order.
-    func forEachWord(_ body: (Int) -> Void) {
+    package func forEachWord(_ body: (Int) -> Void) {
         let end = end.load(ordering: .sequentiallyConsistent)
         for start in stride(from: 0, to: end, by: Self.leafWords) where leaf(start) != nil {
             for word in start..<min(end, start + Self.leafWords)

@@ -66,16 +66,18 @@ extension Image {
 }
 
 /// How often an image was made durable by its guest, for whoever needs that too.
-final class FlushCount: Sendable {
+package final class FlushCount: Sendable {
     private let begun = Atomic<Int>(0)
     private let good = Atomic<Int>(0)
 
     /// What `isDone(after:)` takes.
-    var now: Int { begun.load(ordering: .sequentiallyConsistent) }
+    package var now: Int { begun.load(ordering: .sequentiallyConsistent) }
 
     func begin() -> Int { begun.add(1, ordering: .sequentiallyConsistent).newValue }
     func succeeded(_ number: Int) { good.max(number, ordering: .sequentiallyConsistent) }
 
     /// Whether a flush that began after `then` has succeeded.
-    func isDone(after then: Int) -> Bool { good.load(ordering: .sequentiallyConsistent) > then }
+    package func isDone(after then: Int) -> Bool {
+        good.load(ordering: .sequentiallyConsistent) > then
+    }
 }

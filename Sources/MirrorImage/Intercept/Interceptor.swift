@@ -1,4 +1,4 @@
-import MirrorCore
+package import MirrorCore
 public import MirrorSystem
 import Synchronization
 public import SystemPackage
@@ -121,7 +121,7 @@ extension Image {
 extension Image {
     /// R1: after the data is in the source, before the reply. R4: whatever came of the write.
     @inline(__always)
-    func mark(_ range: ByteRange) {
+    package func mark(_ range: ByteRange) {
         trackers.withEach { tracker in
             if tracker.table.mark(range) { tracker.wake() }
         }
@@ -133,7 +133,7 @@ extension Image {
         if end.mayHaveGrown(to: size, since: cuts, isCertain: isCertain) { markLength() }
     }
 
-    func markLength() {
+    package func markLength() {
         trackers.withEach { tracker in
             if tracker.table.markLength() { tracker.wake() }
         }

@@ -1,18 +1,18 @@
-import Dispatch
+package import Dispatch
 import MirrorCore
 
 extension Image {
     /// Runs `body` on `queue` at an instant when no change of the image is under way and none begins;
     /// then lets changes go on. For attaching and detaching trackers. Takes as long as the slowest change
     /// that is under way.
-    func quiesce(on queue: DispatchQueue, _ body: @escaping @Sendable () -> Void) {
+    package func quiesce(on queue: DispatchQueue, _ body: @escaping @Sendable () -> Void) {
         let moment = QuietMoment(image: self, queue: queue, body: body)
         gate.hold(by: moment) { moment.look() }
         moment.look()
     }
 
     /// Ends a hold and runs what it had parked.
-    func lift(by holder: AnyObject) {
+    package func lift(by holder: AnyObject) {
         let parked = gate.lift(by: holder)
         if parked.isEmpty { return }
         replay.async {

@@ -1,19 +1,19 @@
-import MirrorCore
+package import MirrorCore
 import Synchronization
 
 /// Where one job's marks go, and whom to wake when there is something to copy again.
-final class Tracker: Sendable {
-    let table: DirtyTable
+package final class Tracker: Sendable {
+    package let table: DirtyTable
     /// Tells the job's queue to look; idempotent, never blocks.
-    let wake: @Sendable () -> Void
+    package let wake: @Sendable () -> Void
     /// Sends writes to the twin; nil where nothing ever does.
-    let forwarder: Forwarder?
+    package let forwarder: Forwarder?
     /// Which extents may differ after a power cut; nil where that is not kept.
-    let intents: IntentBits?
+    package let intents: IntentBits?
     /// Asks the log for more of them; there where `intents` is.
     let requestIntent: (@Sendable (ByteRange, @escaping @Sendable () -> Void) -> Void)?
 
-    init(
+    package init(
         table: DirtyTable, forwarder: Forwarder? = nil, intents: IntentGate? = nil,
         wake: @escaping @Sendable () -> Void
     ) {
@@ -29,7 +29,7 @@ final class Tracker: Sendable {
 ///
 /// `nonisolated(unsafe)`: the buffer is replaced only while the gate is held and its gauge idle, so no
 /// reader is between `enter` and `leave`; the gate's atomics order the replacement before later readers.
-final class TrackerList: Sendable {
+package final class TrackerList: Sendable {
     /// Held while the list is changed: jobs and checkpoints of one image may begin and end in one hold. Leaf
     /// lock; changes of the image never take it.
     private let changing = Mutex<Void>(())
@@ -44,14 +44,16 @@ final class TrackerList: Sendable {
     deinit { replace(with: []) }
 
     /// Only between a held, idle gate and its lift, as `remove`.
-    func add(_ tracker: Tracker) { changing.withLock { _ in replace(with: all + [tracker]) } }
+    package func add(_ tracker: Tracker) {
+        changing.withLock { _ in replace(with: all + [tracker]) }
+    }
 
-    func remove(_ table: DirtyTable) {
+    package func remove(_ table: DirtyTable) {
         changing.withLock { _ in replace(with: all.filter { $0.table !== table }) }
     }
 
     /// Marks the size for all of them. Only while the gate is held and idle, as `add`.
-    func markLength() {
+    package func markLength() {
         changing.withLock { _ in withEach { if $0.table.markLength() { $0.wake() } } }
     }
 

@@ -1,9 +1,9 @@
 import Synchronization
 
 /// Jobs that make an image's twin durable whenever its guest flushes (`fsync=both`).
-final class TwinFlushes: Sendable {
+package final class TwinFlushes: Sendable {
     /// Makes the twin durable as far as that can be had, then calls back; soon, whatever the twin does.
-    typealias Flush = @Sendable (_ done: @escaping @Sendable () -> Void) -> Void
+    package typealias Flush = @Sendable (_ done: @escaping @Sendable () -> Void) -> Void
 
     /// Looked at by every flush without the lock.
     private let count = Atomic<Int>(0)
@@ -12,14 +12,14 @@ final class TwinFlushes: Sendable {
 
     var isEmpty: Bool { count.load(ordering: .acquiring) == 0 }
 
-    func add(_ owner: AnyObject, _ flush: @escaping Flush) {
+    package func add(_ owner: AnyObject, _ flush: @escaping Flush) {
         flushes.withLock { flushes in
             flushes[ObjectIdentifier(owner)] = flush
             count.store(flushes.count, ordering: .releasing)
         }
     }
 
-    func remove(_ owner: AnyObject) {
+    package func remove(_ owner: AnyObject) {
         flushes.withLock { flushes in
             flushes[ObjectIdentifier(owner)] = nil
             count.store(flushes.count, ordering: .releasing)

@@ -1,22 +1,25 @@
 import FoundationEssentials
-import MirrorCore
-import MirrorSystem
+package import MirrorCore
+import MirrorImage
+import MirrorState
+package import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 /// The content of `checkpoints.json`: which checkpoints there are.
-struct CheckpointList: Codable, Equatable, Sendable {
-    static let name = "checkpoints.json"
+package struct CheckpointList: Codable, Equatable, Sendable {
+    package static let name = "checkpoints.json"
 
-    var checkpoints: [CheckpointStub] = []
+    package var checkpoints: [CheckpointStub] = []
 
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         SealedText.seal(JSON.bytes(self, isPretty: true) + [UInt8(ascii: "\n")])
     }
 
-    init(_ checkpoints: [CheckpointStub]) { self.checkpoints = checkpoints }
+    package init(_ checkpoints: [CheckpointStub]) { self.checkpoints = checkpoints }
 
     /// Nil where the bytes are not what was written.
-    init?(_ bytes: [UInt8]) {
+    package init?(_ bytes: [UInt8]) {
         guard let body = try? SealedText.open(bytes),
             let list = try? JSONDecoder().decode(CheckpointList.self, from: Data(body)),
             list.checkpoints.allSatisfy({ Plausible.isName($0.id) && Plausible.isImage($0.image) })
@@ -27,20 +30,20 @@ struct CheckpointList: Codable, Equatable, Sendable {
 
 /// The content of `checkpoint-ID.json`: what had changed when the mount ended, and the image as it was then.
 struct CheckpointMarks: Codable, Equatable, KeptTimes, Sendable {
-    let id: String
-    let complete: Bool
+    package let id: String
+    package let complete: Bool
     /// Of the file that served the image. Its device number is not kept: it changes with a boot.
-    let inode: UInt64
-    let size: UInt64
+    package let inode: UInt64
+    package let size: UInt64
     /// Nanoseconds since 1970: of its bytes, and of anything of it.
     let modified: Int64
-    let changed: Int64
+    package let changed: Int64
     /// Start and length, in bytes.
-    let extents: [[UInt64]]
+    package let extents: [[UInt64]]
 
-    static func name(_ id: String) -> String { "checkpoint-\(id).json" }
+    package static func name(_ id: String) -> String { "checkpoint-\(id).json" }
 
-    init(_ checkpoint: Checkpoint, _ status: FileStatus) {
+    package init(_ checkpoint: Checkpoint, _ status: FileStatus) {
         (id, complete) = (checkpoint.id, checkpoint.isComplete)
         (inode, size) = (status.identity.inode, status.size)
         (modified, changed) = (status.modified, status.changed)
@@ -48,10 +51,10 @@ struct CheckpointMarks: Codable, Equatable, KeptTimes, Sendable {
         extents = checkpoint.table.dirtyExtents(limit: .max).map { [$0.lowerBound, $0.count] }
     }
 
-    var bytes: [UInt8] { SealedText.seal(JSON.bytes(self) + [UInt8(ascii: "\n")]) }
+    package var bytes: [UInt8] { SealedText.seal(JSON.bytes(self) + [UInt8(ascii: "\n")]) }
 
     /// Nil where the bytes are not what was written for this checkpoint.
-    init?(_ bytes: [UInt8], id: String) {
+    package init?(_ bytes: [UInt8], id: String) {
         guard let body = try? SealedText.open(bytes),
             let marks = try? JSONDecoder().decode(CheckpointMarks.self, from: Data(body)),
             marks.id == id, Plausible.are(marks.extents)
@@ -59,5 +62,5 @@ struct CheckpointMarks: Codable, Equatable, KeptTimes, Sendable {
         self = marks
     }
 
-    var ranges: [ByteRange] { extents.map { ByteRange(at: $0[0], count: $0[1]) } }
+    package var ranges: [ByteRange] { extents.map { ByteRange(at: $0[0], count: $0[1]) } }
 }

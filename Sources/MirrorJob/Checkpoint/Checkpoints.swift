@@ -1,9 +1,12 @@
-import Dispatch
-import Logging
-import MirrorCore
+package import Dispatch
+package import Logging
+package import MirrorCore
+package import MirrorImage
+package import MirrorState
 import MirrorSystem
-import Synchronization
-import SystemPackage
+import MirrorTarget
+package import Synchronization
+package import SystemPackage
 
 /// The checkpoints of a mount's images.
 ///
@@ -13,26 +16,26 @@ import SystemPackage
 /// | the command | `Engine+Checkpoint.swift` |
 /// | what is kept over the end of a mount, and how much of it is believed | `Checkpoints+Persist.swift` |
 /// | the files under `.mirror/checkpoints` | `Checkpoints+Tree.swift` |
-final class Checkpoints: Sendable {
+package final class Checkpoints: Sendable {
     /// Of one image: each has a mark to set in every write.
-    static let most = 64
+    package static let most = 64
 
     /// Protects the lists. Leaf lock: no system call and no call out under it.
-    let state = Mutex(State())
+    package let state = Mutex(State())
     /// Saves happen here, one after the other.
-    let saving = DispatchQueue(label: "twinfs.checkpoints", qos: .utility)
-    let directory: StateDirectory?
-    let log: Logger
+    package let saving = DispatchQueue(label: "twinfs.checkpoints", qos: .utility)
+    package let directory: StateDirectory?
+    package let log: Logger
 
-    struct State {
+    package struct State {
         /// In the order in which they were made.
-        var all: [Checkpoint] = []
+        package var all: [Checkpoint] = []
         /// Names that are being given.
         var reserved: [Reservation] = []
         /// Those of an earlier mount whose image was not found.
-        var unplaced: [CheckpointStub] = []
+        package var unplaced: [CheckpointStub] = []
         /// Why the list of an earlier mount cannot be believed.
-        var distrust: String?
+        package var distrust: String?
     }
 
     struct Reservation: Equatable {
@@ -40,23 +43,23 @@ final class Checkpoints: Sendable {
         let name: String
     }
 
-    init(directory: StateDirectory?, log: Logger) {
+    package init(directory: StateDirectory?, log: Logger) {
         (self.directory, self.log) = (directory, log)
     }
 
-    var all: [Checkpoint] { state.withLock { $0.all } }
+    package var all: [Checkpoint] { state.withLock { $0.all } }
 
-    func of(_ image: Image) -> [Checkpoint] { all.filter { $0.image === image } }
+    package func of(_ image: Image) -> [Checkpoint] { all.filter { $0.image === image } }
 
     /// The ids of those that mark every change of an image now.
-    func ids(of image: Image) -> [String] { of(image).filter(\.isKept).map(\.id) }
+    package func ids(of image: Image) -> [String] { of(image).filter(\.isKept).map(\.id) }
 
-    func find(_ image: Image, _ name: String) -> Checkpoint? {
+    package func find(_ image: Image, _ name: String) -> Checkpoint? {
         of(image).first { $0.name == name }
     }
 
     /// Takes a name for a checkpoint that is about to be made.
-    func reserve(_ image: Image, _ name: String) throws(CommandError) {
+    package func reserve(_ image: Image, _ name: String) throws(CommandError) {
         let wanted = Reservation(image: image.identity, name: name)
         let refusal = state.withLock { state -> CommandError? in
             let same = state.all.filter { $0.image === image }.map(\.name)
@@ -70,7 +73,7 @@ final class Checkpoints: Sendable {
     }
 
     /// The one that a name was reserved for is there.
-    func add(_ checkpoint: Checkpoint) {
+    package func add(_ checkpoint: Checkpoint) {
         state.withLock { state in
             state.all.append(checkpoint)
             state.reserved.removeAll {
@@ -79,12 +82,12 @@ final class Checkpoints: Sendable {
         }
     }
 
-    func remove(_ checkpoint: Checkpoint) {
+    package func remove(_ checkpoint: Checkpoint) {
         state.withLock { $0.all.removeAll { $0 === checkpoint } }
     }
 
     /// Takes one out of the list that is known by its image's path only.
-    func removeUnplaced(_ path: FilePath, _ name: String) -> Bool {
+    package func removeUnplaced(_ path: FilePath, _ name: String) -> Bool {
         state.withLock { state in
             let count = state.unplaced.count
             state.unplaced.removeAll { $0.imagePath == path && $0.name == name }
@@ -93,7 +96,7 @@ final class Checkpoints: Sendable {
     }
 
     /// What is wrong, a line each. Never waits for a disk.
-    var warnings: [String] {
+    package var warnings: [String] {
         let (all, unplaced, distrust) = state.withLock { ($0.all, $0.unplaced, $0.distrust) }
         let incomplete = all.filter { !$0.isComplete }.map {
             "checkpoint \($0.name) of \(shown($0.image.path)): the mount did not end in order, or the image was"

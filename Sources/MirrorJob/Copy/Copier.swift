@@ -1,5 +1,8 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorState
+import MirrorTarget
 import Synchronization
 import SystemPackage
 
@@ -307,5 +310,5 @@ extension Copier {
 
 extension ContinuousClock.Instant {
     /// A fixed instant from which the job's clocks count.
-    static let origin = ContinuousClock.now
+    package static let origin = ContinuousClock.now
 }

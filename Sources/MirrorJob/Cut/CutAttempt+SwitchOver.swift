@@ -1,6 +1,9 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 // On the job's queue: design, section 8, steps 3 to 5. The machine has seen agreement under a hold, and the
@@ -24,7 +27,7 @@ extension CutAttempt {
         }
     }
 
-    func switchOver() {
+    package func switchOver() {
         let moves = job.members.compactMap { member in
             member.twin.descriptor.map {
                 Move(

@@ -1,6 +1,9 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 /// The way from near agreement to a cut: the guest's writes held, `pre-cut` and `post-cut`, the wait for a

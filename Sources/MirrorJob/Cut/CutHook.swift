@@ -1,6 +1,9 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 /// Runs `pre-cut` and `post-cut`: `PROGRAM pre-cut JOB IMAGE…`, with the images' paths in the mount. One at

@@ -1,4 +1,7 @@
 import MirrorCore
+import MirrorImage
+import MirrorState
+import MirrorTarget
 
 /// When an event was, in QMP's shape.
 struct EventTime: Encodable { let seconds, microseconds: Int }
@@ -17,7 +20,7 @@ private struct ProcessEvent: Encodable {
 }
 
 extension EventLog {
-    func append(word: String, reason: String, generation: Int) {
+    package func append(word: String, reason: String, generation: Int) {
         append { number, time in
             let event = ProcessEvent(
                 seq: number,

@@ -1,12 +1,15 @@
 import FoundationEssentials
-import MirrorCore
+package import MirrorCore
+import MirrorImage
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import Synchronization
 
 /// The last events of a mount, each a line of JSON with a sequence number that never goes back.
-public final class EventLog: Sendable {
+package final class EventLog: Sendable {
     /// Lines that are kept.
-    static let capacity = 1000
+    package static let capacity = 1000
 
     /// Protects the lines and the handlers. Nothing is called under it.
     private let state: Mutex<State>
@@ -19,16 +22,16 @@ public final class EventLog: Sendable {
 
     /// - Parameter generation: how many workers served the mount before. Numbers begin at that times 2³², so
     ///   that they do not go back when a worker takes over.
-    init(generation: Int = 0) {
+    package init(generation: Int = 0) {
         state = Mutex(State(newest: UInt64(generation) << 32))
     }
 
     /// Sequence number of the newest event; 0 before the first.
-    public var newest: UInt64 { state.withLock { $0.newest } }
+    package var newest: UInt64 { state.withLock { $0.newest } }
 
     /// The lines after `sequence`, oldest first, each with its newline, and the newest sequence number
     /// among them (or `sequence`). Events that were dropped to stay bounded are missing.
-    public func lines(after sequence: UInt64) -> (text: [UInt8], newest: UInt64) {
+    package func lines(after sequence: UInt64) -> (text: [UInt8], newest: UInt64) {
         state.withLock { state in
             guard sequence < state.newest else { return ([], sequence) }
             let wanted = Int(min(state.newest - sequence, UInt64(state.lines.count)))
@@ -37,12 +40,12 @@ public final class EventLog: Sendable {
     }
 
     /// `handler` is called, on any thread and without a lock held, after each event. It must not block.
-    public func subscribe(_ handler: @escaping @Sendable () -> Void) {
+    package func subscribe(_ handler: @escaping @Sendable () -> Void) {
         state.withLock { $0.handlers.append(handler) }
     }
 
     /// What can happen. The words are QEMU's, or begin with TWINFS.
-    enum Name: Sendable {
+    package enum Name: Sendable {
         case statusChange
         case ready
         case completed
@@ -58,7 +61,7 @@ public final class EventLog: Sendable {
         /// The job came back after a restart; `action` says how, as `resumed` in the status.
         case resumed
 
-        var word: String {
+        package var word: String {
             switch self {
             case .statusChange: "JOB_STATUS_CHANGE"
             case .ready: "BLOCK_JOB_READY"
@@ -73,11 +76,13 @@ public final class EventLog: Sendable {
         }
     }
 
-    func append(_ name: Name, _ job: JobReport) {
+    package func append(_ name: Name, _ job: JobReport) {
         append { Event($0, $1, name, job).line }
     }
 
-    func append(_ line: (_ number: UInt64, _ time: (seconds: Int, microseconds: Int)) -> [UInt8]) {
+    package func append(
+        _ line: (_ number: UInt64, _ time: (seconds: Int, microseconds: Int)) -> [UInt8]
+    ) {
         let time = WallClock.now
         let handlers = state.withLock { state in
             state.newest += 1

@@ -1,23 +1,26 @@
-import MirrorCore
+package import MirrorCore
+import MirrorImage
+import MirrorState
+import MirrorTarget
 
 /// Extents as JSON, ascending, in bytes: `jobs/<id>/dirty`, and what a `sync=none` twin holds.
-struct ExtentList: Encodable {
-    struct Extent: Encodable {
+package struct ExtentList: Encodable {
+    package struct Extent: Encodable {
         let start, length: UInt64
         /// The image, where the list is of several.
         let image: String?
     }
 
-    let granularity: Int
-    let extents: [Extent]
+    package let granularity: Int
+    package let extents: [Extent]
 
-    init(_ table: DirtyTable) {
+    package init(_ table: DirtyTable) {
         granularity = table.granularity.bytes
         extents = Self.extents(table, nil)
     }
 
     /// What differs in a job.
-    init(_ job: Job) {
+    package init(_ job: Job) {
         granularity = job.granularity.bytes
         extents = job.members.flatMap { member in
             Self.extents(member.table, job.members.count > 1 ? shown(member.image.path) : nil)

@@ -1,5 +1,8 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorState
+import MirrorTarget
 import Synchronization
 import SystemPackage
 

@@ -1,6 +1,9 @@
-import Dispatch
+package import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import Synchronization
 import SystemPackage
 
@@ -13,9 +16,9 @@ import SystemPackage
 /// What the job does for its logs.
 ///
 /// `@unchecked Sendable`: every `var` is touched on the job's queue only.
-final class IntentCare: @unchecked Sendable {
+package final class IntentCare: @unchecked Sendable {
     /// Between two looks at what was written. The files are looked at five times as often.
-    static let period = Duration.seconds(5)
+    package static let period = Duration.seconds(5)
     /// Looks at the files after the last change.
     static let calmLooks = 3
 
@@ -43,7 +46,7 @@ final class IntentCare: @unchecked Sendable {
 }
 
 /// What of one member may be cleared once both of its sides are durable.
-struct IntentChoice: Sendable {
+package struct IntentChoice: Sendable {
     let member: Member
     let log: IntentLog
     let candidates: IntentLog.Candidates
@@ -239,7 +242,7 @@ extension IntentCare {
     }
 
     /// The twins are durable.
-    func clear(_ chosen: [IntentChoice]) {
+    package func clear(_ chosen: [IntentChoice]) {
         if chosen.isEmpty { return }
         job.underWay.enter(.clearIntents)
         queue.async { [job = job] in

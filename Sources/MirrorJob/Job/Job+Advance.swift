@@ -1,11 +1,14 @@
 import MirrorCore
+import MirrorImage
+import MirrorState
+import MirrorTarget
 
 // On the job's queue: what the job does next, and what its state machine asks for.
 
 extension Job {
     /// The one place where the job decides what to do next. Idempotent: called after every wake, result
     /// and command.
-    func advance() {
+    package func advance() {
         assertOnQueue()
         guard isRunning else { return farewell.concludeIfQuiet() }
         for member in members { member.table.stayAwake() }
@@ -54,7 +57,7 @@ extension Job {
     }
 
     /// Does what the state machine asks for.
-    func perform(_ actions: [JobMachine.Action]) {
+    package func perform(_ actions: [JobMachine.Action]) {
         assertOnQueue()
         forwarding.update()
         verifying.update()

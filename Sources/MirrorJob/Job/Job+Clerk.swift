@@ -1,5 +1,8 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorState
+import MirrorTarget
 
 // How the job leaves its queue, and comes back to it.
 

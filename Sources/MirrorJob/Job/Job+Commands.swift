@@ -1,11 +1,14 @@
 import Dispatch
-import MirrorCore
+package import MirrorCore
+import MirrorImage
+import MirrorState
+import MirrorTarget
 import SystemPackage
 
 // On the job's queue: commands. Each answers at once; what it starts is seen in status and events.
 
 extension Job {
-    func pause() throws(CommandError) -> String {
+    package func pause() throws(CommandError) -> String {
         try refuseWhenOver("pause")
         try refuseWhileSwitching("pause")
         perform(machine.handle(.pause))
@@ -14,7 +17,7 @@ extension Job {
         return "paused; writes go on and are marked"
     }
 
-    func resume() throws(CommandError) -> String {
+    package func resume() throws(CommandError) -> String {
         try refuseWhenOver("resume")
         trouble.forget()
         copier.resumeSpace()
@@ -47,7 +50,7 @@ extension Job {
         }
     }
 
-    func set(_ changes: [ParameterChange]) throws(CommandError) -> String {
+    package func set(_ changes: [ParameterChange]) throws(CommandError) -> String {
         try refuseWhenOver("set")
         try refuseContradictions(changes)
         for change in changes {
@@ -63,7 +66,7 @@ extension Job {
 
     /// QEMU's cancel: in bulk, or with `force`, the end at once; in ready, the end when both agree. As there
     /// a paused job goes on: paused it would never agree.
-    func cancel(force: Bool) throws(CommandError) -> String {
+    package func cancel(force: Bool) throws(CommandError) -> String {
         try refuseWhenOver("cancel")
         try refuseWhileSwitching("cancel")
         if !force, machine.ending == .switchOver {
@@ -81,7 +84,7 @@ extension Job {
     }
 
     /// `switchOver`: the guest goes on on the twin; else as a soft cancel.
-    func complete(switchOver: Bool) throws(CommandError) -> String {
+    package func complete(switchOver: Bool) throws(CommandError) -> String {
         try refuseWhenOver("complete")
         guard machine.wasReady else {
             throw CommandError(
@@ -116,13 +119,13 @@ extension Job {
     }
 
     /// Compares source and twin; what is found is seen in status and events.
-    func verify(repair: Bool) throws(CommandError) -> String {
+    package func verify(repair: Bool) throws(CommandError) -> String {
         try refuseWhenOver("verify")
         return try verifying.begin(repair: repair)
     }
 
     /// The image's last name went away. The twin is kept; it is worth something only if both agreed just now.
-    func imageDeleted() {
+    package func imageDeleted() {
         guard !machine.isOver else { return }
         counts.error = "the image was deleted; its twin is kept"
         perform(machine.handle(.end(.now)))
@@ -130,7 +133,7 @@ extension Job {
 
     /// The mount ends. Where nothing is kept: agreement if the twin was in sync once and nothing is wrong, else
     /// the end; otherwise the job goes on with the next mount.
-    func shutDown(within patience: Duration, _ done: @escaping @Sendable () -> Void) {
+    package func shutDown(within patience: Duration, _ done: @escaping @Sendable () -> Void) {
         if !farewell.awaitEnd(done) { return }
         machine.forgetGuest()
         cutAttempt.endWait()

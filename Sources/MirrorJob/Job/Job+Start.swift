@@ -1,6 +1,9 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 extension Job {
@@ -8,7 +11,7 @@ extension Job {
     /// has to be copied. `started` is called on the queue once marks are kept.
     ///
     /// Tracking starts before the extents are looked up: a write that the lookup misses is marked.
-    func begin(_ started: @escaping @Sendable () -> Void) {
+    package func begin(_ started: @escaping @Sendable () -> Void) {
         listen()
         attach(members[...], then: started)
     }
@@ -95,4 +98,17 @@ extension Job {
             intentCare.watch()
         }
     }
+}
+
+// What the mount asks of a job's parts.
+
+extension Job {
+    /// Write-intent logs, durable when this returns. Blocks; before the job begins.
+    package func makeIntents() { intentCare.make() }
+    /// What is wrong with its write-intent logs, in words. Any thread.
+    package var intentWarning: String? { intentCare.warning }
+    /// A job of an earlier mount, before this one serves anybody.
+    package func comeBack() { comeback.begin() }
+    /// After a restart, and nobody has found yet that a twin is not there.
+    package var isComingBack: Bool { comeback.isComingBack }
 }

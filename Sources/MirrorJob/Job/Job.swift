@@ -1,9 +1,12 @@
-import Dispatch
-import Logging
-import MirrorCore
-import MirrorSystem
-import Synchronization
-import SystemPackage
+package import Dispatch
+package import Logging
+package import MirrorCore
+package import MirrorImage
+package import MirrorState
+package import MirrorSystem
+import MirrorTarget
+package import Synchronization
+package import SystemPackage
 
 /// The mirroring of one image, or of several as a group, to one target.
 ///
@@ -37,11 +40,11 @@ import SystemPackage
 /// | what the status and the events say, what is kept for a restart | `JobTelling` |
 ///
 /// `@unchecked Sendable`: every `var` is touched on `queue` only, its parts' too (`assertOnQueue`).
-final class Job: @unchecked Sendable {
+package final class Job: @unchecked Sendable {
     let identity: JobIdentity
     /// The image named first, then the others; at least one.
-    let members: [Member]
-    let services: JobServices
+    package let members: [Member]
+    package let services: JobServices
     private let queues: JobQueues
     private(set) lazy var wakeSource = DispatchSource.makeUserDataAddSource(queue: queue)
 
@@ -78,7 +81,7 @@ final class Job: @unchecked Sendable {
         var cutTime: Int?
     }
 
-    init(_ parts: JobParts, id: [UInt8], services: JobServices) {
+    package init(_ parts: JobParts, id: [UInt8], services: JobServices) {
         identity = JobIdentity(
             id: id, uuid: parts.uuid, created: parts.created, asked: parts.parameters)
         self.services = services
@@ -108,43 +111,45 @@ final class Job: @unchecked Sendable {
                 target: parts.members[0].twin.place.name))
     }
 
-    var id: [UInt8] { identity.id }
-    var uuid: String { identity.uuid }
+    package var id: [UInt8] { identity.id }
+    package var uuid: String { identity.uuid }
     var created: Int { identity.created }
     /// As asked for, for what `set` cannot change. Any thread.
-    var asked: JobParameters { identity.asked }
+    package var asked: JobParameters { identity.asked }
     /// Everything that changes of the job and its parts does so here.
-    var queue: DispatchQueue { queues.main }
+    package var queue: DispatchQueue { queues.main }
     /// Runs the target's slow calls beside the copy, one at a time.
     var clerk: DispatchQueue { queues.clerk }
 
     /// Whether the job sees events and may act on them.
-    var isRunning: Bool { !machine.isOver && machine.phase != .created }
+    package var isRunning: Bool { !machine.isOver && machine.phase != .created }
     var isDelta: Bool { asked.isDelta }
     var granularity: Granularity { asked.granularity }
     /// Bytes that wait for the copier or are with it.
     var remaining: Int { members.reduce(0) { $0 + $1.remaining } }
 
     /// Any thread: whether one of its images has this path now.
-    func mirrors(_ path: [UInt8]) -> Bool { members.contains { $0.image.path.bytes == path } }
+    package func mirrors(_ path: [UInt8]) -> Bool {
+        members.contains { $0.image.path.bytes == path }
+    }
 
     /// Any thread: whether the job is over.
-    var hasEnded: Bool { farewell.hasEnded }
+    package var hasEnded: Bool { farewell.hasEnded }
 
     /// What the status says. Any thread; never waits for the queue.
-    func report() -> JobReport { telling.report() }
+    package func report() -> JobReport { telling.report() }
 
     /// Any thread: makes the queue look at the tables. Many wakes are one.
-    func wake() { wakeSource.add(data: 1) }
+    package func wake() { wakeSource.add(data: 1) }
 }
 
 /// What a job is from its beginning to its end.
 struct JobIdentity: Sendable {
-    let id: [UInt8]
+    package let id: [UInt8]
     /// Names this job, and no other anywhere.
-    let uuid: String
+    package let uuid: String
     /// Seconds since 1970.
-    let created: Int
+    package let created: Int
     /// As asked for: `set` changes `Job.settings`.
     let asked: JobParameters
 }
@@ -163,25 +168,44 @@ private struct JobQueues {
 }
 
 /// What a job needs of its mount.
-struct JobServices: Sendable {
-    let permits: Permits
-    let forwardPermits: Permits
-    let records: JobRecords
-    let log: Logger
+package struct JobServices: Sendable {
+    package let permits: Permits
+    package let forwardPermits: Permits
+    package let records: JobRecords
+    package let log: Logger
     /// Who holds what the next worker needs; nil where the jobs end with this one.
-    let keptBy: (any Keeper)?
+    package let keptBy: (any Keeper)?
     /// Write-intent logs let everything pass and are believed all the same.
-    let ignoresIntents: Bool
+    package let ignoresIntents: Bool
     /// `IntentCare.period`, but for tests.
-    let intentPeriod: Duration
+    package let intentPeriod: Duration
     /// Tells an event of the job: QEMU's name, and what belongs to it.
-    let tell: @Sendable (EventLog.Name, JobReport) -> Void
+    package let tell: @Sendable (EventLog.Name, JobReport) -> Void
     /// The job is over: its images and its place among the live ones are free.
-    let ended: @Sendable (Job) -> Void
+    package let ended: @Sendable (Job) -> Void
     /// Serves images from their twins. Blocks; on the clerk.
-    let switchOver: @Sendable ([Move]) throws(CommandError) -> Void
+    package let switchOver: @Sendable ([Move]) throws(CommandError) -> Void
     /// The twin that serves an image; nil where its own file does.
-    let servingPath: @Sendable (Image) -> FilePath?
+    package let servingPath: @Sendable (Image) -> FilePath?
     /// The ids of the checkpoints that mark every change of an image now.
-    let checkpoints: @Sendable (Image) -> [String]
+    package let checkpoints: @Sendable (Image) -> [String]
+
+    package init(
+        permits: Permits, forwardPermits: Permits, records: JobRecords, log: Logger,
+        keptBy: (any Keeper)?, ignoresIntents: Bool, intentPeriod: Duration,
+        tell: @escaping @Sendable (EventLog.Name, JobReport) -> Void,
+        ended: @escaping @Sendable (Job) -> Void,
+        switchOver: @escaping @Sendable ([Move]) throws(CommandError) -> Void,
+        servingPath: @escaping @Sendable (Image) -> FilePath?,
+        checkpoints: @escaping @Sendable (Image) -> [String]
+    ) {
+        (
+            self.permits, self.forwardPermits, self.records, self.log, self.keptBy,
+            self.ignoresIntents, self.intentPeriod, self.tell, self.ended, self.switchOver,
+            self.servingPath, self.checkpoints
+        ) = (
+            permits, forwardPermits, records, log, keptBy, ignoresIntents, intentPeriod, tell,
+            ended, switchOver, servingPath, checkpoints
+        )
+    }
 }

@@ -1,9 +1,12 @@
-import MirrorCore
-import MirrorSystem
-import SystemPackage
+package import MirrorCore
+package import MirrorImage
+package import MirrorState
+package import MirrorSystem
+package import MirrorTarget
+package import SystemPackage
 
 /// What it takes of a mount to open the images and the targets of a job that begins.
-protocol JobHost: AnyObject, Sendable {
+package protocol JobHost: AnyObject, Sendable {
     /// The source directory, and its path.
     var source: FileDescriptor { get }
     var sourcePath: FilePath { get }

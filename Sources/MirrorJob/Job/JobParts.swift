@@ -1,17 +1,20 @@
-import MirrorCore
+package import MirrorCore
+import MirrorImage
+import MirrorState
 import MirrorSystem
-import SystemPackage
+import MirrorTarget
+package import SystemPackage
 
 /// What a job is made of once everything that can be refused has been looked at.
-struct JobParts {
-    let members: [MemberParts]
-    let parameters: JobParameters
+package struct JobParts {
+    package let members: [MemberParts]
+    package let parameters: JobParameters
     /// Names the job, and no other anywhere.
-    let uuid: String
+    package let uuid: String
     /// Seconds since 1970.
-    let created: Int
+    package let created: Int
     /// What is left of an earlier life; nil for a job that begins.
-    let past: Resumption?
+    package let past: Resumption?
 
     /// Opens images and targets for `paths` (relative to the source directory) and for all that they refer
     /// to. Blocks; runs on a queue of its own. Whatever is refused leaves nothing created.
@@ -37,13 +40,14 @@ struct JobParts {
     }
 
     /// A job that comes back.
-    init(returning members: [MemberParts], _ parameters: JobParameters, _ past: Resumption) {
+    package init(returning members: [MemberParts], _ parameters: JobParameters, _ past: Resumption)
+    {
         (self.members, self.parameters, self.past) = (members, parameters, past)
         (uuid, created) = (past.record.uuid, past.record.created)
     }
 
     /// Says on every twin whose it is. Before the job begins: where a twin cannot say it, nothing begins.
-    func stamp(_ host: any JobHost) throws(CommandError) {
+    package func stamp(_ host: any JobHost) throws(CommandError) {
         for member in members {
             do throws(Errno) {
                 try member.twin.stamp(JobStamp(uuid: uuid, generation: 1))

@@ -1,10 +1,13 @@
 import Dispatch
-import MirrorCore
-import SystemPackage
+package import MirrorCore
+import MirrorImage
+import MirrorState
+import MirrorTarget
+package import SystemPackage
 
 /// What can fail, apart from the copy or the forward of an extent. Each is over when the same has
 /// succeeded: a target that takes writes and fails every flush must come to the end of `max-retries` too.
-enum Effort: Hashable, Sendable {
+package enum Effort: Hashable, Sendable {
     case size, flush, publication, worth
 }
 
@@ -27,13 +30,15 @@ final class Trouble: @unchecked Sendable {
     }
 
     /// A copy failed; its extent is dirty again.
-    func failed(_ member: Member, _ extent: Range<Int>, _ side: JobMachine.Side, _ error: Errno) {
+    package func failed(
+        _ member: Member, _ extent: Range<Int>, _ side: JobMachine.Side, _ error: Errno
+    ) {
         troubled = (member, extent)
         fail(side, error, member)
     }
 
     /// An extent was copied: an error that was passed over is over once what had failed is copied.
-    func copied(_ member: Member, _ extent: Range<Int>) {
+    package func copied(_ member: Member, _ extent: Range<Int>) {
         guard let trouble = troubled, trouble.member === member, trouble.extent.overlaps(extent)
         else { return }
         troubled = nil
@@ -62,7 +67,9 @@ final class Trouble: @unchecked Sendable {
     }
 
     /// An I/O error of source or target: counted, put into words, and the machine decides.
-    func fail(_ side: JobMachine.Side, _ error: Errno, _ member: Member, in effort: Effort? = nil) {
+    package func fail(
+        _ side: JobMachine.Side, _ error: Errno, _ member: Member, in effort: Effort? = nil
+    ) {
         if let effort { troubledEfforts.insert(effort) }
         let isFull = side == .target && (error == .noSpace || error == .diskQuotaExceeded)
         if side == .source { job.counts.sourceErrors += 1 } else { job.counts.targetErrors += 1 }

@@ -1,5 +1,8 @@
 import MirrorCore
+import MirrorImage
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import Synchronization
 
 // On the job's queue: what a member's twin has that is not durable yet.
@@ -18,7 +21,7 @@ extension Member {
 
     /// Everything written since the last good flush is dirty again, and is not compared: the page cache may have the
     /// new bytes of a page that was lost, and not write it again.
-    func flushFailed() {
+    package func flushFailed() {
         loseFlush()
         // A mark under way may stand where `drain` does not look yet.
         while unflushed.hasOwnMarks { PlainThread.sleep(.microseconds(10)) }

@@ -1,14 +1,18 @@
 import MirrorCore
+import MirrorImage
+package import MirrorState
 import MirrorSystem
+import MirrorTarget
 import Synchronization
-import SystemPackage
+package import SystemPackage
 
 // The write-intent log of a member.
 
 extension Member {
     /// A new log, durable when this returns. All is set unless source and twin begin equal by the word of the
     /// user, or are not meant to be equal.
-    func makeIntents(_ id: String, in directory: StateDirectory, isFull: Bool) throws(Errno) {
+    package func makeIntents(_ id: String, in directory: StateDirectory, isFull: Bool) throws(Errno)
+    {
         intents = try IntentLog.create(id, in: directory, size: knownLength, isFull: isFull)
     }
 
@@ -36,7 +40,7 @@ extension Member {
     }
 
     /// The job is over: its log goes, and once nobody can believe it, what source and twin say of it.
-    func dropIntents() {
+    package func dropIntents() {
         guard let intents else { return }
         guard intents.isVoid, let source = try? source.duplicated() else { return intents.remove() }
         try? twin.forgetVoid(intents.id)
@@ -82,10 +86,10 @@ extension Member {
 
 extension Twin {
     /// Nil where the twin is no file, or cannot be asked.
-    var stamp: FileStamp? { (try? file?.descriptor.status()).map { FileStamp($0) } }
+    package var stamp: FileStamp? { (try? file?.descriptor.status()).map { FileStamp($0) } }
 
     /// Whether the twin says durably that the log of its job is void.
-    func markVoid(_ id: String) -> Bool {
+    package func markVoid(_ id: String) -> Bool {
         guard let file else { return false }
         return (try? VoidMark.add(id, to: file.descriptor)) != nil
     }

@@ -1,33 +1,36 @@
 import Dispatch
-import MirrorCore
+package import MirrorCore
+package import MirrorImage
+package import MirrorState
 import MirrorSystem
+package import MirrorTarget
 import Synchronization
-import SystemPackage
+package import SystemPackage
 
 /// One image of a job and its twin, and what differs between them.
 ///
 /// `@unchecked Sendable`: every stored `var` is touched on the job's queue only.
-final class Member: @unchecked Sendable {
-    let image: Image
+package final class Member: @unchecked Sendable {
+    package let image: Image
     /// Relative to the source directory, when the job began.
-    let path: FilePath
+    package let path: FilePath
     /// The bytes that guests see, for reading.
-    let source: FileDescriptor
+    package let source: FileDescriptor
     /// The same, for what is read once.
     let bulkSource: BulkAccess
-    let twin: Twin
+    package let twin: Twin
     /// What `sync=incremental` starts from.
-    let checkpoint: Checkpoint?
+    package let checkpoint: Checkpoint?
     /// What differs, and what is not durable yet.
     let tables: MemberTables
     /// What is kept of the member for a restart; the path and the length of the image follow it.
-    let kept: JobRecord.Member
+    package let kept: JobRecord.Member
     /// A flush of the twin has failed, and not everything was written and flushed since: the kernel tells a failure
     /// once, and what the twin reads as may be in memory only.
     let flushLost: Atomic<Bool>
 
     /// What the first pass has to do; after a restart that proves nothing, compare.
-    var firstPass: FirstPass
+    package var firstPass: FirstPass
     /// Makes durable that the image is shorter now, where a device keeps what lies behind; false where that
     /// failed. On the clerk.
     var keepLength: (@Sendable () -> Bool)?
@@ -52,7 +55,7 @@ final class Member: @unchecked Sendable {
     /// lies above.
     let lowestResize = Atomic<UInt64>(.max)
 
-    init(_ parts: MemberParts, _ parameters: JobParameters, _ tables: MemberTables) {
+    package init(_ parts: MemberParts, _ parameters: JobParameters, _ tables: MemberTables) {
         (image, path, source, twin) = (parts.image, parts.path, parts.source, parts.twin)
         bulkSource = BulkAccess(parts.source)
         atomicLength = Atomic(parts.size)
@@ -144,9 +147,9 @@ extension Member {
     }
 
     /// A failed call, and on which side.
-    struct Failure: Error {
+    package struct Failure: Error {
         let side: JobMachine.Side
-        let error: Errno
+        package let error: Errno
     }
 
     /// Gives the twin the image's size. Nothing of the job is being copied.
@@ -199,7 +202,7 @@ extension Member {
     }
 
     /// Closes both sides; nothing of the job is under way on them.
-    func close() {
+    package func close() {
         twin.close()
         try? source.close()
     }

@@ -1,21 +1,24 @@
-import MirrorCore
-import MirrorSystem
-import SystemPackage
+package import MirrorCore
+package import MirrorImage
+package import MirrorState
+package import MirrorSystem
+package import MirrorTarget
+package import SystemPackage
 
 /// One image of a job that is about to start.
-struct MemberParts {
-    let image: Image
-    let path: FilePath
-    let size: UInt64
-    let source: FileDescriptor
-    let twin: Twin
+package struct MemberParts {
+    package let image: Image
+    package let path: FilePath
+    package let size: UInt64
+    package let source: FileDescriptor
+    package let twin: Twin
     /// What `sync=incremental` starts from.
-    let checkpoint: Checkpoint?
+    package let checkpoint: Checkpoint?
     /// What is kept of it for a restart.
-    let kept: JobRecord.Member
+    package let kept: JobRecord.Member
 
     /// - Parameter isAlone: whether the target may name the twin's file itself.
-    init(
+    package init(
         _ path: FilePath, _ parameters: JobParameters, isAlone: Bool, _ host: any JobHost
     ) throws(CommandError) {
         let opened = try OpenedImage(path, host)
@@ -28,11 +31,11 @@ struct MemberParts {
         }
         (image, self.path, source) = (opened.image, path, opened.source)
         size = opened.status.size
-        kept = JobRecord.Member(twin, opened)
+        kept = JobRecord.Member(twin, opened.path, opened.status)
     }
 
     /// A member of a job that comes back; its twin is opened later.
-    init(
+    package init(
         returning opened: OpenedImage, _ twin: Twin, _ kept: JobRecord.Member,
         _ checkpoint: Checkpoint?
     ) {
@@ -41,7 +44,7 @@ struct MemberParts {
     }
 
     /// Gives everything back: another member was refused.
-    func undo(_ host: any JobHost) {
+    package func undo(_ host: any JobHost) {
         twin.discard()
         image.unfollow(source)
         try? source.close()
@@ -112,14 +115,14 @@ struct MemberParts {
 }
 
 /// An image that a job is about to read, counted as having one.
-struct OpenedImage: Sendable {
-    let image: Image
-    let path: FilePath
-    let source: FileDescriptor
+package struct OpenedImage: Sendable {
+    package let image: Image
+    package let path: FilePath
+    package let source: FileDescriptor
     /// Of the image's own file, with the size that the image has.
-    let status: FileStatus
+    package let status: FileStatus
 
-    init(_ path: FilePath, _ host: any JobHost) throws(CommandError) {
+    package init(_ path: FilePath, _ host: any JobHost) throws(CommandError) {
         let (source, own) = try Self.open(path, host)
         do throws(CommandError) {
             guard own.kind == .regular else {
@@ -153,7 +156,7 @@ struct OpenedImage: Sendable {
         }
     }
 
-    func close(_ host: any JobHost) {
+    package func close(_ host: any JobHost) {
         image.unfollow(source)
         try? source.close()
         image.endJob()

@@ -1,20 +1,23 @@
-import Logging
-import MirrorCore
-import MirrorSystem
+package import Logging
+package import MirrorCore
+package import MirrorImage
+import MirrorState
+package import MirrorSystem
+import MirrorTarget
 
 /// The tables of one member that outlive the worker.
-struct MemberTables: Sendable {
-    let table: DirtyTable
+package struct MemberTables: Sendable {
+    package let table: DirtyTable
     /// Of a delta: what it holds.
-    let written: DirtyTable?
+    package let written: DirtyTable?
     /// What was written to the twin since the last flush began, and what that flush is to make durable.
     let unflushed: DirtyTable
     let flushing: DirtyTable
     /// Whether all are a predecessor's and have all of its marks.
-    let isWhole: Bool
+    package let isWhole: Bool
 
     /// - Parameter keeper: nil where nothing is to outlive the worker.
-    init(
+    package init(
         _ uuid: String, _ index: Int, _ parameters: JobParameters, _ image: Image,
         _ keeper: (any Keeper)?, _ log: Logger
     ) {
@@ -38,7 +41,7 @@ struct MemberTables: Sendable {
     }
 
     /// The job is over: nobody needs them.
-    static func drop(_ uuid: String, _ count: Int, _ keeper: any Keeper) {
+    package static func drop(_ uuid: String, _ count: Int, _ keeper: any Keeper) {
         for index in 0..<count {
             keeper.drop(JobRecord.table(uuid, index))
             keeper.drop(JobRecord.written(uuid, index))

@@ -1,12 +1,15 @@
 import MirrorCore
-import SystemPackage
+import MirrorImage
+import MirrorState
+import MirrorTarget
+package import SystemPackage
 
 // Here both are seen: the shim, which forwards, and the twins that it forwards to.
 
 extension Twin: ForwardTarget {
     var isLocal: Bool { descriptor != nil }
 
-    func write(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
+    package func write(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
         try write(data, at: offset, isBulk: false)
     }
 }

@@ -1,6 +1,9 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 /// A job that comes back after a restart. Its marks go on before anybody can write; its twins are opened on the

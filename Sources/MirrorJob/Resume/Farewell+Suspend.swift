@@ -1,6 +1,9 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 // On the job's queue: the mount ends in order, and the job goes on at the next one. What differs then is saved as
@@ -27,7 +30,7 @@ extension Farewell {
     }
 
     /// On the clerk, before twins and images are closed: nothing of the job is under way on them.
-    func saveMarks() {
+    package func saveMarks() {
         for (index, member) in job.members.enumerated() {
             do throws(Errno) {
                 guard let marks = try member.marks(job.uuid, index) else { continue }

@@ -1,26 +1,37 @@
 import MirrorCore
-import MirrorSystem
+import MirrorImage
+package import MirrorState
+package import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 /// What an earlier life of a job has left for it to go on from.
-struct Resumption: Sendable {
-    enum Life: Sendable {
+package struct Resumption: Sendable {
+    package enum Life: Sendable {
         /// A worker died or was replaced: its memory is there, and nobody else has served the image.
         case worker
         /// The mount is new: only the state directory is there.
         case mount
     }
 
-    let life: Life
-    let record: JobRecord
-    let members: [Member]
+    package let life: Life
+    package let record: JobRecord
+    package let members: [Member]
 
-    struct Member: Sendable {
+    package init(life: Life, record: JobRecord, members: [Member]) {
+        (self.life, self.record, self.members) = (life, record, members)
+    }
+
+    package struct Member: Sendable {
         /// The file that serves the image, before anybody could write it.
-        let source: FileStatus
+        package let source: FileStatus
         /// What the last mount had saved when it ended; nil where it did not end in order.
-        let marks: JobMarks?
-        let opening: TwinReturn
+        package let marks: JobMarks?
+        package let opening: TwinReturn
+
+        package init(source: FileStatus, marks: JobMarks?, opening: TwinReturn) {
+            (self.source, self.marks, self.opening) = (source, marks, opening)
+        }
     }
 
     /// The generation that the twins get. A worker that died while it was being raised may have got as far as
@@ -32,7 +43,7 @@ struct Resumption: Sendable {
 }
 
 /// A twin that was found and opened again.
-struct ReturnedTwin: Sendable {
+package struct ReturnedTwin: Sendable {
     let parts: Twin.Parts
     /// Of a file, as it was found.
     let status: FileStatus?

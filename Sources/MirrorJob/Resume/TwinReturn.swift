@@ -1,26 +1,40 @@
-import MirrorCore
+package import MirrorCore
+import MirrorImage
+package import MirrorState
 import MirrorSystem
-import SystemPackage
+package import MirrorTarget
+package import SystemPackage
 
 /// Opens the twin of a job that comes back: in place, under the name that it has, with nothing cut off. What
 /// is not the job's twin is not touched. Blocks for as long as the target likes; on the clerk.
-struct TwinReturn: Sendable {
-    let twin: Twin
-    let kept: JobRecord.Member
-    let uuid: String
+package struct TwinReturn: Sendable {
+    package let twin: Twin
+    package let kept: JobRecord.Member
+    package let uuid: String
     /// Those that the twin may say.
-    let generations: [Int]
-    let wasReady: Bool
+    package let generations: [Int]
+    package let wasReady: Bool
     /// Whether a file that has the final name gives way at the first publication.
-    let replaces: Bool
+    package let replaces: Bool
     /// Bytes of the image.
-    let size: UInt64
-    let opener: TwinStoreOpener?
-    let faults: FaultPlan?
+    package let size: UInt64
+    package let opener: TwinStoreOpener?
+    package let faults: FaultPlan?
     /// Opens and locks the image's own file, where that is the twin.
-    let home: @Sendable () throws(CommandError) -> FileDescriptor
+    package let home: @Sendable () throws(CommandError) -> FileDescriptor
 
-    enum Failure: Error {
+    package init(
+        twin: Twin, kept: JobRecord.Member, uuid: String, generations: [Int], wasReady: Bool,
+        replaces: Bool, size: UInt64, opener: TwinStoreOpener?, faults: FaultPlan?,
+        home: @escaping @Sendable () throws(CommandError) -> FileDescriptor
+    ) {
+        (
+            self.twin, self.kept, self.uuid, self.generations, self.wasReady, self.replaces,
+            self.size, self.opener, self.faults, self.home
+        ) = (twin, kept, uuid, generations, wasReady, replaces, size, opener, faults, home)
+    }
+
+    package enum Failure: Error {
         /// The twin is not there, for now.
         case absent(String)
         /// Something else is in its place.
@@ -31,7 +45,7 @@ struct TwinReturn: Sendable {
 
     private var place: TargetPlace { twin.place }
 
-    func open() throws(Failure) -> ReturnedTwin {
+    package func open() throws(Failure) -> ReturnedTwin {
         do throws(Errno) { try faults?.pass(.open) } catch {
             throw .absent("the twin \(place.name) cannot be opened: \(error)")
         }

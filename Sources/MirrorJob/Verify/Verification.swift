@@ -1,6 +1,9 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import Synchronization
 import SystemPackage
 
@@ -10,7 +13,7 @@ import SystemPackage
 /// only what `Suspicion` finds to differ for certain counts.
 ///
 /// `@unchecked Sendable`: every `var` is touched on `queue` only.
-final class Verification: @unchecked Sendable {
+package final class Verification: @unchecked Sendable {
     /// What came of it so far, in bytes.
     struct Counts: Sendable {
         var verified = 0

@@ -1,5 +1,8 @@
 import Dispatch
 import MirrorCore
+import MirrorImage
+import MirrorState
+import MirrorTarget
 import Synchronization
 
 /// Comparing source and twin while the guest runs: which verification is under way, and what was found.

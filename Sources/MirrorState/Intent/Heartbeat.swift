@@ -1,19 +1,21 @@
 import Dispatch
 import MirrorCore
-import MirrorSystem
+import MirrorImage
+package import MirrorSystem
+import MirrorTarget
 import Synchronization
 import SystemPackage
 
 /// What tells a file from another, and whether it was changed.
-struct FileStamp: Equatable, Sendable {
-    var device: UInt64
-    var inode: UInt64
-    var size: UInt64
+package struct FileStamp: Equatable, Sendable {
+    package var device: UInt64
+    package var inode: UInt64
+    package var size: UInt64
     /// Nanoseconds since 1970.
-    var modified: Int64
-    var changed: Int64
+    package var modified: Int64
+    package var changed: Int64
 
-    init(_ status: FileStatus) {
+    package init(_ status: FileStatus) {
         (device, inode) = (status.identity.device, status.identity.inode)
         (size, modified, changed) = (status.size, status.modified, status.changed)
     }
@@ -38,7 +40,7 @@ struct FileStamp: Equatable, Sendable {
 }
 
 /// Until when the mount is known to have served an image, and what source and twin were like then.
-struct Heartbeat: Equatable, Sendable {
+package struct Heartbeat: Equatable, Sendable {
     /// Of the boot: /proc/sys/kernel/random/boot_id.
     var boot: String
     /// Nanoseconds since 1970.
@@ -47,7 +49,7 @@ struct Heartbeat: Equatable, Sendable {
     /// Nil where the twin is no file.
     var twin: FileStamp?
 
-    init(boot: String, time: Int64, source: FileStamp, twin: FileStamp?) {
+    package init(boot: String, time: Int64, source: FileStamp, twin: FileStamp?) {
         (self.boot, self.time, self.source, self.twin) = (boot, time, source, twin)
     }
 
@@ -72,13 +74,13 @@ struct Heartbeat: Equatable, Sendable {
 
 extension IntentLog {
     /// Notes what source and twin are like now. Not synced: the next commit does that, or the system.
-    func beat(_ source: FileStamp, _ twin: FileStamp?) {
+    package func beat(_ source: FileStamp, _ twin: FileStamp?) {
         stamps.withLock { $0 = (source, twin) }
         beat()
     }
 
     /// The same where the files cannot be asked just now, but nobody else can have written them.
-    func beat() {
+    package func beat() {
         queue.async { [self] in
             if !isVoid, !isClosed { try? writeBeat() }
         }

@@ -1,9 +1,11 @@
 import MirrorCore
+import MirrorImage
 import MirrorSystem
-import SystemPackage
+import MirrorTarget
+package import SystemPackage
 
 /// Where the blocks of a write-intent log are kept. A test puts something between.
-protocol IntentStore: Sendable {
+package protocol IntentStore: Sendable {
     /// Everything there is.
     func content() throws(Errno) -> [UInt8]
     /// Not durable before `synchronize`. Past the end it makes the file longer.
@@ -16,21 +18,21 @@ protocol IntentStore: Sendable {
 }
 
 /// A file of the state directory.
-struct IntentFile: IntentStore {
+package struct IntentFile: IntentStore {
     private let descriptor: FileDescriptor
     private let directory: StateDirectory
     private let name: String
 
-    static let prefix = "intent-"
-    static func name(_ id: String) -> String { "\(prefix)\(id).bin" }
+    package static let prefix = "intent-"
+    package static func name(_ id: String) -> String { "\(prefix)\(id).bin" }
 
     /// The uuid in a name.
-    static func job(of name: String) -> String {
+    package static func job(of name: String) -> String {
         String(name.dropFirst(prefix.count).prefix { $0 != "-" })
     }
 
     /// A new file at its full length, durable when this returns, its name too.
-    static func create(
+    package static func create(
         _ id: String, in directory: StateDirectory, content: [UInt8]
     ) throws(Errno) -> IntentFile {
         try directory.replace(name(id), with: content)
@@ -38,18 +40,18 @@ struct IntentFile: IntentStore {
     }
 
     /// The one that is there.
-    init(_ id: String, _ directory: StateDirectory) throws(Errno) {
+    package init(_ id: String, _ directory: StateDirectory) throws(Errno) {
         (name, self.directory) = (Self.name(id), directory)
         descriptor = try FileDescriptor.openBacking(
             directory.path.appending(name), .readWrite, .noFollow)
     }
 
-    func content() throws(Errno) -> [UInt8] {
+    package func content() throws(Errno) -> [UInt8] {
         let most = IntentFormat.offset(ofBlock: IntentLog.mostBlocks)
         return try descriptor.readBytes(at: 0, count: Int(min(try descriptor.status().size, most)))
     }
 
-    func write(_ blocks: [UInt8], at offset: UInt64) throws(Errno) {
+    package func write(_ blocks: [UInt8], at offset: UInt64) throws(Errno) {
         var failure: Errno?
         blocks.withUnsafeBytes { bytes in
             do throws(Errno) { try descriptor.writeFully(bytes, at: offset) } catch {
@@ -59,7 +61,7 @@ struct IntentFile: IntentStore {
         if let failure { throw failure }
     }
 
-    func synchronize() throws(Errno) { try descriptor.synchronize(dataOnly: true) }
-    func close() { try? descriptor.close() }
-    func remove() throws(Errno) { try directory.remove(name) }
+    package func synchronize() throws(Errno) { try descriptor.synchronize(dataOnly: true) }
+    package func close() { try? descriptor.close() }
+    package func remove() throws(Errno) { try directory.remove(name) }
 }

@@ -1,5 +1,7 @@
 import Dispatch
-import MirrorCore
+package import MirrorCore
+import MirrorImage
+import MirrorTarget
 import Synchronization
 import SystemPackage
 
@@ -17,10 +19,10 @@ import SystemPackage
 
 extension IntentLog {
     /// Extents by words of 64.
-    typealias Candidates = [(word: Int, mask: UInt64)]
+    package typealias Candidates = [(word: Int, mask: UInt64)]
 
     /// Step 1. By one thread at a time, as `candidates`.
-    func age() {
+    package func age() {
         bits.forEachWord { word in
             let touched = bits.load(.touched, word)
             bits.clear(.recent, ~touched, word)
@@ -30,7 +32,7 @@ extension IntentLog {
     }
 
     /// Step 2. O(words with set bits), and a look at the table for each shard of them.
-    func candidates(_ table: DirtyTable, _ gauge: WriteGauge) -> Candidates {
+    package func candidates(_ table: DirtyTable, _ gauge: WriteGauge) -> Candidates {
         var result: Candidates = []
         if bits.admitsAll.load(ordering: .acquiring), isVoid { return result }
         bits.forEachWord { word in
@@ -44,7 +46,7 @@ extension IntentLog {
     }
 
     /// Step 4, after step 3 went well. `isValid` is asked on `queue`: whether the table still counts.
-    func clear(
+    package func clear(
         _ candidates: Candidates, _ table: DirtyTable, _ gauge: WriteGauge,
         then done: @escaping @Sendable () -> Void = {}
     ) {

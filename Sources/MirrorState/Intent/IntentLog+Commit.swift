@@ -1,7 +1,9 @@
 import Dispatch
-import MirrorCore
+package import MirrorCore
+import MirrorImage
+import MirrorTarget
 import Synchronization
-import SystemPackage
+package import SystemPackage
 
 // Group commit: all requests that come while a commit is under way become durable with the next one.
 //
@@ -9,21 +11,21 @@ import SystemPackage
 // them, or the end of a log that has become void.
 
 extension IntentLog {
-    struct Waiting {
+    package struct Waiting {
         /// For the next commit.
-        var ranges: [ByteRange] = []
-        var next: [@Sendable () -> Void] = []
+        package var ranges: [ByteRange] = []
+        package var next: [@Sendable () -> Void] = []
         /// Covered by the one that is under way.
-        var underWay: [@Sendable () -> Void] = []
+        package var underWay: [@Sendable () -> Void] = []
         /// Since when the oldest of them waits.
-        var since: ContinuousClock.Instant?
+        package var since: ContinuousClock.Instant?
         var isScheduled = false
         var isWatched = false
-        var isClosed = false
+        package var isClosed = false
     }
 
     /// Makes the bits of `range` durable, then calls `done`, on any thread. Never blocks.
-    func request(_ range: ByteRange, then done: @escaping @Sendable () -> Void) {
+    package func request(_ range: ByteRange, then done: @escaping @Sendable () -> Void) {
         if bits.admitsAll.load(ordering: .acquiring) { return done() }
         let (isFirst, isNew, isLetGo) = waiting.withLock { state in
             // `letAllGo` says so before it takes the waiters out: whoever comes later is not taken out.
@@ -99,7 +101,7 @@ extension IntentLog {
     }
 
     /// Writes a block as the bits in memory are, and those beside them; not yet durable. On `queue`.
-    func write(_ number: Int, adding added: [Int: UInt64] = [:]) throws(Errno) {
+    package func write(_ number: Int, adding added: [Int: UInt64] = [:]) throws(Errno) {
         let first = number * IntentFormat.wordsPerBlock
         let words = (first..<first + IntentFormat.wordsPerBlock).map {
             bits.load(.durable, $0) | (added[$0] ?? 0)
@@ -165,7 +167,7 @@ extension IntentLog {
     /// Takes the file away: the job is over. Nobody waits any more, and nothing is written afterwards.
     ///
     /// - Parameter done: called afterwards, on `queue`, with whether the file is gone.
-    func remove(then done: @escaping @Sendable (_ isGone: Bool) -> Void = { _ in }) {
+    package func remove(then done: @escaping @Sendable (_ isGone: Bool) -> Void = { _ in }) {
         close()
         queue.async { [self] in
             do throws(Errno) {
@@ -179,7 +181,7 @@ extension IntentLog {
 
     /// Its bits stay for the next mount, which has exact marks: without those it has to compare, since no
     /// heartbeat says that nobody else has written meanwhile.
-    func suspend() {
+    package func suspend() {
         close()
         queue.sync {
             if !isVoid {
@@ -189,10 +191,10 @@ extension IntentLog {
     }
 
     /// The log stays on disk as it is; whoever still asks is let go.
-    func close() {
+    package func close() {
         waiting.withLock { $0.isClosed = true }
         letAllGo()
     }
 
-    var isClosed: Bool { waiting.withLock { $0.isClosed } }
+    package var isClosed: Bool { waiting.withLock { $0.isClosed } }
 }

@@ -1,4 +1,6 @@
 import MirrorCore
+import MirrorImage
+import MirrorTarget
 import Synchronization
 import SystemPackage
 
@@ -8,7 +10,7 @@ extension IntentLog {
     ///
     /// What is read may have been written and not made durable by a process that died: it is, before
     /// anything relies on it.
-    convenience init?(opened id: String, _ store: any IntentStore, size: UInt64) {
+    package convenience init?(opened id: String, _ store: any IntentStore, size: UInt64) {
         let block = IntentFormat.blockSize
         guard let content = try? store.content(), content.count >= block,
             Array(content[..<block]) == IntentFormat.head(id)

@@ -1,8 +1,10 @@
-import Dispatch
-import MirrorCore
+package import Dispatch
+package import MirrorCore
+package import MirrorImage
 import MirrorSystem
-import Synchronization
-import SystemPackage
+import MirrorTarget
+package import Synchronization
+package import SystemPackage
 
 /// Which extents of an image may differ from its twin after a power cut: one bit for each 4 MiB, on disk.
 ///
@@ -20,34 +22,34 @@ import SystemPackage
 ///
 /// A log whose disk fails or hangs is *void*: it admits everything, and never anything is concluded from it
 /// again. Bits are changed on `queue` only.
-final class IntentLog: Sendable {
-    let id: String
-    let store: any IntentStore
-    let bits = IntentBits()
-    let queue: DispatchQueue
+package final class IntentLog: Sendable {
+    package let id: String
+    package let store: any IntentStore
+    package let bits = IntentBits()
+    package let queue: DispatchQueue
     /// Longest that writes wait for the disk.
-    let patience: Duration
+    package let patience: Duration
     /// What to do when the log becomes void: make that known elsewhere, durably, and call back.
-    let voided: Mutex<(@Sendable (Errno, _ done: @escaping @Sendable () -> Void) -> Void)?>
+    package let voided: Mutex<(@Sendable (Errno, _ done: @escaping @Sendable () -> Void) -> Void)?>
     /// Called after bits were set, on `queue`.
-    let grown = Mutex<(@Sendable () -> Void)?>(nil)
+    package let grown = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// Why it is void; 0 where it is not.
-    let failure = Atomic<Int32>(0)
+    package let failure = Atomic<Int32>(0)
     /// Durable bits that are set.
-    let setCount = Atomic<Int>(0)
+    package let setCount = Atomic<Int>(0)
     /// Commits so far, for tests and the status.
     let commits = Atomic<Int>(0)
     /// Blocks of bits in the file. On `queue`.
     let blockCount: Atomic<Int>
     /// Nothing is called under it.
-    let waiting = Mutex(Waiting())
+    package let waiting = Mutex(Waiting())
     /// What source and twin were like when they were looked at last.
-    let stamps = Mutex<(source: FileStamp, twin: FileStamp?)?>(nil)
+    package let stamps = Mutex<(source: FileStamp, twin: FileStamp?)?>(nil)
     /// The heartbeat of the process that had the log before; nil where there is none to believe.
-    let found: Heartbeat?
+    package let found: Heartbeat?
 
-    init(
+    package init(
         _ id: String, _ store: any IntentStore, blocks: Int, found: Heartbeat? = nil,
         patience: Duration = .seconds(2)
     ) {
@@ -65,7 +67,7 @@ final class IntentLog: Sendable {
     ///   - id: `<job uuid>-<member index>`.
     ///   - size: of the image.
     ///   - isFull: whether all extents begin as set; else source and twin are equal and durable.
-    static func create(
+    package static func create(
         _ id: String, in directory: StateDirectory, size: UInt64, isFull: Bool
     ) throws(Errno) -> IntentLog {
         let blocks = IntentFormat.blocks(for: size)
@@ -77,18 +79,21 @@ final class IntentLog: Sendable {
     /// The log of an earlier mount or worker; what it says is durable when this returns.
     ///
     /// - Returns: nil where it is missing or no log of this id: compare everything.
-    static func open(_ id: String, in directory: StateDirectory, size: UInt64) -> IntentLog? {
+    package static func open(_ id: String, in directory: StateDirectory, size: UInt64) -> IntentLog?
+    {
         guard let file = try? IntentFile(id, directory) else { return nil }
         return IntentLog(opened: id, file, size: size)
     }
 
-    convenience init(created id: String, _ store: any IntentStore, blocks: Int, isFull: Bool) {
+    package convenience init(
+        created id: String, _ store: any IntentStore, blocks: Int, isFull: Bool
+    ) {
         self.init(id, store, blocks: blocks)
         if isFull { fill() }
     }
 
     /// Sets all bits, as they stand on disk already.
-    func fill() {
+    package func fill() {
         let blocks = blockCount.load(ordering: .relaxed)
         for word in 0..<blocks * IntentFormat.wordsPerBlock { bits.set(.durable, .max, word) }
         setCount.store(blocks * IntentFormat.extentsPerBlock, ordering: .relaxed)
@@ -103,13 +108,13 @@ final class IntentLog: Sendable {
     }
 
     /// What an earlier process has left.
-    struct Found: Sendable {
+    package struct Found: Sendable {
         let intended: [ByteRange]
         /// Nil where there is none to believe.
-        let beat: Heartbeat?
+        package let beat: Heartbeat?
     }
 
-    var past: Found { Found(intended: intended, beat: found) }
+    package var past: Found { Found(intended: intended, beat: found) }
 
     /// Every extent that may differ, as bytes, in order and as long as they are. All that lies past the end
     /// of the file is one of them.
@@ -138,7 +143,7 @@ final class IntentLog: Sendable {
     }
 
     /// What the changes of its image go through.
-    var gate: IntentGate {
+    package var gate: IntentGate {
         IntentGate(bits: bits) { [self] range, done in request(range, then: done) }
     }
 
@@ -146,7 +151,7 @@ final class IntentLog: Sendable {
     func admits(_ range: ByteRange) -> Bool { bits.admits(range) }
 
     /// Notes that `range` is about to be written; its bits may be clear.
-    func touch(_ range: ByteRange) {
+    package func touch(_ range: ByteRange) {
         for (word, mask) in Self.words(of: range) { bits.set(.touched, mask, word) }
     }
 
@@ -155,10 +160,10 @@ final class IntentLog: Sendable {
         Self.words(of: range).allSatisfy { bits.load(.durable, $0.word) & $0.mask == $0.mask }
     }
 
-    var isVoid: Bool { failure.load(ordering: .acquiring) != 0 }
+    package var isVoid: Bool { failure.load(ordering: .acquiring) != 0 }
 
     /// The words and bits of the extents that a range touches.
-    static func words(of range: ByteRange) -> some Sequence<(word: Int, mask: UInt64)> {
+    package static func words(of range: ByteRange) -> some Sequence<(word: Int, mask: UInt64)> {
         let range = range.clamped(below: DirtyTable.limit)
         let shift = UInt64(IntentFormat.extentShift)
         let first = Int(range.lowerBound >> shift)

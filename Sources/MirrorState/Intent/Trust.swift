@@ -1,5 +1,6 @@
-import MirrorCore
-import MirrorSystem
+package import MirrorCore
+package import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 /// Whether a write-intent log may be believed by a mount that finds no exact marks. Pure: what it looks at
@@ -13,8 +14,8 @@ import SystemPackage
 /// * another boot: later than this boot's beginning, or much later than the heartbeat on disk.
 ///
 /// What this cannot see is in docs/reliability.md.
-enum Trust {
-    enum Verdict: Equatable, Sendable {
+package enum Trust {
+    package enum Verdict: Equatable, Sendable {
         /// What is not in these ranges is equal.
         case intent([ByteRange])
         /// Everything is to be compared, and why: the end of a sentence.
@@ -22,7 +23,7 @@ enum Trust {
     }
 
     /// The machine at the remount.
-    struct Now: Sendable {
+    package struct Now: Sendable {
         var boot: String
         /// Nanoseconds since 1970: now, and when this boot began.
         var time: Int64
@@ -43,7 +44,7 @@ enum Trust {
     ///   - source: the file that serves the image; nil for a device.
     ///   - twin: nil for a device or an export, of which nobody can say who wrote it.
     ///   - isVoid: whether source or twin says that its log is void (`VoidMark`).
-    static func verdict(
+    package static func verdict(
         _ log: IntentLog.Found?, source: FileStatus?, twin: FileStatus?, isVoid: Bool,
         now: Now = .current
     ) -> Verdict {
@@ -65,7 +66,7 @@ enum Trust {
     }
 
     /// Why the files cannot be what they were; nil where nothing speaks against it.
-    static func reason(
+    package static func reason(
         _ beat: Heartbeat, _ source: FileStamp, _ twin: FileStamp, _ now: Now
     ) -> String? {
         guard let oldTwin = beat.twin else { return "its twin was no file before" }

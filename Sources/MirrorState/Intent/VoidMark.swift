@@ -1,14 +1,15 @@
 import MirrorCore
+import MirrorImage
 import MirrorSystem
-import SystemPackage
+package import SystemPackage
 
 /// What a source and a twin say of the logs that could not be kept: their ids, between blanks.
 ///
 /// What a file says is read and written again: one change of a file at a time (`Image.voidMarks`; a twin has one
 /// job).
-enum VoidMark {
+package enum VoidMark {
     /// Durable when this returns.
-    static func add(_ id: String, to file: FileDescriptor) throws(Errno) {
+    package static func add(_ id: String, to file: FileDescriptor) throws(Errno) {
         let there = ids(of: file)
         if there.contains(id) { return }
         try file.setAttribute(TwinAttribute.intent, (there + [id]).joined(separator: " "))
@@ -16,7 +17,7 @@ enum VoidMark {
     }
 
     /// The log of this id is new, and says the truth.
-    static func remove(_ id: String, from file: FileDescriptor) throws(Errno) {
+    package static func remove(_ id: String, from file: FileDescriptor) throws(Errno) {
         let there = ids(of: file)
         guard there.contains(id) else { return }
         let left = there.filter { $0 != id }
@@ -28,7 +29,9 @@ enum VoidMark {
         try file.synchronize()
     }
 
-    static func isOn(_ file: FileDescriptor, _ id: String) -> Bool { ids(of: file).contains(id) }
+    package static func isOn(_ file: FileDescriptor, _ id: String) -> Bool {
+        ids(of: file).contains(id)
+    }
 
     private static func ids(of file: FileDescriptor) -> [String] {
         (file.attribute(TwinAttribute.intent) ?? "").split(separator: " ").map(String.init)

@@ -1,19 +1,21 @@
 import FoundationEssentials
-import MirrorCore
-import MirrorSystem
+package import MirrorCore
+import MirrorImage
+package import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 /// The content of `marks-UUID-MEMBER.json`: what differed when the mount ended in order, and both sides as they
 /// were then. One mount believes it: it is gone from the disk before anybody can write.
-struct JobMarks: Codable, Sendable {
-    let job: String
-    let member: Int
-    let source: Stamp
-    let twin: Stamp
+package struct JobMarks: Codable, Sendable {
+    package let job: String
+    package let member: Int
+    package let source: Stamp
+    package let twin: Stamp
     /// Start and length, in bytes.
-    let extents: [[UInt64]]
+    package let extents: [[UInt64]]
     /// Of a delta: what it holds.
-    let written: [[UInt64]]?
+    package let written: [[UInt64]]?
 
     /// A file at an instant. Its device number is not kept: it changes with a boot.
     struct Stamp: Codable, KeptTimes, Sendable {
@@ -29,7 +31,7 @@ struct JobMarks: Codable, Sendable {
         }
     }
 
-    init(
+    package init(
         _ job: String, _ member: Int, _ table: DirtyTable, written: DirtyTable?,
         source: FileStatus, twin: FileStatus
     ) {
@@ -43,12 +45,14 @@ struct JobMarks: Codable, Sendable {
         table.dirtyExtents(limit: .max).map { [$0.lowerBound, $0.count] }
     }
 
-    static func name(_ job: String, _ member: Int) -> String { "marks-\(job)-\(member).json" }
+    package static func name(_ job: String, _ member: Int) -> String {
+        "marks-\(job)-\(member).json"
+    }
 
-    var bytes: [UInt8] { SealedText.seal(JSON.bytes(self) + [UInt8(ascii: "\n")]) }
+    package var bytes: [UInt8] { SealedText.seal(JSON.bytes(self) + [UInt8(ascii: "\n")]) }
 
     /// Nil where the bytes are not what was written for this member of this job.
-    init?(_ bytes: [UInt8], _ job: String, _ member: Int) {
+    package init?(_ bytes: [UInt8], _ job: String, _ member: Int) {
         guard let body = try? SealedText.open(bytes),
             let marks = try? JSONDecoder().decode(JobMarks.self, from: Data(body)),
             marks.job == job, marks.member == member,
@@ -57,8 +61,8 @@ struct JobMarks: Codable, Sendable {
         self = marks
     }
 
-    var ranges: [ByteRange] { Self.ranges(extents) }
-    var writtenRanges: [ByteRange] { Self.ranges(written ?? []) }
+    package var ranges: [ByteRange] { Self.ranges(extents) }
+    package var writtenRanges: [ByteRange] { Self.ranges(written ?? []) }
 
     private static func ranges(_ extents: [[UInt64]]) -> [ByteRange] {
         extents.map { ByteRange(at: $0[0], count: $0[1]) }
@@ -68,7 +72,7 @@ struct JobMarks: Codable, Sendable {
 extension JobRecords {
     /// What the last mount had saved of a member; it is gone from the disk when this returns. Nil where there
     /// is nothing, or nothing that can be believed.
-    func takeMarks(_ job: String, _ member: Int) -> JobMarks? {
+    package func takeMarks(_ job: String, _ member: Int) -> JobMarks? {
         guard let directory else { return nil }
         let name = JobMarks.name(job, member)
         do throws(Errno) {
@@ -81,7 +85,7 @@ extension JobRecords {
     }
 
     /// Durable when this returns true. Blocks.
-    func save(_ marks: JobMarks) -> Bool {
+    package func save(_ marks: JobMarks) -> Bool {
         guard let directory else { return false }
         let name = JobMarks.name(marks.job, marks.member)
         return (try? directory.replace(name, with: marks.bytes)) != nil

@@ -1,80 +1,82 @@
 import FoundationEssentials
-import MirrorCore
+package import MirrorCore
+import MirrorImage
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 /// What is kept of a job, so that it comes back after a restart: the content of `job-UUID.json` (docs/state.md).
 ///
 /// It says how the job was asked for and how far it has come, not what differs: that is in shared memory
 /// for the next worker, and in `JobMarks` or the intents for the next mount.
-struct JobRecord: Codable, Sendable {
+package struct JobRecord: Codable, Sendable {
     /// Names this job, and no other anywhere: 32 hexadecimal digits.
-    let uuid: String
+    package let uuid: String
     /// Which mount of the job this is. What the twin's attribute says has to be this or `next`.
-    var generation: Int
+    package var generation: Int
     /// While the generation is being raised: the one that the twin may have already.
-    var next: Int?
+    package var next: Int?
     /// The job's name, as `NameText` shows it.
-    let id: String
+    package let id: String
     /// Seconds since 1970.
-    let created: Int
+    package let created: Int
     /// `key=value`, as `NameText` shows it, with what `set` has changed since.
-    var parameters: [String]
-    var members: [Member]
+    package var parameters: [String]
+    package var members: [Member]
 
     /// `created` until what the first pass has to copy is marked.
     var phase: JobMachine.Phase
-    var wasReady = false
-    var paused = false
+    package var wasReady = false
+    package var paused = false
     /// `soft` or `switch-over`: how the job is to end.
     var ending: JobMachine.Ending?
     /// `pre-cut` was run, and `post-cut` was not.
-    var frozen = false
+    package var frozen = false
     var verify: VerifyState?
-    var total = 0
-    var copied = 0
-    var zeroes = 0
+    package var total = 0
+    package var copied = 0
+    package var zeroes = 0
     /// What the status says of it once it is over, until it is dismissed.
-    var ended: JobReport?
+    package var ended: JobReport?
 
-    struct Member: Codable, Sendable {
+    package struct Member: Codable, Sendable {
         /// Relative to the source directory, as `NameText` shows it.
-        var image: String
+        package var image: String
         /// Of the image's own file; the device number is believed by the next worker only.
-        let inode: UInt64
-        let device: UInt64
+        package let inode: UInt64
+        package let device: UInt64
         /// What the twin is; where it is, and a file's name while it is written.
         let kind: TargetKind
-        let target: String
-        let working: String
+        package let target: String
+        package let working: String
         /// Of a twin that is a file.
-        let twin: UInt64?
+        package let twin: UInt64?
         /// Bytes of a device.
-        let capacity: UInt64?
+        package let capacity: UInt64?
         /// Which disk that was. Its name alone says so only where it lasts (`DeviceName`).
-        let disk: DiskNumber?
+        package let disk: DiskNumber?
         /// What the first pass has to do.
         var firstPass: FirstPass
         /// A flush of the twin has failed, and not everything was written and flushed since: what it reads as may
         /// be in memory only.
-        var lostFlush: Bool?
+        package var lostFlush: Bool?
         /// Bytes of the image when the twin was given its size last.
-        var length: UInt64
+        package var length: UInt64
     }
 
-    static let prefix = "job-"
-    static func name(_ uuid: String) -> String { "\(prefix)\(uuid).json" }
+    package static let prefix = "job-"
+    package static func name(_ uuid: String) -> String { "\(prefix)\(uuid).json" }
 
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         SealedText.seal(JSON.bytes(self, isPretty: true) + [UInt8(ascii: "\n")])
     }
 }
 
 extension JobRecord {
     /// Why a file cannot be believed, in words.
-    struct Unreadable: Error { let reason: String }
+    package struct Unreadable: Error { let reason: String }
 
-    init(_ bytes: [UInt8], name: String) throws(Unreadable) {
+    package init(_ bytes: [UInt8], name: String) throws(Unreadable) {
         let body: [UInt8]
         do throws(SealedText.Failure) { body = try SealedText.open(bytes) } catch {
             throw Unreadable(reason: error.words)
@@ -93,10 +95,10 @@ extension JobRecord {
 
 extension JobRecord {
     /// The name as bytes.
-    var name: [UInt8] { NameText.name(shown: id) ?? Array(id.utf8) }
+    package var name: [UInt8] { NameText.name(shown: id) ?? Array(id.utf8) }
 
     /// What the job was asked for with.
-    func asked() throws(CommandError) -> JobParameters {
+    package func asked() throws(CommandError) -> JobParameters {
         let pairs = parameters.map { text in
             let bytes = NameText.name(shown: text) ?? Array(text.utf8)
             let end = bytes.firstIndex(of: UInt8(ascii: "=")) ?? bytes.endIndex
@@ -105,29 +107,31 @@ extension JobRecord {
         return try JobParameters(parsing: pairs)
     }
 
-    static func texts(_ parameters: JobParameters) -> [String] {
+    package static func texts(_ parameters: JobParameters) -> [String] {
         parameters.pairs.map { NameText.shown($0.key + [UInt8(ascii: "=")] + $0.value) }
     }
 
     /// How the machine goes on.
-    var resumed: JobMachine.Resumed {
+    package var resumed: JobMachine.Resumed {
         .init(
             phase: phase, wasReady: wasReady, isPaused: paused, ending: ending)
     }
 
     /// What the attributes of the twins say.
-    var stamp: JobStamp { JobStamp(uuid: uuid, generation: generation) }
+    package var stamp: JobStamp { JobStamp(uuid: uuid, generation: generation) }
 
     /// The table of a member, as the keeper holds it.
-    func table(_ index: Int) -> String { Self.table(uuid, index) }
-    static func table(_ uuid: String, _ index: Int) -> String { "table-\(uuid)-\(index)" }
+    package func table(_ index: Int) -> String { Self.table(uuid, index) }
+    package static func table(_ uuid: String, _ index: Int) -> String { "table-\(uuid)-\(index)" }
     /// The list of what a delta holds.
-    static func written(_ uuid: String, _ index: Int) -> String { "table-\(uuid)-\(index)-written" }
+    package static func written(_ uuid: String, _ index: Int) -> String {
+        "table-\(uuid)-\(index)-written"
+    }
     /// What was written to the twin since the last flush began, and what that flush is to make durable.
-    static func unflushed(_ uuid: String, _ index: Int) -> String {
+    package static func unflushed(_ uuid: String, _ index: Int) -> String {
         "table-\(uuid)-\(index)-unflushed"
     }
-    static func flushing(_ uuid: String, _ index: Int) -> String {
+    package static func flushing(_ uuid: String, _ index: Int) -> String {
         "table-\(uuid)-\(index)-flushing"
     }
 }

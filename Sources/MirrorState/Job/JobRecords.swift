@@ -1,16 +1,18 @@
-import Dispatch
+package import Dispatch
 import FoundationEssentials
-import Logging
+package import Logging
 import MirrorCore
+import MirrorImage
 import MirrorSystem
+import MirrorTarget
 import Synchronization
-import SystemPackage
+package import SystemPackage
 
 /// The records of a mount's jobs in its state directory. A directory that fails or hangs costs no guest
 /// anything: the status warns, and the jobs would start anew after a crash.
-final class JobRecords: Sendable {
+package final class JobRecords: Sendable {
     /// Nil where nothing is kept.
-    let directory: StateDirectory?
+    package let directory: StateDirectory?
     private let log: Logger
     /// Saves happen here, one after the other: the last one asked for is the last one written.
     private let saving = DispatchQueue(label: "twinfs.jobs", qos: .userInitiated)
@@ -29,19 +31,19 @@ final class JobRecords: Sendable {
     /// Between two attempts to save what could not be saved.
     private let pause: DispatchTimeInterval
 
-    init(
+    package init(
         directory: StateDirectory?, log: Logger, pause: DispatchTimeInterval = .seconds(5)
     ) {
         (self.directory, self.log, self.pause) = (directory, log, pause)
     }
 
     /// What is wrong, a line each. Never waits for a disk.
-    var warnings: [String] {
+    package var warnings: [String] {
         state.withLock { $0.unreadable + $0.troubles.values.sorted() }
     }
 
     /// Makes a record durable, then calls `done` on any thread; also where that fails.
-    func save(_ record: JobRecord, then done: @escaping @Sendable () -> Void = {}) {
+    package func save(_ record: JobRecord, then done: @escaping @Sendable () -> Void = {}) {
         saving.async { [self] in
             _ = put(record)
             done()
@@ -49,7 +51,7 @@ final class JobRecords: Sendable {
     }
 
     /// The same before it returns; says whether it is durable. Blocks for as long as the disk likes.
-    func saveNow(_ record: JobRecord) -> Bool { saving.sync { put(record) } }
+    package func saveNow(_ record: JobRecord) -> Bool { saving.sync { put(record) } }
 
     private func put(_ record: JobRecord) -> Bool {
         guard let directory else { return false }
@@ -90,7 +92,7 @@ final class JobRecords: Sendable {
     }
 
     /// Forgets a job durably, then calls `done`.
-    func remove(_ uuid: String, then done: @escaping @Sendable () -> Void) {
+    package func remove(_ uuid: String, then done: @escaping @Sendable () -> Void) {
         saving.async { [self] in
             if let directory { try? directory.remove(JobRecord.name(uuid)) }
             _ = clear(uuid)
@@ -100,7 +102,7 @@ final class JobRecords: Sendable {
     }
 
     /// Forgets what would prove what differs; says whether it is gone for good. Blocks.
-    func removeProofs(_ uuid: String) -> Bool { saving.sync { clear(uuid) } }
+    package func removeProofs(_ uuid: String) -> Bool { saving.sync { clear(uuid) } }
 
     private func clear(_ uuid: String) -> Bool {
         guard let directory else { return true }
@@ -116,11 +118,11 @@ final class JobRecords: Sendable {
     }
 
     /// Returns when everything asked for so far is done.
-    func finishSaving() { saving.sync {} }
+    package func finishSaving() { saving.sync {} }
 
     /// Every record that can be believed, oldest first; none where the directory cannot be read, of which the
     /// status warns.
-    func load() -> [JobRecord] {
+    package func load() -> [JobRecord] {
         guard let directory, let names = names() else { return [] }
         // What a process that died was about to put in place.
         for prefix in [JobRecord.prefix, "marks-", IntentFile.prefix] {
@@ -176,7 +178,7 @@ final class JobRecords: Sendable {
 
 extension StateDirectory {
     /// Names of files that begin and end so, in order; none where there is no directory.
-    func names(from prefix: String, to suffix: String) throws(Errno) -> [String] {
+    package func names(from prefix: String, to suffix: String) throws(Errno) -> [String] {
         let directory: FileDescriptor
         do throws(Errno) {
             directory = try FileDescriptor.openBacking(path, .readOnly, .directory)

@@ -1,11 +1,13 @@
-import Logging
-import MirrorCore
-import MirrorSystem
+package import Logging
+package import MirrorCore
+import MirrorImage
+package import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 extension DirtyTable {
     /// What a kept table begins with.
-    enum Origin: Sendable {
+    package enum Origin: Sendable {
         /// Nothing: nobody had one of that name.
         case new
         /// What a predecessor had marked, and what it had under way: nothing is missing.
@@ -20,7 +22,7 @@ extension DirtyTable {
     /// Where there is no memory for it, it ends with the process.
     ///
     /// - Parameter owner: whose marks these are: another's are not inherited. The image's inode number, say.
-    static func kept(
+    package static func kept(
         _ name: String, granularity: Granularity, gauge: WriteGauge, keeper: any Keeper,
         log: Logger, owner: UInt64 = 0
     ) -> (table: DirtyTable, origin: Origin) {
@@ -52,7 +54,7 @@ extension DirtyTable {
 }
 
 extension TableMemory {
-    init(_ memory: SharedMemory) {
+    package init(_ memory: SharedMemory) {
         self.init(
             memory.bytes, giveBack: { memory.giveBack(at: $0, count: $1) },
             nextTouched: { memory.nextTouched(from: $0) })

@@ -1,21 +1,23 @@
 import MirrorCore
-public import MirrorSystem
-public import SystemPackage
+import MirrorImage
+package import MirrorSystem
+import MirrorTarget
+package import SystemPackage
 
 /// The file that serves an image in place of its own: a twin that was switched to.
-public final class Backing: Sendable {
+package final class Backing: Sendable {
     /// Absolute, without links.
-    public let path: FilePath
+    package let path: FilePath
     /// O_PATH. Pins the file; every open goes through it.
-    public let node: FileDescriptor
-    public let isDevice: Bool
+    package let node: FileDescriptor
+    package let isDevice: Bool
     /// Bytes that the image has on a device, which may be larger.
-    let length: UInt64
+    package let length: UInt64
     /// As it was opened: which file it is.
     private let status: FileStatus?
 
     /// Takes `node` over.
-    init(path: FilePath, node: FileDescriptor, isDevice: Bool, length: UInt64) {
+    package init(path: FilePath, node: FileDescriptor, isDevice: Bool, length: UInt64) {
         (self.path, self.node, self.isDevice, self.length) = (path, node, isDevice, length)
         status = try? node.status()
     }
@@ -23,10 +25,10 @@ public final class Backing: Sendable {
     deinit { try? node.close() }
 
     /// Past which nothing of the image can be.
-    var limit: UInt64 { isDevice ? length : .max }
+    package var limit: UInt64 { isDevice ? length : .max }
 
     /// Whether a path that has this status leads to it. Makes no system call.
-    func isFile(_ other: FileStatus) -> Bool {
+    package func isFile(_ other: FileStatus) -> Bool {
         guard let status, status.kind == other.kind else { return false }
         return isDevice
             ? status.representedDevice == other.representedDevice
@@ -35,7 +37,7 @@ public final class Backing: Sendable {
 
     /// The attributes of an image: whose it is and what it may from its own file, how large it is and
     /// when it was changed from the one that serves it.
-    public func attributes(over own: FileAttributes) -> FileAttributes {
+    package func attributes(over own: FileAttributes) -> FileAttributes {
         if isDevice { return own.resized(to: Int(length)) }
         guard let there = try? node.attributes() else { return own }
         return own.withContent(of: there)
@@ -44,10 +46,11 @@ public final class Backing: Sendable {
 
 extension Backing {
     /// Why a twin cannot serve, in words.
-    struct Unusable: Error { let reason: String }
+    package struct Unusable: Error { let reason: String }
 
     /// Opens the twin of a record, and makes sure that it is the one that was switched to.
-    convenience init(_ record: ServingRecord, _ place: ServingRecord.Place) throws(Unusable) {
+    package convenience init(_ record: ServingRecord, _ place: ServingRecord.Place) throws(Unusable)
+    {
         let path = place.filePath
         let node: FileDescriptor
         do throws(Errno) {

@@ -1,20 +1,21 @@
 import MirrorCore
+import MirrorImage
 import MirrorSystem
-import SystemPackage
+package import SystemPackage
 
 /// What the attributes of a file say of its part in switch-overs.
-struct FileMarks {
+package struct FileMarks {
     /// That its bytes are old.
     var superseded: SupersededMark?
     /// That it serves an image: `ID GENERATION`.
-    var serving: String?
+    package var serving: String?
     /// Whose twin it says that it is.
-    var image: String?
+    package var image: String?
     /// Whether its filesystem keeps attributes at all.
-    var areKept = true
+    package var areKept = true
 
     /// Of the file that a descriptor holds.
-    init(of node: FileDescriptor) throws(Errno) {
+    package init(of node: FileDescriptor) throws(Errno) {
         try self.init(ofSource: node)
         guard areKept else { return }
         serving = try node.nodeAttribute(TwinAttribute.serving)
@@ -22,7 +23,7 @@ struct FileMarks {
     }
 
     /// The same without what says nothing of an image's own file: every open asks this.
-    init(ofSource node: FileDescriptor) throws(Errno) {
+    package init(ofSource node: FileDescriptor) throws(Errno) {
         do throws(Errno) {
             superseded = try node.nodeAttribute(TwinAttribute.superseded).map(SupersededMark.init)
         } catch .notSupported {
@@ -39,12 +40,12 @@ extension Serving {
     }
 
     /// Whether an attribute of this name says which file serves an image: not for the mount's users.
-    public static func isMark(_ name: some Collection<UInt8>) -> Bool {
+    package static func isMark(_ name: some Collection<UInt8>) -> Bool {
         marks.contains { $0.elementsEqual(name) }
     }
 
     /// The same for a C string.
-    public static func isMark(_ name: UnsafePointer<CChar>) -> Bool {
+    package static func isMark(_ name: UnsafePointer<CChar>) -> Bool {
         let prefix = TwinAttribute.prefix
         guard name[0] == CChar(bitPattern: UInt8(ascii: "u")) else { return false }
         let text = String(cString: name)
@@ -54,14 +55,14 @@ extension Serving {
 
 /// Changes of the attributes, not yet durable; none is made on a filesystem that keeps none.
 extension FileDescriptor {
-    func mark(superseded mark: SupersededMark) throws(Errno) {
+    package func mark(superseded mark: SupersededMark) throws(Errno) {
         try changingMarks { () throws(Errno) in
             try removeNodeAttribute(TwinAttribute.serving)
             try setNodeAttribute(TwinAttribute.superseded, mark.text)
         }
     }
 
-    func mark(serving mark: String) throws(Errno) {
+    package func mark(serving mark: String) throws(Errno) {
         try changingMarks { () throws(Errno) in
             try setNodeAttribute(TwinAttribute.serving, mark)
         }

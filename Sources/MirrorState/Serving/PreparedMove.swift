@@ -1,18 +1,24 @@
 import MirrorCore
+package import MirrorImage
 import MirrorSystem
+import MirrorTarget
 import Synchronization
-import SystemPackage
+package import SystemPackage
 
 /// One image's part of a switch-over.
-struct Move: Sendable {
-    let image: Image
+package struct Move: Sendable {
+    package let image: Image
     /// The twin: absolute, without links in its directory.
-    let twin: FilePath
+    package let twin: FilePath
     /// The twin, open for reading and writing, and locked. Stays the caller's, who closes it some time
     /// after; the lock stays for as long as the image needs it.
-    let descriptor: FileDescriptor
+    package let descriptor: FileDescriptor
     /// Bytes that the image has at the cut.
-    let length: UInt64
+    package let length: UInt64
+
+    package init(image: Image, twin: FilePath, descriptor: FileDescriptor, length: UInt64) {
+        (self.image, self.twin, self.descriptor, self.length) = (image, twin, descriptor, length)
+    }
 }
 
 /// A move, for which everything that can fail is done before the record is written.

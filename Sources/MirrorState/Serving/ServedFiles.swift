@@ -1,23 +1,29 @@
-import MirrorCore
-import MirrorSystem
+package import MirrorCore
+import MirrorImage
+package import MirrorSystem
+import MirrorTarget
 import Synchronization
-import SystemPackage
+package import SystemPackage
 
 /// What no job may write to: the files and devices that switched images live on, and what another image
 /// left behind. Nobody needs to have them open, so that no lock tells.
-struct ServedFiles: TargetGuard {
+package struct ServedFiles: TargetGuard {
     /// Nil only where nothing is ever switched.
-    let serving: Serving?
+    package let serving: Serving?
     /// The image that the job mirrors: its own file, its path in the mount, and that file's path.
-    let image: FileIdentity
-    let imagePath: FilePath
-    let home: FilePath
+    package let image: FileIdentity
+    package let imagePath: FilePath
+    package let home: FilePath
+
+    package init(serving: Serving?, image: FileIdentity, imagePath: FilePath, home: FilePath) {
+        (self.serving, self.image, self.imagePath, self.home) = (serving, image, imagePath, home)
+    }
 
     /// By name, and by what the name leads to.
     ///
     /// - Parameter path: without links in its directory; of a device without links at all.
     /// - Throws: which image lives there, and the way out.
-    func refuse(_ path: FilePath) throws(CommandError) {
+    package func refuse(_ path: FilePath) throws(CommandError) {
         let status = try? path.status(followingLinks: false)
         if let record = serving?.record(servedBy: path, status) {
             throw served(path, record.image)
@@ -36,7 +42,7 @@ struct ServedFiles: TargetGuard {
     }
 
     /// The same for a file that is open and locked.
-    func refuse(_ path: FilePath, _ file: FileDescriptor) throws(CommandError) {
+    package func refuse(_ path: FilePath, _ file: FileDescriptor) throws(CommandError) {
         let (status, marks): (FileStatus, FileMarks)
         do throws(Errno) {
             (status, marks) = (try file.status(), try FileMarks(of: file))
@@ -53,7 +59,7 @@ struct ServedFiles: TargetGuard {
 
 extension TargetPlace.Surroundings {
     /// - Parameter serving: which files serve images; nil only where nothing is ever switched.
-    init(
+    package init(
         source: FileDescriptor, sourcePath: FilePath, mountpoint: FilePath, image: FileStatus,
         relativePath: FilePath, serving: Serving? = nil
     ) {
@@ -75,7 +81,7 @@ extension ServedFiles {
     /// Where the mark stays, the disk being full, the twin is refused as before.
     ///
     /// - Parameter file: says that it is the twin of this job, of the life before this one.
-    func forgetUncommitted(_ file: FileDescriptor) {
+    package func forgetUncommitted(_ file: FileDescriptor) {
         guard let serving, serving.state.withLock({ $0.distrust == nil }),
             let mark = try? FileMarks(of: file).serving,
             let id = mark.split(separator: " ").first.map(String.init),

@@ -1,6 +1,8 @@
 import Logging
 import MirrorCore
-import MirrorSystem
+import MirrorImage
+package import MirrorSystem
+import MirrorTarget
 import Synchronization
 import SystemPackage
 
@@ -9,7 +11,7 @@ import SystemPackage
 extension Serving {
     /// Reads the records, and opens the twins. Never fails: what cannot be believed or reached is told in
     /// `warnings`, and refused when it is opened.
-    func load() {
+    package func load() {
         guard let directory else { return }
         let file: ServingFile
         do throws(ServingFile.Unreadable) {
@@ -73,7 +75,8 @@ extension Serving {
 
     /// From now on the record speaks for this file.
     @discardableResult
-    func adopt(_ record: ServingRecord, _ home: HeldNode, _ identity: FileIdentity) -> Entry {
+    package func adopt(_ record: ServingRecord, _ home: HeldNode, _ identity: FileIdentity) -> Entry
+    {
         var entry = Entry(record: record, home: home)
         if let place = record.twin {
             do throws(Backing.Unusable) {
@@ -106,7 +109,7 @@ extension Serving {
     }
 
     /// The same for one image.
-    func settle(_ entry: Entry, _ identity: FileIdentity) {
+    package func settle(_ entry: Entry, _ identity: FileIdentity) {
         var marks = SettledMarks(entry, sourcePath)
         marks.apply(log)
         settled(marks, entry.record, identity)

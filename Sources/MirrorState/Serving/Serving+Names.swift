@@ -1,14 +1,16 @@
 import Dispatch
 import Logging
-import MirrorSystem
+import MirrorImage
+package import MirrorSystem
+import MirrorTarget
 import Synchronization
-import SystemPackage
+package import SystemPackage
 
 // What happens to names in the mount, and what is kept of it.
 
 extension Serving {
     /// A name was given to a file or directory in the mount; both are relative to the source.
-    func renamed(from old: FilePath, to new: FilePath) {
+    package func renamed(from old: FilePath, to new: FilePath) {
         guard hasRecords else { return }
         let isChanged = change { state in
             var isChanged = false
@@ -30,7 +32,7 @@ extension Serving {
 
     /// Somebody gave a name to another file in the mount: a record that waits for a lost file of that name
     /// is not wanted any more.
-    func created(_ identity: FileIdentity, at path: FilePath) {
+    package func created(_ identity: FileIdentity, at path: FilePath) {
         guard hasRecords else { return }
         let name = shown(path)
         let dropped = change { state in
@@ -47,7 +49,7 @@ extension Serving {
     }
 
     /// The last name of a file went away in the mount. Guests that have it open go on on the twin.
-    func deleted(_ identity: FileIdentity) {
+    package func deleted(_ identity: FileIdentity) {
         let record = change { state in
             state.refused[identity] = nil
             let record = state.entries[identity]?.record
@@ -60,7 +62,7 @@ extension Serving {
     }
 
     /// The last use of an image has ended: with one that has no name any more its entry goes.
-    func released(_ identity: FileIdentity) {
+    package func released(_ identity: FileIdentity) {
         guard count.load(ordering: .acquiring) > 0, !isInUse(identity) else { return }
         change { state in
             if state.entries[identity]?.isDeleted == true { state.entries[identity] = nil }
@@ -93,7 +95,7 @@ extension Serving.State {
 extension Serving {
     /// Saves the records as they are then, off the caller's way. A failure is told in the log; what is in
     /// memory goes on being right, and is saved with the next change.
-    func saveSoon() {
+    package func saveSoon() {
         saving.async { [self] in
             do throws(Errno) {
                 try save { _ in }
@@ -104,7 +106,7 @@ extension Serving {
     }
 
     /// On `saving`: writes the table, changed by `body`, to the disk. The table itself stays.
-    func save(_ body: (inout ServingFile) -> Void) throws(Errno) {
+    package func save(_ body: (inout ServingFile) -> Void) throws(Errno) {
         guard let directory else { throw .noSuchFileOrDirectory }
         let kept = state.withLock { state -> ServingFile? in
             if state.distrust != nil { return nil }
@@ -121,19 +123,9 @@ extension Serving {
     }
 
     /// Waits until everything that was to be made durable is, for at most five seconds: a disk may hang.
-    func finishSaving() {
+    package func finishSaving() {
         let done = DispatchSemaphore(value: 0)
         marking.async { [self] in saving.async { done.signal() } }
         _ = done.wait(timeout: .now() + .seconds(5))
-    }
-}
-
-extension FilePath {
-    /// This path after a rename of it, or of a directory above it; nil where it is another one.
-    func moved(from old: FilePath, to new: FilePath) -> FilePath? {
-        guard starts(with: old) else { return nil }
-        var path = new
-        for component in components.dropFirst(old.components.count) { path.append(component) }
-        return path
     }
 }

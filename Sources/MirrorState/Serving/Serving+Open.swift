@@ -1,8 +1,10 @@
 import Logging
 import MirrorCore
-import MirrorSystem
+import MirrorImage
+package import MirrorSystem
+import MirrorTarget
 import Synchronization
-import SystemPackage
+package import SystemPackage
 
 // Which file an open of an image gets.
 
@@ -13,7 +15,7 @@ extension Serving {
     ///   - node: the image's own file, in any way of having it open.
     ///   - path: relative to the source directory.
     /// - Throws: `.ioError` where the image's own file is old and its twin is not known or not there.
-    func backing(
+    package func backing(
         forOpening identity: FileIdentity, _ node: FileDescriptor, at path: FilePath
     ) throws(Errno) -> Backing? {
         if let entry = state.withLock({ $0.entries[identity] }) {

@@ -1,9 +1,11 @@
-import Dispatch
-import Logging
-import MirrorCore
-public import MirrorSystem
-import Synchronization
-import SystemPackage
+package import Dispatch
+package import Logging
+package import MirrorCore
+import MirrorImage
+package import MirrorSystem
+import MirrorTarget
+package import Synchronization
+package import SystemPackage
 
 /// Which images are served from another file than their own.
 ///
@@ -14,51 +16,51 @@ import SystemPackage
 /// | which file an open gets, or why none | `Serving+Open.swift` |
 /// | how an image gets another file | `SwitchOver.swift`, `PreparedMove.swift` |
 /// | renames and deletions, and the file itself | `Serving+Names.swift` |
-public final class Serving: Sendable {
+package final class Serving: Sendable {
     /// Protects the table. Leaf lock: no system call and no call out under it.
-    let state = Mutex(State())
+    package let state = Mutex(State())
     /// How many entries there are. Nearly always none: then nobody takes the lock.
-    let count = Atomic<Int>(0)
+    package let count = Atomic<Int>(0)
     /// Saves happen here, one after the other.
-    let saving = DispatchQueue(label: "twinfs.state", qos: .utility)
+    package let saving = DispatchQueue(label: "twinfs.state", qos: .utility)
 
     /// Attributes are made durable here, which may take as long as files have to be written back.
     let marking = DispatchQueue(label: "twinfs.marks", qos: .utility)
 
-    let directory: StateDirectory?
+    package let directory: StateDirectory?
     /// The source directory and its path.
-    let source: FileDescriptor
-    let sourcePath: FilePath
-    let log: Logger
+    package let source: FileDescriptor
+    package let sourcePath: FilePath
+    package let log: Logger
     /// Whether an image of this identity is in use.
-    let isInUse: @Sendable (FileIdentity) -> Bool
+    package let isInUse: @Sendable (FileIdentity) -> Bool
 
-    struct State {
+    package struct State {
         /// By the identity of the image's own file.
-        var entries: [FileIdentity: Entry] = [:]
+        package var entries: [FileIdentity: Entry] = [:]
         /// Records whose image was not found.
-        var unplaced: [ServingRecord] = []
-        var generation = 0
+        package var unplaced: [ServingRecord] = []
+        package var generation = 0
         /// Why `serving.json` cannot be believed. It is left as it is then.
-        var distrust: String?
+        package var distrust: String?
         /// Superseded files that were asked for and refused.
-        var refused: [FileIdentity: String] = [:]
+        package var refused: [FileIdentity: String] = [:]
     }
 
     /// An image that is served from elsewhere.
-    struct Entry {
-        var record: ServingRecord
+    package struct Entry {
+        package var record: ServingRecord
         /// Its own file. As long as this is held no other file gets its identity.
-        let home: HeldNode
+        package let home: HeldNode
         /// Nil where the twin could not be opened, or where its own file serves it again.
-        var backing: Backing?
+        package var backing: Backing?
         /// Why the twin could not be opened.
-        var trouble: String?
+        package var trouble: String?
         /// It has no name any more, and its record is gone; guests may have it open still.
         var isDeleted = false
     }
 
-    init(
+    package init(
         directory: StateDirectory?, source: FileDescriptor, sourcePath: FilePath, log: Logger,
         isInUse: @escaping @Sendable (FileIdentity) -> Bool
     ) {
@@ -71,13 +73,13 @@ public final class Serving: Sendable {
 
     /// The file that serves an image in place of its own; nil where that one does, or where the twin
     /// cannot be reached. Makes no system call.
-    public func backing(of identity: FileIdentity) -> Backing? {
+    package func backing(of identity: FileIdentity) -> Backing? {
         guard count.load(ordering: .acquiring) > 0 else { return nil }
         return state.withLock { $0.entries[identity]?.backing }
     }
 
     /// The own file of an image that a twin serves.
-    func home(of identity: FileIdentity) -> HeldNode? {
+    package func home(of identity: FileIdentity) -> HeldNode? {
         state.withLock { state in
             guard let entry = state.entries[identity], entry.backing != nil else { return nil }
             return entry.home
@@ -85,7 +87,7 @@ public final class Serving: Sendable {
     }
 
     /// Which images are served from a twin. Never waits for a disk.
-    var reports: [ServedReport] {
+    package var reports: [ServedReport] {
         let records = state.withLock { state in
             state.entries.values.filter { !$0.isDeleted }.map(\.record)
         }
@@ -98,7 +100,7 @@ public final class Serving: Sendable {
     }
 
     /// What is wrong with switched images, a line each. Never waits for a disk.
-    var warnings: [String] {
+    package var warnings: [String] {
         state.withLock { state in
             let unplaced = state.unplaced.filter { $0.twin != nil }.map(Self.missingImage)
             return [state.distrust].compactMap(\.self)
@@ -108,7 +110,7 @@ public final class Serving: Sendable {
     }
 
     /// Changes the table; `count` follows.
-    func change<Value: Sendable>(_ body: (inout State) -> Value) -> Value {
+    package func change<Value: Sendable>(_ body: (inout State) -> Value) -> Value {
         state.withLock { state in
             let value = body(&state)
             count.store(state.entries.count, ordering: .releasing)
@@ -124,8 +126,8 @@ public final class Serving: Sendable {
 }
 
 /// A file that is held open by an O_PATH descriptor.
-final class HeldNode: Sendable {
-    let descriptor: FileDescriptor
+package final class HeldNode: Sendable {
+    package let descriptor: FileDescriptor
 
     /// Takes the descriptor over.
     init(_ descriptor: FileDescriptor) { self.descriptor = descriptor }

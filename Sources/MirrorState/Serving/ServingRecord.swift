@@ -1,10 +1,11 @@
 import FoundationEssentials
 import MirrorCore
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 /// That an image is served from another file than its own: what a switch-over commits (`docs/state.md`).
-struct ServingRecord: Codable, Equatable, Sendable {
+package struct ServingRecord: Codable, Equatable, Sendable {
     /// Names this switch-over of this image, and no other anywhere: 32 hexadecimal digits.
     let id: String
     /// Switch-overs that the mount has done, this one counted. Members of a group share it.
@@ -21,7 +22,7 @@ struct ServingRecord: Codable, Equatable, Sendable {
     let time: Int
 
     /// A twin as it was at the switch-over.
-    struct Place: Codable, Equatable, Sendable {
+    package struct Place: Codable, Equatable, Sendable {
         /// Absolute, as `NameText` shows it.
         let path: String
         /// Of a file its inode number, of a block device its number.
@@ -59,11 +60,13 @@ struct ServingRecord: Codable, Equatable, Sendable {
 
 extension FilePath {
     /// A path from what `NameText` shows of it. A text that it never wrote is taken as it stands.
-    init(shown text: String) { self.init(bytes: NameText.name(shown: text) ?? Array(text.utf8)) }
+    package init(shown text: String) {
+        self.init(bytes: NameText.name(shown: text) ?? Array(text.utf8))
+    }
 }
 
 /// The value of `user.twinfs.superseded`: `ID GENERATION PATH`.
-struct SupersededMark: Equatable, Sendable {
+package struct SupersededMark: Equatable, Sendable {
     let id: String
     let generation: Int
     /// Which file took over, as `NameText` shows it.
@@ -85,7 +88,7 @@ struct SupersededMark: Equatable, Sendable {
 }
 
 /// The content of `serving.json`.
-struct ServingFile: Codable, Equatable, Sendable {
+package struct ServingFile: Codable, Equatable, Sendable {
     static let name = "serving.json"
 
     var generation = 0

@@ -1,6 +1,8 @@
 import Logging
 import MirrorCore
+import MirrorImage
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 /// The attributes that follow from a record. Best effort: the record alone decides what is served.

@@ -1,7 +1,9 @@
 import Dispatch
 import Logging
-import MirrorCore
+package import MirrorCore
+import MirrorImage
 import MirrorSystem
+import MirrorTarget
 import Synchronization
 import SystemPackage
 
@@ -9,7 +11,7 @@ import SystemPackage
 
 extension Serving {
     /// Gives images other files, as `Engine.switchOver` says; the caller keeps them from being opened.
-    func switchOver(_ moves: [Move]) throws(CommandError) {
+    package func switchOver(_ moves: [Move]) throws(CommandError) {
         try refuseWithoutState(moves)
         let plan = SwitchPlan(
             generation: change { state in

@@ -1,7 +1,11 @@
 import ArgumentParser
 import MirrorCore
 import MirrorEngine
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 
 struct VerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,5 +1,10 @@
 import MirrorCore
+import MirrorEngine
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 extension Mounted {

@@ -1,6 +1,10 @@
 import MirrorCore
 import MirrorEngine
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 /// A mount, and what is asked about in it.

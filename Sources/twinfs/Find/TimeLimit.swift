@@ -1,5 +1,6 @@
 import Dispatch
 import MirrorCore
+import MirrorTarget
 import Synchronization
 
 /// Runs what may never return, because it asks a mount that hangs.

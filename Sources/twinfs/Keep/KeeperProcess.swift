@@ -1,7 +1,12 @@
 import Logging
 import MirrorCore
+import MirrorEngine
 import MirrorFuse
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 /// The process that holds a mount: its descriptors and memory, under names. It starts the worker that

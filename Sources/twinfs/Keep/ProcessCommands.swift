@@ -1,5 +1,8 @@
 import ArgumentParser
 import MirrorCore
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
 import SystemPackage
 

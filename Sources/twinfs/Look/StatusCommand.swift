@@ -1,7 +1,10 @@
 import ArgumentParser
 import MirrorCore
 import MirrorEngine
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 
 /// Paths that a command looks at.
 struct LookArguments: ParsableArguments {

@@ -1,6 +1,8 @@
 import ArgumentParser
 import MirrorCore
 import MirrorEngine
+import MirrorJob
+import MirrorState
 import MirrorSystem
 
 struct WaitCommand: ParsableCommand {

@@ -3,7 +3,11 @@ import Logging
 import MirrorCore
 import MirrorEngine
 import MirrorFuse
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 /// The orderly end of a mount that was asked to end: as soon as nobody uses it, and not before. Until then

@@ -3,8 +3,12 @@ import Logging
 import MirrorCore
 import MirrorEngine
 import MirrorFuse
+import MirrorImage
+import MirrorJob
 import MirrorNBD
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 /// The life of a worker: the process that serves a mount which another one keeps.

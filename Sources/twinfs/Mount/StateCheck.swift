@@ -1,5 +1,9 @@
 import MirrorCore
+import MirrorImage
+import MirrorJob
+import MirrorState
 import MirrorSystem
+import MirrorTarget
 import SystemPackage
 
 /// Where a mount keeps what must outlive its daemon. Nothing is made here: the engine does when it first
