@@ -5,6 +5,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// A twin is compared with its image block by block, in bytes and in what is allocated, as SEEK_DATA and
 /// SEEK_HOLE tell it.

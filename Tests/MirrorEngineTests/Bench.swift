@@ -7,6 +7,10 @@ import Synchronization
 import SystemPackage
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// A source and a target directory, an engine between them, and one image that a test writes as a guest
 /// would: through the shim. Everything is gone when it is.

@@ -5,6 +5,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// What the worker that comes after a dead one makes of its checkpoints. The dead one is an engine that nobody uses
 /// any more.

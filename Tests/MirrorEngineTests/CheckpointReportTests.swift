@@ -2,6 +2,11 @@ import MirrorCore
 import MirrorEngine
 import Testing
 
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
+
 @Suite struct CheckpointReportTests {
     let report = CheckpointReport(
         image: "vm1.img", checkpoint: "monday", created: 86400, granularity: 4096, size: 1 << 20,

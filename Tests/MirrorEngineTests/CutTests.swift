@@ -5,6 +5,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// What comes right before and after a cut: `pre-cut`, `post-cut`, `cut=flush`.
 @Suite struct CutTests {

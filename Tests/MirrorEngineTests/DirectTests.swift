@@ -5,6 +5,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// Handles of guests that opened their image for direct I/O. On a filesystem without it all of this holds too.
 @Suite struct DirectTests {

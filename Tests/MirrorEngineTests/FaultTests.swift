@@ -5,6 +5,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// Every call on the target fails once in some run: the scenario runs again with the Nth call failing, for
 /// N = 1, 2, 3, …, until a run ends in which the fault was never reached.

@@ -4,6 +4,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// What a ready job copies when, and whom marks wake.
 @Suite struct GatherTests {

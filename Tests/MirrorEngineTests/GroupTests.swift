@@ -7,6 +7,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// Several images as one job: one cut for all of them.
 @Suite struct GroupTests {

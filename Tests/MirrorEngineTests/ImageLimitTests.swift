@@ -6,6 +6,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// An image on a block device ends where it ended, though the device goes on. A file that is too long stands
 /// for the device.

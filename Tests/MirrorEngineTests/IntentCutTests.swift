@@ -7,6 +7,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// Power cuts at any instant, played inside the process: source and twin are known as they are and as they
 /// were when they were synced last, and of the log's disk each block may be old or new. Wherever the bit is

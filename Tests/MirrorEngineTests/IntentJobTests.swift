@@ -6,6 +6,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// Write-intent logs of real jobs.
 @Suite struct IntentJobTests {

@@ -4,6 +4,10 @@ import Synchronization
 import SystemPackage
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// A disk for a write-intent log that knows what a power cut would leave of it.
 final class CuttableStore: IntentStore {

@@ -3,6 +3,10 @@ import MirrorCore
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 @Suite struct PaceTests {
     @Test(arguments: ["", " min-speed=50M", " pace=full"])

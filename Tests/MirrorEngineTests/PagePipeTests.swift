@@ -4,6 +4,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// Large reads by way of a pipe, as the request threads do them.
 @Suite struct PagePipeTests {

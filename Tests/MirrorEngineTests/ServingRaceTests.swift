@@ -7,6 +7,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// Guests that open, write, read and close all the time, while the image is switched to and fro.
 @Suite struct ServingRaceTests {

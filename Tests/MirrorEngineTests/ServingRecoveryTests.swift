@@ -5,6 +5,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// What the next mount makes of what an earlier one, a crash, or somebody behind its back has left.
 @Suite struct ServingRecoveryTests {

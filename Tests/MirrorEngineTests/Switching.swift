@@ -5,6 +5,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// A handle as the mount opens one for a guest.
 final class TestHandle: Sendable {

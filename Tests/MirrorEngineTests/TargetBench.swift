@@ -5,6 +5,10 @@ import MirrorSystem
 import SystemPackage
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// An image and a folder for its twins, without an engine. Everything is gone when it is.
 final class TargetBench {

@@ -1,6 +1,10 @@
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 @Suite struct TwinSpeedTests {
     @Test func `a twin is slow when its writes are, not when some of them meet a busy moment`() {

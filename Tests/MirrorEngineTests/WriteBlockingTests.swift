@@ -6,6 +6,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// `copy-mode=write-blocking`: writes that overlap, from many threads, on a target that fails now and then.
 @Suite struct WriteBlockingTests {

@@ -2,6 +2,10 @@ import Foundation
 import MirrorSystem
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// A guest that writes at random places until it is stopped, and knows what its image must hold.
 final class Writer: @unchecked Sendable {

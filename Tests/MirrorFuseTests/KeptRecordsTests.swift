@@ -5,6 +5,10 @@ import Testing
 
 @testable import MirrorEngine
 @testable import MirrorFuse
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// Serialized: the hook that stands for a kill is one for the process.
 @Suite("Records that a successor goes on with", .serialized)

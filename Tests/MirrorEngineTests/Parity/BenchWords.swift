@@ -4,6 +4,10 @@ import MirrorSystem
 import SystemPackage
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 extension Bench {
     /// The events so far, as a program reads them.

@@ -4,6 +4,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// What QEMU's iotests check of cancelling, pausing and quitting. The number of the iotest stands at each.
 @Suite struct CancelParityTests {

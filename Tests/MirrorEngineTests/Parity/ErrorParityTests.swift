@@ -4,6 +4,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// What QEMU's iotests check of errors: which event, which state, and how the job goes on.
 @Suite struct ErrorParityTests {

@@ -8,6 +8,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// What QEMU's iotests check of active mirroring, of changing the mode, and of moving to another place.
 @Suite struct ModeParityTests {

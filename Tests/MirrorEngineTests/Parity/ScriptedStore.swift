@@ -4,6 +4,10 @@ import Synchronization
 import SystemPackage
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// A target of fixed size, in memory, whose calls fail or hang when a test wants them to.
 final class ScriptedStore: TwinStore {

@@ -5,6 +5,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// QEMU's fields, events and knobs, as a program that knows them looks for them.
 @Suite struct StatusParityTests {

@@ -7,6 +7,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// A job that came back, and whose twin is not there yet.
 @Suite struct AwayTests {

@@ -5,6 +5,10 @@ import Synchronization
 import SystemPackage
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// Holds what a worker had at the instant of its death: the memory is a copy, so that nothing that still runs of
 /// the dead one can change it.

@@ -6,6 +6,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// What a job that comes back must not believe, and whom it must not touch.
 @Suite struct DoubtTests {

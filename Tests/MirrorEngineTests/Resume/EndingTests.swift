@@ -6,6 +6,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// What is left of a job that has ended, or that does not come back, misleads nobody.
 @Suite struct EndingTests {

@@ -6,6 +6,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// The mount ends in the middle of everything, and its keeper with it: what its write-intent logs say is copied,
 /// where they can be believed.

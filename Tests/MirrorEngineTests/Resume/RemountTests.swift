@@ -6,6 +6,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// A mount ends in order, and the next one goes on with its jobs; it believes nothing that it cannot prove.
 @Suite struct RemountTests {

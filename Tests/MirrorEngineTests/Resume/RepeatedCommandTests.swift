@@ -4,6 +4,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// A worker dies between what a command does and its answer; its successor is given the command again, and knows
 /// whether its effect stood before.
