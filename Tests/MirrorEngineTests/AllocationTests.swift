@@ -35,14 +35,14 @@ import Testing
             ).errno == nil)
         for round in 0..<8 {
             for _ in 0..<40 { change(guest, &random) }
-            #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.dirtyBytes == 0 })
+            #expect(bench.wait("vm.img") { $0.phase == .ready && $0.dirtyBytes == 0 })
             if round == 4 { guest.truncate(to: UInt64(Self.size - 5000)) }
         }
         // The tail: a last block that is zero and not whole.
         guest.allocate(
             [.punchHole, .keepSize], at: UInt64(Self.size - 20_000), count: 20_000)
         #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" }, "seed \(seed)")
+        #expect(bench.wait("vm.img") { $0.phase == .completed }, "seed \(seed)")
         #expect(bench.isEqual("vm.img"), "seed \(seed)")
         let holes = try Blocks(bench.source.appending("vm.img"))
         let twin = try Blocks(bench.target.appending("vm.img"))
@@ -59,12 +59,12 @@ import Testing
         let start = "mirror vm.img target=\(bench.target)/ granularity=512 speed=16K"
         #expect(bench.command(start).errno == nil)
         #expect(bench.wait("vm.img") { $0.copiedBytes >= 8 << 10 })
-        #expect(bench.job("vm.img")?.phase == "bulk")
+        #expect(bench.job("vm.img")?.phase == .bulk)
         guest.allocate([.punchHole, .keepSize], at: 0, count: 4096)
         #expect(bench.command("set vm.img speed=0").errno == nil)
         #expect(bench.engine.isInSync("vm.img"))
         #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed })
         let isEqual = bench.isEqual("vm.img")
         #expect(isEqual)
         let isAllocated = try Blocks(bench.target.appending("vm.img")).allocated.contains(0)

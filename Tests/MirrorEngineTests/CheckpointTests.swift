@@ -57,7 +57,7 @@ struct CheckpointBench {
         #expect(reply.text.hasPrefix("ok"), "\(reply.text)")
         guard reply.errno == nil, wait(engine, { $0.ready }) else { return nil }
         #expect(command("complete \(name) switch=off", in: engine).errno == nil)
-        #expect(wait(engine) { $0.phase == "completed" })
+        #expect(wait(engine) { $0.phase == .completed })
         let job = engine.report().jobs.first
         #expect(command("dismiss \(name)", in: engine).errno == nil)
         return job
@@ -127,7 +127,7 @@ struct CheckpointBench {
             // What changed since the checkpoint, not since the last cut: at most 1 + 4 a round.
             #expect(job.copiedBytes >= 4096 * 3)
             #expect(job.copiedBytes <= 4096 * (3 + 5 * round), "round \(round)")
-            #expect(job.targetState == "consistent")
+            #expect(job.targetState == .consistent)
             #expect(bench.bench.isEqual("vm.img"), "round \(round)")
         }
         #expect(bench.extents("monday")?.isEmpty == false)
@@ -149,7 +149,7 @@ struct CheckpointBench {
             #expect(bench.wait(bench.bench.engine) { $0.ready })
             writer.stop()
             #expect(bench.command("complete vm.img switch=off").errno == nil)
-            #expect(bench.wait(bench.bench.engine) { $0.phase == "completed" })
+            #expect(bench.wait(bench.bench.engine) { $0.phase == .completed })
             #expect(bench.command("dismiss vm.img").errno == nil)
             #expect(bench.bench.isEqual("vm.img"))
         }
@@ -194,7 +194,7 @@ struct CheckpointBench {
         let options = "target=\(bench.bench.target)/ sync=incremental checkpoint=monday"
         #expect(bench.command("mirror vm.img \(options) speed=64K").errno == nil)
         #expect(bench.command("cancel vm.img force=on").errno == nil)
-        #expect(bench.wait(bench.bench.engine) { $0.phase == "cancelled" })
+        #expect(bench.wait(bench.bench.engine) { $0.phase == .cancelled })
         #expect(bench.command("mirror vm.img \(options)").errno != nil)
     }
 

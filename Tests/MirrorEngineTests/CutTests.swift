@@ -38,10 +38,10 @@ import Testing
         let hook = try program(bench, "hook")
         let options = "pre-cut=\(hook) post-cut=\(hook)"
         #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         #expect(calls(bench).isEmpty)
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed })
         #expect(bench.isEqual("vm.img"))
         #expect(bench.wait("vm.img") { _ in calls(bench).count == 2 })
         #expect(calls(bench) == ["pre-cut vm.img vm.img", "post-cut vm.img vm.img"])
@@ -58,15 +58,15 @@ import Testing
         let timeout = how == "hangs" ? "cut-timeout=200" : ""
         let options = "pre-cut=\(named) post-cut=\(post) \(timeout)"
         #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.error != nil })
+        #expect(bench.wait("vm.img") { $0.phase == .ready && $0.error != nil })
         #expect(bench.job("vm.img")?.error?.contains("no cut: pre-cut") == true)
         // It may have frozen the guest before it failed.
         #expect(bench.wait("vm.img") { _ in calls(bench).contains("post-cut vm.img vm.img") })
         let guest = try bench.guest("vm.img")
         guest.write([1, 2, 3], at: 50_000)
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -77,9 +77,9 @@ import Testing
         #expect(
             bench.command("mirror vm.img target=\(bench.target)/ post-cut=\(bad) pre-cut=/bin/true")
                 .errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" && $0.error == nil })
+        #expect(bench.wait("vm.img") { $0.phase == .completed && $0.error == nil })
         #expect(
             bench.wait("vm.img") { _ in
                 bench.events.contains { $0.contains("TWINFS_HOOK_FAILED") && $0.contains("code 9") }
@@ -92,22 +92,22 @@ import Testing
         let guest = try bench.guest("vm.img")
         let options = "cut=flush cut-wait=600000"
         #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.job("vm.img")?.phase == "completing")
+        #expect(bench.job("vm.img")?.phase == .completing)
         guest.write([1, 2, 3], at: 5000)
         // Nobody else makes the cut.
         #expect(bench.wait("vm.img") { $0.dirtyBytes == 0 })
-        #expect(bench.job("vm.img")?.phase == "completing")
+        #expect(bench.job("vm.img")?.phase == .completing)
         let ended = DispatchSemaphore(value: 0)
         Thread {
-            while bench.job("vm.img")?.phase == "completing" {
+            while bench.job("vm.img")?.phase == .completing {
                 try? guest.image.flush(dataOnly: false, through: guest.descriptor)
                 usleep(1000)
             }
             ended.signal()
         }.start()
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed })
         ended.wait()
         #expect(bench.isEqual("vm.img"))
     }
@@ -118,13 +118,13 @@ import Testing
         let guest = try bench.guest("vm.img")
         let options = "cut=flush cut-wait=600000"
         #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         #expect(bench.command("cancel vm.img").errno == nil)
         guest.write([1, 2, 3], at: 5000)
-        #expect(bench.wait("vm.img") { $0.phase == "completing" && $0.dirtyBytes == 0 })
+        #expect(bench.wait("vm.img") { $0.phase == .completing && $0.dirtyBytes == 0 })
         // Longer than any hang that this test waits for: it ends only because the job does.
         bench.engine.shutDown(patience: .seconds(30))
-        #expect(bench.job("vm.img")?.phase == "completed")
+        #expect(bench.job("vm.img")?.phase == .completed)
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -134,8 +134,8 @@ import Testing
         #expect(
             bench.command("mirror vm.img target=\(bench.target)/ cut=flush cut-wait=50").errno
                 == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed })
     }
 }

@@ -70,7 +70,7 @@ import Testing
         plan.mend()
         #expect(bench.command("resume vm.img").errno == nil)
         #expect(
-            bench.wait("vm.img") { $0.phase == "ready" && $0.error == nil && $0.ioStatus == "ok" })
+            bench.wait("vm.img") { $0.phase == .ready && $0.error == nil && $0.ioStatus == .ok })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -92,18 +92,18 @@ import Testing
         }
         guest.allocate([.punchHole, .keepSize], at: 40_000, count: 90_000)
         guest.truncate(to: 310_000)
-        #expect(reach("ready", bench, plan), "fault \(number)")
+        #expect(reach(.ready, bench, plan), "fault \(number)")
         guest.write([9, 9, 9], at: 200_000)
         #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(reach("completed", bench, plan), "fault \(number)")
-        #expect(bench.job("vm.img")?.error == nil && bench.job("vm.img")?.ioStatus == "ok")
+        #expect(reach(.completed, bench, plan), "fault \(number)")
+        #expect(bench.job("vm.img")?.error == nil && bench.job("vm.img")?.ioStatus == .ok)
         #expect(bench.isEqual("vm.img"), "fault \(number)")
     }
 
     /// Waits for a phase; mends the disk and resumes whenever the job has stopped.
-    private func reach(_ phase: String, _ bench: Bench, _ plan: FaultPlan) -> Bool {
+    private func reach(_ phase: JobMachine.Phase, _ bench: Bench, _ plan: FaultPlan) -> Bool {
         bench.wait("vm.img") { job in
-            if job.ioStatus != "ok" { plan.mend() }
+            if job.ioStatus != .ok { plan.mend() }
             if job.paused { bench.command("resume vm.img") }
             return job.phase == phase
         }
@@ -114,13 +114,13 @@ import Testing
         let bench = try Bench(faults: plan)
         try bench.makeFile("vm.img", bytes: 300_000)
         #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
-        #expect(bench.wait("vm.img") { $0.paused && $0.ioStatus == "nospace" })
+        #expect(bench.wait("vm.img") { $0.paused && $0.ioStatus == .nospace })
         #expect(bench.job("vm.img")?.error?.contains("twinfs resume vm.img") == true)
         #expect(eventually { errors(bench).contains { $0.contains("\"stop\"") } })
         plan.mend()
         #expect(bench.command("resume vm.img").errno == nil)
         #expect(
-            bench.wait("vm.img") { $0.phase == "ready" && $0.error == nil && $0.ioStatus == "ok" })
+            bench.wait("vm.img") { $0.phase == .ready && $0.error == nil && $0.ioStatus == .ok })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -130,7 +130,7 @@ import Testing
         let bench = try Bench(faults: plan)
         try bench.makeFile("vm.img", bytes: 300_000)
         #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "failed" && $0.targetState == "inconsistent" })
+        #expect(bench.wait("vm.img") { $0.phase == .failed && $0.targetState == .inconsistent })
         let guest = try bench.guest("vm.img")
         guard case .done(3) = guest.write([1, 2, 3], at: 5) else {
             Issue.record("the guest saw the target's error")

@@ -22,7 +22,7 @@ import Testing
         try bench.makeFile("vm.img", bytes: 300_000)
         let guest = try bench.guest("vm.img")
         #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.activelySynced })
+        #expect(bench.wait("vm.img") { $0.phase == .ready && $0.activelySynced })
         return (bench, guest)
     }
 
@@ -42,7 +42,7 @@ import Testing
         }
         #expect(bench.isEqual("vm.img"))
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed })
         let before = plan.count(of: .flush)
         try guest.flush()
         #expect(plan.count(of: .flush) == before && !guest.image.flushesTwins)
@@ -103,7 +103,7 @@ import Testing
             }
         }
         #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -133,7 +133,7 @@ import Testing
         let (bench, guest) = try bench(plan, "\(Self.mode) write-timeout=50")
         plan.hang(.flush)
         try guest.flush()
-        #expect(bench.wait("vm.img") { $0.copyMode == "background" })
+        #expect(bench.wait("vm.img") { $0.copyMode == .background })
         #expect(bench.events.contains { $0.contains("TWINFS_FELL_BACK") && $0.contains("a flush") })
         try guest.flush()
         plan.endHang(.flush)
@@ -155,7 +155,7 @@ import Testing
         #expect(bench.command("cancel vm.img force=on").errno == nil)
         #expect(eventually { answered.load(ordering: .relaxed) })
         plan.endHang(.flush)
-        #expect(bench.wait("vm.img") { $0.phase == "cancelled" })
+        #expect(bench.wait("vm.img") { $0.phase == .cancelled })
     }
 
     @Test func `what contradicts fsync=both, or a delta, is refused while the job runs too`() throws

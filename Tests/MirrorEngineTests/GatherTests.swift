@@ -49,7 +49,7 @@ import Testing
         job.queue.sync { job.copier.gathering.lastPass = Gathering.longest }
         guest.write([1, 2, 3], at: 70_000)
         #expect(bench.command(command).errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed })
         let isLeft = job.queue.sync { job.copier.gathering.until != nil }
         #expect(!isLeft)
         let isEqual = bench.isEqual("vm.img")

@@ -38,7 +38,7 @@ import Testing
         #expect(found.isEmpty, "\(found.prefix(5))")
         #expect(
             bench.command("complete \(bench.id(mirroring: "alone.img")) switch=off").errno == nil)
-        #expect(bench.wait(bench.id(mirroring: "alone.img")) { $0.phase == "completed" })
+        #expect(bench.wait(bench.id(mirroring: "alone.img")) { $0.phase == .completed })
         #expect(bench.isEqual("b.img", "alone.img"))
         #expect(counter.rounds > 100)
     }
@@ -53,11 +53,11 @@ import Testing
                 + " copy-mode=\(mode) max-pause=60000 buf-size=1M")
         guard started.errno == nil else { return "no cut: \(started.text)" }
         let id = String(started.text.dropFirst(3).prefix { $0 != ":" })
-        guard bench.wait(id, until: { $0.phase == "ready" }) else { return "no cut: not ready" }
+        guard bench.wait(id, until: { $0.phase == .ready }) else { return "no cut: not ready" }
         let verb = round % 2 == 0 ? "cancel \(id)" : "complete \(id) switch=off"
         guard bench.command(verb).errno == nil else { return "no cut: \(verb)" }
-        guard bench.wait(id, until: { $0.phase == "completed" }) else {
-            return "no cut: \(bench.job(id)?.phase ?? "gone") \(bench.job(id)?.error ?? "")"
+        guard bench.wait(id, until: { $0.phase == .completed }) else {
+            return "no cut: \(bench.job(id)?.phase.rawValue ?? "gone") \(bench.job(id)?.error ?? "")"
         }
         bench.command("dismiss \(id)")
         let counts = Self.names.map { Counter.value(of: target.appending($0)) }
@@ -76,9 +76,9 @@ import Testing
             #expect(bench.command("mirror \(name) \(options)").errno == nil)
         }
         for name in Self.names {
-            #expect(bench.wait(name) { $0.phase == "ready" })
+            #expect(bench.wait(name) { $0.phase == .ready })
             #expect(bench.command("cancel \(name)").errno == nil)
-            #expect(bench.wait(name) { $0.phase == "completed" })
+            #expect(bench.wait(name) { $0.phase == .completed })
             let seen = counter.rounds
             while counter.rounds < seen + 3 { usleep(1000) }
         }
@@ -96,10 +96,10 @@ import Testing
         let names = Self.names.joined(separator: " ")
         #expect(
             bench.command("mirror \(names) target=\(bench.target)/ max-pause=60000").errno == nil)
-        #expect(bench.wait("a.img") { $0.phase == "ready" })
+        #expect(bench.wait("a.img") { $0.phase == .ready })
         #expect(bench.command("complete a.img").errno == nil)
         #expect(
-            bench.wait("a.img") { $0.phase == "completed" }, "\(bench.job("a.img")?.error ?? "")")
+            bench.wait("a.img") { $0.phase == .completed }, "\(bench.job("a.img")?.error ?? "")")
         // The sources are what they were at that instant, too.
         let left = Self.names.map { Counter.value(of: bench.source.appending($0)) }
         #expect(left[0] >= left[1] && left[1] >= left[2] && left[0] - left[2] <= 1, "\(left)")

@@ -75,7 +75,7 @@ import Testing
         let bench = try ready()
         #expect(try file(bench) != nil)
         bench.command("cancel a.img")
-        #expect(bench.wait("a.img") { $0.phase == "completed" })
+        #expect(bench.wait("a.img") { $0.phase == .completed })
         for _ in 0..<1000 where try file(bench) != nil { usleep(10_000) }
         #expect(try file(bench) == nil)
     }
@@ -104,7 +104,7 @@ import Testing
         #expect(VoidMark.isOn(guest.descriptor, log.id))
         #expect(bench.engine.report().warnings.contains { $0.contains("write-intent") })
         bench.command("cancel a.img")
-        #expect(bench.wait("a.img") { $0.phase == "completed" })
+        #expect(bench.wait("a.img") { $0.phase == .completed })
         #expect(bench.isEqual("a.img"))
         // It is said until nobody can believe the log.
         for _ in 0..<1000 where VoidMark.isOn(guest.descriptor, log.id) { usleep(10_000) }

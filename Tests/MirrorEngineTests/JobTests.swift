@@ -15,12 +15,12 @@ import Testing
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 5_000_001)
         #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         #expect(bench.isEqual("vm.img"))
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" && $0.len == $0.offset })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced && $0.len == $0.offset })
         #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
-        #expect(bench.job("vm.img")?.targetState == "consistent")
+        #expect(bench.wait("vm.img") { $0.phase == .completed })
+        #expect(bench.job("vm.img")?.targetState == .consistent)
         let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readOnly)
         #expect(twin.attribute("user.twinfs.state") == "consistent")
         try twin.close()
@@ -33,7 +33,7 @@ import Testing
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 4096)
         #expect(bench.command("mirror vm.img target=\(bench.target)/new/").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         #expect(bench.isEqual("vm.img", "new/vm.img"))
     }
 
@@ -48,13 +48,13 @@ import Testing
         // enough to copy the whole image brings them together.
         let options = "target=\(bench.target)/ max-pause=60000"
         #expect(bench.command("mirror vm.img \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" }, "seed \(seed)")
+        #expect(bench.wait("vm.img") { $0.phase == .ready }, "seed \(seed)")
         #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" }, "seed \(seed)")
+        #expect(bench.wait("vm.img") { $0.phase == .completed }, "seed \(seed)")
         writer.stop()
         // The twin is a past state: writes after the cut are not in it. Mirror again, with nobody writing.
         #expect(bench.command("mirror vm.img target=\(bench.target)/again.img").errno == nil)
-        #expect(bench.wait("vm.img#2") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img#2") { $0.phase == .ready })
         #expect(bench.isEqual("vm.img", "again.img"), "seed \(seed)")
     }
 
@@ -79,9 +79,9 @@ import Testing
                     at: offset)
             }
         }
-        #expect(bench.wait("vm.img") { $0.phase == "ready" }, "seed \(seed)")
+        #expect(bench.wait("vm.img") { $0.phase == .ready }, "seed \(seed)")
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" }, "seed \(seed)")
+        #expect(bench.wait("vm.img") { $0.phase == .completed }, "seed \(seed)")
         #expect(bench.isEqual("vm.img"), "seed \(seed)")
     }
 
@@ -93,14 +93,14 @@ import Testing
         try bench.makeFile("vm.img", bytes: 4 << 20)
         let guest = try bench.guest("vm.img")
         #expect(bench.command("mirror vm.img target=\(bench.target)/\(option)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         #expect(bench.command("set vm.img speed=2M").errno == nil)
         guest.truncate(to: 1_000_001)
         // Some of the marks of the cut are taken while the image is short, the size itself is not.
         #expect(bench.wait("vm.img") { $0.dirtyBytes < 3 << 20 && $0.dirtyBytes > 0 })
         guest.truncate(to: 4 << 20)
         #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -116,7 +116,7 @@ import Testing
         #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
         // The first pass goes on for half a second.
         guest.truncate(to: 3 << 20)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready && $0.targetState == .synced })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -126,8 +126,8 @@ import Testing
         #expect(bench.command("mirror vm.img target=\(bench.target)/ speed=64K").errno == nil)
         #expect(bench.command("complete vm.img switch=off").errno == .resourceBusy)
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "cancelled" })
-        #expect(bench.job("vm.img")?.targetState == "inconsistent")
+        #expect(bench.wait("vm.img") { $0.phase == .cancelled })
+        #expect(bench.job("vm.img")?.targetState == .inconsistent)
         #expect((try? bench.target.appending("vm.img").status()) == nil)
         #expect((try? bench.target.appending("vm.img.partial").status()) != nil)
         #expect(
@@ -140,10 +140,10 @@ import Testing
         try bench.makeFile("vm.img", bytes: 4 << 20)
         #expect(bench.command("mirror vm.img target=\(bench.target)/ speed=256K").errno == nil)
         #expect(bench.command("pause vm.img").errno == nil)
-        #expect(bench.job("vm.img")?.status == "paused")
+        #expect(bench.job("vm.img")?.status == .paused)
         #expect(bench.command("set vm.img speed=0").errno == nil)
         #expect(bench.command("resume vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -152,11 +152,11 @@ import Testing
         try bench.makeFile("vm.img", bytes: 1 << 20)
         let guest = try bench.guest("vm.img")
         #expect(bench.command("mirror vm.img target=\(bench.target)/ sync=none").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         guest.write([UInt8](repeating: 7, count: 4096), at: 8192)
         #expect(bench.command("complete vm.img switch=off").errno == .notSupported)
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" && $0.targetState == "partial" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed && $0.targetState == .partial })
         let delta = try Data(
             contentsOf: URL(fileURLWithPath: bench.target.appending("vm.img.delta").string))
         #expect(delta.count == 1 << 20)
@@ -170,7 +170,7 @@ import Testing
         let guest = try bench.guest("vm.img")
         #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
         bench.engine.deleted(guest.image.identity)
-        #expect(bench.wait("vm.img") { $0.phase == "cancelled" })
+        #expect(bench.wait("vm.img") { $0.phase == .cancelled })
         #expect(bench.job("vm.img")?.error?.contains("deleted") == true)
     }
 }

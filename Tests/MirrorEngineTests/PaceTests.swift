@@ -21,10 +21,10 @@ import Testing
         writer.start()
         let start = "mirror vm.img target=\(bench.target)/ max-pause=60000\(options)"
         #expect(bench.command(start).errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" }, "seed \(seed)")
+        #expect(bench.wait("vm.img") { $0.phase == .ready }, "seed \(seed)")
         writer.stop()
         #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" }, "seed \(seed)")
+        #expect(bench.wait("vm.img") { $0.phase == .completed }, "seed \(seed)")
         #expect(bench.isEqual("vm.img"), "seed \(seed)")
     }
 

@@ -103,9 +103,9 @@ import Testing
             let own = bench.command("mirror vm.img target=\(place) existing=reuse")
             #expect(own.errno == nil, "\(own.text)")
             let id = place == twin ? "vm.img" : "vm.img#2"
-            #expect(bench.wait(id) { $0.phase == "ready" })
+            #expect(bench.wait(id) { $0.phase == .ready })
             #expect(bench.command("cancel \(id)").errno == nil)
-            #expect(bench.wait(id) { $0.phase == "completed" })
+            #expect(bench.wait(id) { $0.phase == .completed })
         }
     }
 }

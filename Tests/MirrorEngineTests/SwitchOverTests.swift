@@ -29,10 +29,10 @@ import Testing
             let name = round == 0 ? "vm.img" : "vm.img#\(round + 1)"
             let started = bench.command("mirror vm.img \(target) max-pause=60000")
             #expect(started.errno == nil, "\(started.text) seed \(seed)")
-            #expect(bench.wait(name) { $0.phase == "ready" }, "round \(round) seed \(seed)")
+            #expect(bench.wait(name) { $0.phase == .ready }, "round \(round) seed \(seed)")
             #expect(bench.command("complete \(name)").errno == nil)
             #expect(
-                bench.wait(name) { $0.phase == "completed" },
+                bench.wait(name) { $0.phase == .completed },
                 "\(bench.job(name)?.error ?? "") round \(round) seed \(seed)")
             #expect(bench.job(name)?.lastPauseUs != nil)
             let serving = bench.engine.servingPath(of: guest.image)
@@ -51,12 +51,12 @@ import Testing
         let bench = try Bench(keepsState: false)
         try bench.makeFile("vm.img", bytes: 100_000)
         #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         #expect(bench.command("complete vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.error != nil })
+        #expect(bench.wait("vm.img") { $0.phase == .ready && $0.error != nil })
         #expect(bench.job("vm.img")?.error?.contains("no switch-over") == true)
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -68,15 +68,15 @@ import Testing
         let guest = try bench.guest("vm.img")
         let twin = bench.target.appending("vm.img")
         #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         #expect(bench.command("complete vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.error != nil })
+        #expect(bench.wait("vm.img") { $0.phase == .ready && $0.error != nil })
         // A crash may come at any time from here on.
         #expect(try bench.mark(twin, "state") == "inconsistent")
         guest.write([1, 2, 3], at: 5000)
         #expect(try bench.mark(twin, "state") == "inconsistent")
         #expect(bench.command("cancel vm.img force=on").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "cancelled" })
+        #expect(bench.wait("vm.img") { $0.phase == .cancelled })
         #expect(try bench.mark(twin, "state") == "inconsistent")
     }
 }

@@ -22,7 +22,7 @@ import Testing
     /// A job in ready with nothing to copy.
     private func mirror(_ options: String = "") {
         #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" || $0.ready })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced || $0.ready })
     }
 
     private func verify(_ options: String = "") throws -> JobReport {
@@ -44,7 +44,7 @@ import Testing
 
     @Test func `an equal twin is found equal, and its size too`() throws {
         mirror()
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         #expect(bench.job("vm.img")?.verifiedBytes == nil)
         let job = try verify()
         #expect(job.verifiedBytes == Int(size))
@@ -52,7 +52,7 @@ import Testing
         #expect(job.repairedBytes == 0)
         #expect(job.unverifiedBytes == 0)
         #expect(job.verifyError == nil)
-        #expect(job.targetState == "synced")
+        #expect(job.targetState == .synced)
         // The status can be seen a moment before its event is written.
         let isTold = bench.eventually {
             bench.events.contains { $0.contains("TWINFS_VERIFY_COMPLETED") }
@@ -69,7 +69,7 @@ import Testing
         let job = try verify()
         #expect(job.mismatchedBytes == 4 * 4096)
         #expect(job.repairedBytes == 0)
-        #expect(job.targetState == "inconsistent")
+        #expect(job.targetState == .inconsistent)
         #expect(job.offset < job.len)
         #expect(StatusText.render(bench.engine.report()).contains("! verified: 4.0 MiB compared"))
         // It is not repaired by itself, so it is found again.
@@ -84,7 +84,7 @@ import Testing
         let job = try verify("repair=on")
         #expect((job.mismatchedBytes ?? 0) >= 20_000)
         #expect(job.repairedBytes == job.mismatchedBytes)
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         #expect(bench.isEqual("vm.img"))
         #expect(try verify().mismatchedBytes == 0)
     }
@@ -95,13 +95,13 @@ import Testing
         // Zeroes at the end: they read the same where the file ends early.
         guest.write([UInt8](repeating: 0, count: 8192), at: size - 8192)
         mirror()
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readWrite)
         try twin.setSize(UInt64(Int(size) + change))
         try twin.close()
         let job = try verify("repair=on")
         #expect(job.mismatchedBytes == 5000)
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -110,9 +110,9 @@ import Testing
         try corrupt([100_000])
         #expect(try verify().mismatchedBytes == 4096)
         #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed })
         #expect(bench.isEqual("vm.img"))
-        #expect(bench.job("vm.img")?.targetState == "consistent")
+        #expect(bench.job("vm.img")?.targetState == .consistent)
     }
 
     @Test(arguments: ["copy-mode=background", "copy-mode=write-blocking"])
@@ -128,7 +128,7 @@ import Testing
             #expect(job.verifyError == nil)
         }
         writer.stop()
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         #expect(bench.isEqual("vm.img"), "seed \(seed)")
     }
 
@@ -138,7 +138,7 @@ import Testing
     ) throws {
         let guest = try bench.guest("vm.img")
         mirror("\(mode) max-pause=60000")
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         // Nobody writes below 1 MiB.
         try corrupt([50_000, 900_000])
         let stop = NSLock()
@@ -159,7 +159,7 @@ import Testing
         #expect(try verify("repair=on").repairedBytes == 2 * 4096)
         stop.withLock { isOver = true }
         done.wait()
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -168,7 +168,7 @@ import Testing
             bench.command("mirror vm.img target=\(bench.target)/ speed=1M").errno == nil)
         #expect(bench.command("verify vm.img").errno == .resourceBusy)
         #expect(bench.command("set vm.img speed=0").errno == nil)
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         #expect(bench.command("set vm.img speed=64K").errno == nil)
         #expect(bench.command("verify vm.img").errno == nil)
         #expect(bench.command("verify vm.img").text.contains("being verified already"))
@@ -192,7 +192,7 @@ import Testing
         #expect(job.verifyError != nil)
         #expect((job.verifiedBytes ?? 0) < Int(size))
         if command != "pause vm.img" {
-            #expect(bench.wait("vm.img") { ["completed", "cancelled"].contains($0.phase) })
+            #expect(bench.wait("vm.img") { [.completed, .cancelled].contains($0.phase) })
             #expect(bench.wait("vm.img") { _ in descriptors(below: bench.target) == 0 })
         }
     }
@@ -203,11 +203,11 @@ import Testing
         let bench = try Bench(faults: plan)
         try bench.makeFile("vm.img", bytes: 1 << 20)
         #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         plan.relapse()
         #expect(bench.command("verify vm.img").errno == nil)
         #expect(bench.wait("vm.img") { !$0.verifying })
         #expect(bench.job("vm.img")?.verifyError?.contains("reading the twin") == true)
-        #expect(bench.job("vm.img")?.phase == "ready")
+        #expect(bench.job("vm.img")?.phase == .ready)
     }
 }

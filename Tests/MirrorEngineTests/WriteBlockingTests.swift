@@ -27,13 +27,13 @@ import Testing
         let guest = try bench.guest("vm.img")
         let options = "copy-mode=write-blocking on-target-error=ignore max-retries=1000"
         #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         let seed = UInt64.random(in: 0...UInt64.max)
         // An error that is passed over costs a tenth of a second.
         let rounds = Bench.isSanitized ? 40 : hasFaults ? 250 : 3000
         for round in 0..<rounds {
             writeFromEightThreads(guest, seed &+ UInt64(round) &* 8)
-            guard bench.wait("vm.img", until: { $0.targetState == "synced" }) else {
+            guard bench.wait("vm.img", until: { $0.targetState == .synced }) else {
                 Issue.record("not in sync after round \(round), seed \(seed)")
                 return
             }
@@ -43,10 +43,10 @@ import Testing
             }
         }
         // The last error may be told after its extents were copied: then nothing is forwarded for a moment.
-        #expect(bench.wait("vm.img") { $0.copyMode == "write-blocking" })
+        #expect(bench.wait("vm.img") { $0.copyMode == .writeBlocking })
         #expect((plan?.wasReached ?? true) && bench.job("vm.img")?.paused == false)
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -75,22 +75,22 @@ import Testing
         let guest = try bench.guest("vm.img")
         let options = "copy-mode=background speed=1"
         #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         #expect(bench.command("set vm.img \(options)").errno == nil)
         guest.write([1, 2, 3], at: 70_000)
         // One byte a second: in the background it stays dirty.
         guest.write([4, 5, 6], at: 200_000)
-        #expect(bench.job("vm.img")?.copyMode == "background")
+        #expect(bench.job("vm.img")?.copyMode == .background)
         #expect(bench.wait("vm.img") { $0.dirtyBytes > 0 })
         #expect(bench.command("set vm.img speed=0 copy-mode=write-blocking").errno == nil)
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" && $0.activelySynced })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced && $0.activelySynced })
         #expect(bench.command("set vm.img speed=1").errno == nil)
         for index in 0..<100 { guest.write([9, UInt8(index)], at: UInt64(index) * 9000) }
         #expect(bench.job("vm.img")?.dirtyBytes == 0)
         #expect(bench.isEqual("vm.img"))
         #expect(bench.command("set vm.img copy-mode=background speed=0").errno == nil)
         guest.write([7], at: 300_000)
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" && !$0.activelySynced })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced && !$0.activelySynced })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -102,7 +102,7 @@ import Testing
         let guest = try bench.guest("vm.img")
         let options = "copy-mode=write-blocking"
         #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.activelySynced })
+        #expect(bench.wait("vm.img") { $0.phase == .ready && $0.activelySynced })
         let isOver = Atomic<Bool>(false)
         defer { isOver.store(true, ordering: .relaxed) }
         for _ in 0..<4 {
@@ -115,7 +115,7 @@ import Testing
                 guest.write([UInt8](repeating: UInt8(1 + step), count: count), at: end)
                 end += UInt64(count)
             }
-            guard bench.wait("vm.img", until: { $0.targetState == "synced" }),
+            guard bench.wait("vm.img", until: { $0.targetState == .synced }),
                 bench.isEqual("vm.img")
             else {
                 Issue.record("source and twin differ after round \(round)")
@@ -136,14 +136,14 @@ import Testing
         let guest = try bench.guest("vm.img")
         let options = "copy-mode=write-blocking"
         #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         let seed = UInt64.random(in: 0...UInt64.max)
         for round in 0..<Bench.rounds(60) {
             DispatchQueue.concurrentPerform(iterations: 4) { thread in
                 var random = SplitMix(seed: seed &+ UInt64(round * 4 + thread))
                 for _ in 0..<10 { change(guest, &random) }
             }
-            guard bench.wait("vm.img", until: { $0.targetState == "synced" }),
+            guard bench.wait("vm.img", until: { $0.targetState == .synced }),
                 bench.isEqual("vm.img")
             else {
                 Issue.record("source and twin differ after round \(round), seed \(seed)")
@@ -179,11 +179,11 @@ import Testing
         faults.endHang(.write)
         #expect(eventually { state.isBack.load(ordering: .relaxed) })
         if option.isEmpty {
-            #expect(bench.wait("vm.img") { $0.phase == "cancelled" })
+            #expect(bench.wait("vm.img") { $0.phase == .cancelled })
         } else {
             #expect(
                 bench.wait("vm.img") {
-                    $0.targetState == "synced" && $0.copyMode == "background"
+                    $0.targetState == .synced && $0.copyMode == .background
                 })
             #expect(bench.isEqual("vm.img"))
         }

@@ -18,9 +18,9 @@ import Testing
         try bench.makeFile("vm.img", bytes: 4 << 20)
         let options = "speed=64K buf-size=64K"
         #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "bulk" })
+        #expect(bench.wait("vm.img") { $0.phase == .bulk })
         #expect(bench.command("cancel vm.img\(force)").errno == nil)
-        #expect(bench.ends("vm.img", "cancelled"))
+        #expect(bench.ends("vm.img", .cancelled))
         #expect(bench.blockEvents == ["BLOCK_JOB_CANCELLED"])
         #expect(bench.statusChanges("vm.img") == ["running", "aborting", "concluded"])
         #expect(bench.command("cancel vm.img").errno == .resourceBusy)
@@ -28,10 +28,11 @@ import Testing
 
     // 218, 041
     @Test(arguments: [
-        ("", "completed", "BLOCK_JOB_COMPLETED"), (" force=on", "cancelled", "BLOCK_JOB_CANCELLED"),
+        ("", JobMachine.Phase.completed, "BLOCK_JOB_COMPLETED"),
+        (" force=on", .cancelled, "BLOCK_JOB_CANCELLED"),
     ])
     func `cancelled in ready a job ends completed, by force cancelled`(
-        force: String, phase: String, event: String
+        force: String, phase: JobMachine.Phase, event: String
     ) throws {
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 1 << 20)
@@ -57,13 +58,13 @@ import Testing
             #expect(bench.command("pause \(name)").errno == nil)
         }
         guest.write([1, 2, 3], at: 100_000)
-        #expect(bench.job("ready.img")?.status == "standby")
+        #expect(bench.job("ready.img")?.status == .standby)
         #expect(bench.command("cancel bulk.img").errno == nil)
         #expect(bench.command("cancel ready.img").errno == nil)
         #expect(bench.command("cancel force.img force=on").errno == nil)
-        #expect(bench.wait("bulk.img") { $0.phase == "cancelled" })
-        #expect(bench.wait("ready.img") { $0.phase == "completed" && $0.error == nil })
-        #expect(bench.wait("force.img") { $0.phase == "cancelled" })
+        #expect(bench.wait("bulk.img") { $0.phase == .cancelled })
+        #expect(bench.wait("ready.img") { $0.phase == .completed && $0.error == nil })
+        #expect(bench.wait("force.img") { $0.phase == .cancelled })
         #expect(bench.isEqual("ready.img"))
     }
 
@@ -76,9 +77,9 @@ import Testing
         #expect(bench.command("pause vm.img").errno == nil)
         guest.write([4, 5, 6], at: 300_000)
         #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.job("vm.img")?.status == "standby" && !bench.isEqual("vm.img"))
+        #expect(bench.job("vm.img")?.status == .standby && !bench.isEqual("vm.img"))
         #expect(bench.command("resume vm.img").errno == nil)
-        #expect(bench.ends("vm.img", "completed"))
+        #expect(bench.ends("vm.img", .completed))
         #expect(bench.isEqual("vm.img"))
         let told = ["running", "ready", "standby", "waiting", "concluded"]
         #expect(bench.statusChanges("vm.img") == told)
@@ -104,11 +105,11 @@ import Testing
         }
         for name in ["slow.img", "hung.img"] {
             #expect(bench.command("pause \(name)").errno == nil)
-            #expect(bench.job(name)?.status == "paused" && bench.job(name)?.ready == false)
+            #expect(bench.job(name)?.status == .paused && bench.job(name)?.ready == false)
             #expect(bench.command("resume \(name)").errno == nil)
-            #expect(bench.job(name)?.status == "running")
+            #expect(bench.job(name)?.status == .running)
             #expect(bench.command("cancel \(name)").errno == nil)
-            #expect(bench.wait(name) { $0.phase == "cancelled" })
+            #expect(bench.wait(name) { $0.phase == .cancelled })
         }
     }
 
@@ -132,11 +133,11 @@ import Testing
         guest.write([7, 8, 9], at: 123_456)
         bench.engine.shutDown(patience: .seconds(60))
         for name in ["slow.img", "paused.img"] {
-            #expect(bench.job(name)?.phase == "cancelled")
+            #expect(bench.job(name)?.phase == .cancelled)
             #expect(bench.job(name)?.error?.contains("the mount ended") == true)
             #expect((try? bench.target.appending("\(name).partial").status()) != nil)
         }
-        #expect(bench.job("ready.img")?.phase == "completed")
+        #expect(bench.job("ready.img")?.phase == .completed)
         #expect(bench.isEqual("ready.img"))
     }
 }
@@ -150,10 +151,10 @@ extension CancelParityTests {
         store.fail(.flush, .ioError, times: times)
         guest.write([UInt8](repeating: 5, count: 65536), at: 0)
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.paused && $0.status == "standby" })
+        #expect(bench.wait("vm.img") { $0.paused && $0.status == .standby })
         let error = bench.data(of: "BLOCK_JOB_ERROR").last
         #expect(error?["operation"] as? String == "write" && error?["action"] as? String == "stop")
-        #expect(bench.job("vm.img")?.ioStatus == "failed" && bench.job("vm.img")?.ready == true)
+        #expect(bench.job("vm.img")?.ioStatus == .failed && bench.job("vm.img")?.ready == true)
     }
 
     // mirror-ready-cancel-error
@@ -164,9 +165,9 @@ extension CancelParityTests {
         let bench = try store.bench()
         try cancelled(store, bench, times: 1)
         #expect(bench.command("resume vm.img").errno == nil)
-        #expect(bench.ends("vm.img", "completed"))
+        #expect(bench.ends("vm.img", .completed))
         let isEqual = store.holds(bench.content("vm.img"))
-        #expect(isEqual && bench.job("vm.img")?.targetState == "consistent")
+        #expect(isEqual && bench.job("vm.img")?.targetState == .consistent)
         #expect(bench.blockEvents.last == "BLOCK_JOB_COMPLETED")
     }
 
@@ -178,8 +179,8 @@ extension CancelParityTests {
         #expect(bench.command("resume vm.img").errno == nil)
         #expect(bench.wait("vm.img") { $0.errorsTarget > 1 && $0.paused })
         #expect(bench.command("cancel vm.img force=on").errno == nil)
-        #expect(bench.ends("vm.img", "cancelled"))
+        #expect(bench.ends("vm.img", .cancelled))
         #expect(bench.blockEvents.last == "BLOCK_JOB_CANCELLED")
-        #expect(bench.job("vm.img")?.targetState == "inconsistent")
+        #expect(bench.job("vm.img")?.targetState == .inconsistent)
     }
 }

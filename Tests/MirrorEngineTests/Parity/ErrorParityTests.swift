@@ -14,13 +14,13 @@ import Testing
     /// How a job of 1 MiB stands after an error.
     enum Outcome: Sendable {
         case fails
-        case stops(ioStatus: String)
+        case stops(ioStatus: JobMachine.IOStatus)
         case goesOn
     }
 
     // 041 (TestReadErrors)
     @Test(arguments: [
-        ("report", Outcome.fails), ("enospc", .fails), ("stop", .stops(ioStatus: "failed")),
+        ("report", Outcome.fails), ("enospc", .fails), ("stop", .stops(ioStatus: .failed)),
         ("ignore", .goesOn),
     ])
     func `an error of the source does what on-source-error says`(
@@ -30,7 +30,7 @@ import Testing
         try bench.makeFile("vm.img", bytes: 1 << 20)
         let options = "speed=1 on-source-error=\(policy)"
         #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "bulk" })
+        #expect(bench.wait("vm.img") { $0.phase == .bulk })
         let source = try BrokenSource(bench, "vm.img")
         // The first granule may have met it already, and the job be over.
         bench.command("set vm.img speed=0")
@@ -43,10 +43,10 @@ import Testing
     // 041 (TestWriteErrors), 248
     @Test(arguments: [
         ("report", Errno.ioError, Outcome.fails), ("report", .noSpace, .fails),
-        ("stop", .ioError, .stops(ioStatus: "failed")),
-        ("stop", .noSpace, .stops(ioStatus: "nospace")),
-        ("enospc", .ioError, .fails), ("enospc", .noSpace, .stops(ioStatus: "nospace")),
-        ("enospc", .diskQuotaExceeded, .stops(ioStatus: "nospace")),
+        ("stop", .ioError, .stops(ioStatus: .failed)),
+        ("stop", .noSpace, .stops(ioStatus: .nospace)),
+        ("enospc", .ioError, .fails), ("enospc", .noSpace, .stops(ioStatus: .nospace)),
+        ("enospc", .diskQuotaExceeded, .stops(ioStatus: .nospace)),
         ("ignore", .ioError, .goesOn), ("ignore", .noSpace, .goesOn),
     ])
     func `an error of the target does what on-target-error says`(
@@ -78,7 +78,7 @@ import Testing
             return try checkFailure(bench)
         case .stops(let ioStatus):
             #expect(error["action"] as? String == "stop")
-            #expect(bench.wait("vm.img") { $0.paused && $0.status == "paused" })
+            #expect(bench.wait("vm.img") { $0.paused && $0.status == .paused })
             #expect(bench.job("vm.img")?.ioStatus == ioStatus)
             mend()
             #expect(bench.command("resume vm.img").errno == nil)
@@ -88,7 +88,7 @@ import Testing
             mend()
         }
         let isReady = bench.wait("vm.img") {
-            $0.phase == "ready" && !$0.paused && $0.ioStatus == "ok" && $0.error == nil
+            $0.phase == .ready && !$0.paused && $0.ioStatus == .ok && $0.error == nil
         }
         #expect(isReady)
         let stop = if case .stops = outcome { ["paused", "running"] } else { [String]() }
@@ -96,12 +96,12 @@ import Testing
         #expect(bench.eventually { bench.statusChanges("vm.img").last == "ready" })
         #expect(bench.statusChanges("vm.img") == ["running"] + stop + ["ready"])
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.ends("vm.img", "completed"))
+        #expect(bench.ends("vm.img", .completed))
     }
 
     /// In QEMU too a failed job is COMPLETED, with an error.
     private func checkFailure(_ bench: Bench) throws {
-        #expect(bench.ends("vm.img", "failed"))
+        #expect(bench.ends("vm.img", .failed))
         #expect(bench.blockEvents == ["BLOCK_JOB_ERROR", "BLOCK_JOB_COMPLETED"])
         let end = try #require(bench.data(of: "BLOCK_JOB_COMPLETED").first)
         #expect(
@@ -131,7 +131,7 @@ import Testing
         #expect(actions == ["ignore", "ignore", "stop"])
         store.mend()
         #expect(bench.command("resume vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.ioStatus == "ok" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready && $0.ioStatus == .ok })
     }
 
     // 248, and further than it: the way out of a full disk need not be room
@@ -141,13 +141,13 @@ import Testing
         let bench = try Bench(faults: plan)
         try bench.makeFile("vm.img", bytes: 300_000)
         #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
-        #expect(bench.wait("vm.img") { $0.paused && $0.ioStatus == "nospace" })
+        #expect(bench.wait("vm.img") { $0.paused && $0.ioStatus == .nospace })
         #expect(bench.command("cancel vm.img\(force)").errno == nil)
-        #expect(bench.ends("vm.img", "cancelled"))
+        #expect(bench.ends("vm.img", .cancelled))
         plan.mend()
         // What it left is in nobody's way.
         #expect(bench.command("mirror vm.img target=\(bench.target)/").errno == nil)
-        #expect(bench.wait("vm.img#2") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img#2") { $0.phase == .ready })
         #expect(bench.isEqual("vm.img"))
     }
 }

@@ -26,7 +26,7 @@ import Testing
             #expect(bench.isEqual(name), "\(size)")
             if size > 0 { guest.write([0xA5], at: UInt64(size - 1)) }
             #expect(bench.command("complete \(name) switch=off").errno == nil)
-            #expect(bench.wait(name) { $0.phase == "completed" }, "\(size)")
+            #expect(bench.wait(name) { $0.phase == .completed }, "\(size)")
             #expect(bench.isEqual(name), "\(size)")
         }
     }
@@ -56,12 +56,12 @@ import Testing
         let guest = try bench.guest("vm.img")
         #expect(bench.isReady("vm.img"))
         guest.write(header, at: 0)
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         #expect(bench.isEqual("vm.img"))
         // From its start on: a header of which nothing follows is for sync=top.
         let start = "mirror vm.img target=\(bench.target)/top.img sync=top"
         #expect(bench.command(start).errno == nil)
-        #expect(bench.wait("vm.img#2") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img#2") { $0.phase == .ready })
         #expect(bench.isEqual("vm.img", "top.img"))
     }
 
@@ -78,7 +78,7 @@ import Testing
         #expect(bench.isReady("vm.img"))
         guest.write(data, at: size - UInt64(data.count))
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed })
         let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readOnly)
         defer { try? twin.close() }
         let status = try twin.status()
@@ -102,7 +102,7 @@ import Testing
         }
         #expect(bench.isReadyInStore("vm.img"))
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed })
         let isEqual = store.holds(bench.content("vm.img"))
         #expect(isEqual)
     }
@@ -123,7 +123,7 @@ extension ImageParityTests {
         try prepare(bench, target, size)
         #expect(bench.isReady("vm.img", "unmap=\(unmap) existing=reuse"))
         #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed })
         #expect(bench.isEqual("vm.img"))
         let allocated = try bench.target.appending("vm.img").status().allocated
         let isSparse = unmap == "on" || target == "sparse"
@@ -158,7 +158,7 @@ extension ImageParityTests {
         #expect(bench.isReady("vm.img", "existing=\(existing)"))
         guest.write([1, 2, 3], at: 77_777)
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -171,10 +171,10 @@ extension ImageParityTests {
         let start = "mirror vm.img target=\(bench.target)/ copy-mode=\(mode)"
         #expect(bench.command(start).errno == nil)
         guest.allocate([.punchHole, .keepSize], at: 0, count: 65536)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         guest.allocate([.punchHole, .keepSize], at: 65536, count: 65536)
         #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed })
         #expect(bench.isEqual("vm.img"))
         let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readOnly)
         defer { try? twin.close() }

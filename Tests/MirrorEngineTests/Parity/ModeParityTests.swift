@@ -29,7 +29,7 @@ import Testing
             bench.command("mirror vm.img target=nbd://test/store copy-mode=write-blocking").errno
                 == nil)
         write(guest, 12..<20, 3)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         #expect(bench.wait("vm.img") { $0.activelySynced })
         #expect(bench.command("set vm.img speed=1").errno == nil)
         write(guest, 20..<28, 4, zeroes: false)
@@ -37,7 +37,7 @@ import Testing
         #expect(bench.job("vm.img")?.dirtyBytes == 0)
         write(guest, 20..<28, 5)
         #expect(bench.command("complete vm.img switch=off").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "completed" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed })
         let isEqual = store.holds(bench.content("vm.img"))
         #expect(isEqual)
     }
@@ -65,7 +65,7 @@ import Testing
         #expect(bench.command("mirror vm.img target=\(bench.target)/ \(options)").errno == nil)
         guest.write([2], at: (1 << 20) + 42)
         #expect(bench.command("set vm.img speed=0").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready && $0.targetState == .synced })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -96,7 +96,7 @@ import Testing
         usleep(20_000)
         store.release()
         group.wait()
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         let isEqual = store.holds(bench.content("vm.img"))
         #expect(isEqual)
     }
@@ -122,7 +122,7 @@ import Testing
         #expect(bench.isReadyInStore("vm.img", "copy-mode=write-blocking buf-size=64K"))
         isOver.set()
         group.wait()
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         let isEqual = store.holds(bench.content("vm.img"))
         #expect(isEqual)
     }
@@ -142,7 +142,7 @@ import Testing
         #expect(bench.wait("vm.img") { $0.len > before })
         // The change comes while requests are under way.
         #expect(bench.command("set vm.img copy-mode=write-blocking").errno == nil)
-        #expect(bench.wait("vm.img") { $0.copyMode == "write-blocking" })
+        #expect(bench.wait("vm.img") { $0.copyMode == .writeBlocking })
         writer.stop()
         #expect(bench.wait("vm.img") { $0.activelySynced })
         #expect(bench.command("set vm.img speed=1").errno == nil)
@@ -151,7 +151,7 @@ import Testing
         guest.write(pattern, at: 3 << 18)
         #expect(store.holds(pattern, at: 3 << 18))
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.ends("vm.img", "completed"))
+        #expect(bench.ends("vm.img", .completed))
         let isEqual = store.holds(bench.content("vm.img"))
         #expect(isEqual)
     }
@@ -166,10 +166,10 @@ import Testing
         try bench.makeFile("vm.img", bytes: 2 << 20)
         let guest = try bench.guest("vm.img")
         #expect(bench.command("mirror vm.img target=\(server.uri)").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         guest.write([UInt8](repeating: 9, count: 10_000), at: 1_000_001)
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.ends("vm.img", "completed"))
+        #expect(bench.ends("vm.img", .completed))
         #expect(bench.job("vm.img")?.serving == "source")
         let isEqual = bench.bytes(FilePath(file)) == bench.content("vm.img")
         #expect(isEqual)
@@ -201,7 +201,7 @@ extension ModeParityTests {
             try image("create", "-f", "qcow2", "-b", "base.qcow2", "-F", "qcow2", top.string) == 0)
         #expect(bench.isReady("top.qcow2", "sync=top"))
         #expect(bench.command("complete top.qcow2 switch=off").errno == nil)
-        #expect(bench.wait("top.qcow2") { $0.phase == "completed" })
+        #expect(bench.wait("top.qcow2") { $0.phase == .completed })
         let twin = bench.target.appending("top.qcow2")
         // Without its chain it does not open.
         #expect(try image("compare", raw, twin.string) != 0)
@@ -230,7 +230,7 @@ extension ModeParityTests {
         #expect(bench.isReady("source.qcow2", "sync=full"))
         #expect(Set(bench.job("source.qcow2")!.images) == Set(names))
         #expect(bench.command("complete source.qcow2 switch=off").errno == nil)
-        #expect(bench.wait("source.qcow2") { $0.phase == "completed" })
+        #expect(bench.wait("source.qcow2") { $0.phase == .completed })
         for name in names { #expect(bench.isEqual(name)) }
         for folder in [bench.source, bench.target] {
             #expect(try image("compare", raw, folder.appending("source.qcow2").string) == 0)

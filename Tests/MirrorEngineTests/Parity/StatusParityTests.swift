@@ -23,7 +23,7 @@ import Testing
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 1 << 20)
         #expect(bench.isReady("vm.img", "copy-mode=write-blocking"))
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         let ready = try fields(bench, "vm.img")
         #expect(ready["id"] as? String == "vm.img" && ready["status"] as? String == "ready")
         #expect(ready["len"] as? Int == ready["offset"] as? Int && ready["len"] as? Int == 1 << 20)
@@ -41,7 +41,7 @@ import Testing
         try bench.makeFile("vm.img", bytes: 1 << 20)
         #expect(bench.isReady("vm.img", "speed=512M"))
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.ends("vm.img", "completed"))
+        #expect(bench.ends("vm.img", .completed))
         #expect(
             bench.statusChanges("vm.img") == ["running", "ready", "waiting", "concluded"])
         for change in bench.data(of: "JOB_STATUS_CHANGE") {
@@ -67,7 +67,7 @@ import Testing
         try bench.makeFile("vm.img", bytes: 1 << 20)
         let guest = try bench.guest("vm.img")
         #expect(bench.isReady("vm.img", "copy-mode=background"))
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         #expect(bench.command("pause vm.img").errno == nil)
         // Pausing what is paused changes nothing, and is no error.
         #expect(bench.command("pause vm.img").errno == nil)
@@ -78,7 +78,7 @@ import Testing
         #expect(after.dirtyBytes == 100 * 4096 && after.len == after.offset + after.dirtyBytes)
         #expect(!bench.isEqual("vm.img"))
         #expect(bench.command("resume vm.img").errno == nil)
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         #expect(bench.isEqual("vm.img"))
         #expect(bench.statusChanges("vm.img") == ["running", "ready", "standby", "ready"])
     }
@@ -96,13 +96,13 @@ import Testing
         #expect(bench.command("set vm.img speed=-1").errno == .invalidArgument)
         #expect(bench.job("vm.img")?.speed == 8 << 20)
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.ends("vm.img", "completed"))
+        #expect(bench.ends("vm.img", .completed))
         let again = "mirror vm.img target=\(bench.target)/again.img"
         #expect(bench.command("\(again) speed=-1").errno == .invalidArgument)
         #expect(bench.engine.report().jobs.count == 1)
         #expect(bench.command("\(again) speed=4M").errno == nil)
         #expect(bench.job("vm.img#2")?.speed == 4 << 20)
-        #expect(bench.wait("vm.img#2") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img#2") { $0.phase == .ready })
     }
 
     // 041 (test_device_not_found, test_image_not_found)
@@ -131,12 +131,12 @@ import Testing
             #expect(bench.command(line).errno == .resourceBusy, "\(line)")
         }
         #expect(bench.command("set vm.img speed=0").errno == nil)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready })
         #expect(bench.command("dismiss vm.img").errno == .resourceBusy)
         #expect(bench.command("cancel vm.img").errno == nil)
-        #expect(bench.ends("vm.img", "completed"))
+        #expect(bench.ends("vm.img", .completed))
         #expect(bench.command("complete vm.img").errno == .resourceBusy)
-        #expect(bench.job("vm.img")?.status == "concluded")
+        #expect(bench.job("vm.img")?.status == .concluded)
         #expect(bench.command("dismiss vm.img").errno == nil)
         #expect(bench.command("dismiss vm.img").errno == .noSuchFileOrDirectory)
     }
@@ -151,7 +151,7 @@ import Testing
             #expect(bench.command(start).errno == nil)
         }
         for name in names {
-            #expect(bench.wait(name) { $0.phase == "ready" })
+            #expect(bench.wait(name) { $0.phase == .ready })
             #expect(bench.isEqual(name))
         }
     }

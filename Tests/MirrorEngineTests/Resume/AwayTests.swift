@@ -58,7 +58,7 @@ import Testing
         }
         let reply = bench.command("complete vm.img switch=off", in: engine)
         #expect(reply.errno == nil, "\(reply.text)")
-        #expect(engine.wait("vm.img") { $0.phase == "completed" })
+        #expect(engine.wait("vm.img") { $0.phase == .completed })
     }
 
     /// Between the first answer of a worker that has taken over and its last preparations.

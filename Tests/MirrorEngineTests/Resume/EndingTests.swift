@@ -90,7 +90,7 @@ import Testing
         try away.replace(bench.state)
         let third = try bench.nextWorker(after: second)
         #expect(third.isInSync("vm.img") && bench.isEqual("vm.img"))
-        #expect(third.job("vm.img")?.resumed == "compare")
+        #expect(third.job("vm.img")?.resumed == .compare)
     }
 
     @Test func `what a dead process was about to save is removed`() throws {
@@ -119,7 +119,7 @@ import Testing
         defer { try? other.close() }
         try other.lockExclusively()
         let engine = bench.remounted()
-        #expect(engine.job("vm.img")?.phase == "failed")
+        #expect(engine.job("vm.img")?.phase == .failed)
         #expect(VoidMark.isOn(other, id))
     }
 
@@ -142,7 +142,7 @@ import Testing
         first.startAllWanted()
         #expect(first.isInSync("vm.img"))
         #expect(bench.command("complete vm.img switch=off", in: first).errno == nil)
-        #expect(first.wait("vm.img") { $0.status == "concluded" })
+        #expect(first.wait("vm.img") { $0.status == .concluded })
         first.records.finishSaving()
         try bench.makeFile("b.img", bytes: 1 << 20)
         let second = engine(keeper.successor())
@@ -163,7 +163,7 @@ import Testing
         try file.setAttribute(TwinAttribute.image, "other.img")
         try file.close()
         let engine = bench.remounted(keeper: keeper)
-        #expect(engine.wait("vm.img") { $0.phase == "failed" })
+        #expect(engine.wait("vm.img") { $0.phase == .failed })
         #expect(engine.job("vm.img")?.error?.contains("twin of another image") == true)
         #expect(try twin.content() == [1, 2, 3])
     }

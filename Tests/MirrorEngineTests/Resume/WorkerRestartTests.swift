@@ -43,10 +43,10 @@ import Testing
         #expect(bench.wait("vm.img") { _ in live.queue.sync { !live.underWay.has(.flush) } })
         let engine = try bench.nextWorker(after: bench.engine)
         let job = try #require(engine.job("vm.img"))
-        #expect(job.phase == "bulk" && job.speed == 4 << 20)
+        #expect(job.phase == .bulk && job.speed == 4 << 20)
         let guest = try bench.guest("vm.img", in: engine)
         guest.write([UInt8](repeating: 7, count: 100_000), at: 5)
-        #expect(engine.wait("vm.img") { $0.resumed == "worker" })
+        #expect(engine.wait("vm.img") { $0.resumed == .worker })
         let left = try #require(engine.job("vm.img")?.resumedBytes)
         #expect(left <= Self.size - before.copiedBytes + (4 << 20) && left > 0)
         #expect(bench.command("set vm.img speed=0", in: engine).errno == nil)
@@ -57,14 +57,14 @@ import Testing
     }
 
     @Test func `in ready it copies what was dirty, and nothing else`() throws {
-        starts { $0.phase == "ready" }
+        starts { $0.phase == .ready }
         #expect(bench.command("pause vm.img").errno == nil)
         let guest = try bench.guest("vm.img")
         for index in 0..<10 { guest.write([1, 2, 3], at: UInt64(index * 1_000_000)) }
         let engine = try bench.nextWorker(after: bench.engine)
-        #expect(engine.wait("vm.img") { $0.resumed == "worker" })
+        #expect(engine.wait("vm.img") { $0.resumed == .worker })
         let job = try #require(engine.job("vm.img"))
-        #expect(job.phase == "ready" && job.paused && job.status == "standby")
+        #expect(job.phase == .ready && job.paused && job.status == .standby)
         #expect(job.resumedBytes == 10 * 4096 && !isEqual())
         #expect(bench.command("resume vm.img", in: engine).errno == nil)
         #expect(engine.isInSync("vm.img"))
@@ -104,7 +104,7 @@ import Testing
     }
 
     @Test func `a soft end that was asked for comes, and is told once it is durable`() throws {
-        starts { $0.phase == "ready" }
+        starts { $0.phase == .ready }
         #expect(bench.command("pause vm.img").errno == nil)
         let guest = try bench.guest("vm.img")
         guest.write([5], at: 77)
@@ -112,15 +112,15 @@ import Testing
         #expect(bench.command("complete vm.img switch=off").errno == nil)
         bench.engine.records.finishSaving()
         let engine = try bench.nextWorker(after: bench.engine)
-        #expect(engine.wait("vm.img") { $0.resumed == "worker" })
-        #expect(engine.job("vm.img")?.phase == "completing")
+        #expect(engine.wait("vm.img") { $0.resumed == .worker })
+        #expect(engine.job("vm.img")?.phase == .completing)
         _ = bench.command("resume vm.img", in: engine)
         _ = bench.command("set vm.img speed=0", in: engine)
-        #expect(engine.wait("vm.img") { $0.phase == "completed" })
+        #expect(engine.wait("vm.img") { $0.phase == .completed })
         #expect(isEqual())
         // The end is kept until it is dismissed.
         let third = try bench.nextWorker(after: engine)
-        #expect(third.job("vm.img")?.phase == "completed")
+        #expect(third.job("vm.img")?.phase == .completed)
         #expect(bench.command("pause vm.img", in: third).errno != nil)
         #expect(bench.command("dismiss vm.img", in: third).errno == nil)
         #expect(third.report().jobs.isEmpty)
@@ -128,24 +128,24 @@ import Testing
     }
 
     @Test func `a switch-over that was recorded is done, one that was not goes on`() throws {
-        starts { $0.phase == "ready" }
+        starts { $0.phase == .ready }
         #expect(bench.command("pause vm.img").errno == nil)
         #expect(bench.command("complete vm.img").errno == nil)
         let engine = try bench.nextWorker(after: bench.engine)
-        #expect(engine.wait("vm.img") { $0.resumed == "worker" })
-        #expect(engine.job("vm.img")?.phase == "completing")
+        #expect(engine.wait("vm.img") { $0.resumed == .worker })
+        #expect(engine.job("vm.img")?.phase == .completing)
         #expect(bench.command("resume vm.img", in: engine).errno == nil)
-        #expect(engine.wait("vm.img") { $0.phase == "completed" })
+        #expect(engine.wait("vm.img") { $0.phase == .completed })
         #expect(engine.job("vm.img")?.serving != "source")
         // As if the worker had died between the commit and the end's record.
         let id = try #require(engine.jobs.all.first?.uuid)
         let path = bench.state.appending(JobRecord.name(id))
         engine.records.finishSaving()
         var record = try JobRecord(path.content(), name: JobRecord.name(id))
-        (record.ended, record.phase, record.ending) = (nil, "completing", "switch-over")
+        (record.ended, record.phase, record.ending) = (nil, .completing, .switchOver)
         try Data(record.bytes).write(to: URL(fileURLWithPath: path.string))
         let third = try bench.nextWorker(after: engine)
-        #expect(third.job("vm.img")?.phase == "completed")
+        #expect(third.job("vm.img")?.phase == .completed)
         #expect(third.job("vm.img")?.serving == "\(bench.target)/vm.img")
     }
 
@@ -154,7 +154,7 @@ import Testing
     func `a switch-over that had marked its twin and was not recorded goes on`(
         isOwn: Bool
     ) throws {
-        starts { $0.phase == "ready" }
+        starts { $0.phase == .ready }
         let keeper = try bench.kill(bench.engine)
         let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readWrite)
         defer { try? twin.close() }
@@ -167,28 +167,28 @@ import Testing
         }
         let engine = bench.remounted(keeper: keeper)
         guard isOwn else {
-            #expect(engine.wait("vm.img") { $0.phase == "failed" })
+            #expect(engine.wait("vm.img") { $0.phase == .failed })
             #expect(try FileMarks(of: twin).serving == "0a0b0c 7")
             return
         }
-        #expect(engine.wait("vm.img") { $0.resumed == "worker" })
+        #expect(engine.wait("vm.img") { $0.resumed == .worker })
         #expect(engine.isInSync("vm.img"))
         #expect(try FileMarks(of: twin).serving == nil)
         #expect(bench.command("complete vm.img", in: engine).errno == nil)
-        #expect(engine.wait("vm.img") { $0.phase == "completed" })
+        #expect(engine.wait("vm.img") { $0.phase == .completed })
         #expect(try FileMarks(of: twin).serving != nil)
     }
 
     @Test func `a delta has what was written before and after`() throws {
-        starts("sync=none") { $0.phase == "ready" }
+        starts("sync=none") { $0.phase == .ready }
         let guest = try bench.guest("vm.img")
         guest.write([1], at: 4096)
         #expect(bench.wait("vm.img") { $0.dirtyBytes == 0 && $0.inFlightBytes == 0 })
         let engine = try bench.nextWorker(after: bench.engine)
         try bench.guest("vm.img", in: engine).write([2], at: 40_960)
-        #expect(engine.wait("vm.img") { $0.resumed == "worker" && $0.dirtyBytes == 0 })
+        #expect(engine.wait("vm.img") { $0.resumed == .worker && $0.dirtyBytes == 0 })
         #expect(bench.command("cancel vm.img", in: engine).errno == nil)
-        #expect(engine.wait("vm.img") { $0.phase == "completed" })
+        #expect(engine.wait("vm.img") { $0.phase == .completed })
         let list = try bench.target.appending("vm.img.delta.extents").content()
         let text = String(decoding: list, as: UTF8.self)
         #expect(text.contains("\"start\":4096") && text.contains("\"start\":40960"))
@@ -236,7 +236,7 @@ import Testing
     @Test func `while the target is away marks are kept, and the job goes on when it is back`()
         throws
     {
-        starts { $0.phase == "ready" }
+        starts { $0.phase == .ready }
         let away = FilePath(bench.target.string + ".away")
         let keeper = try bench.kill(bench.engine)
         try bench.target.replace(away)
@@ -244,7 +244,7 @@ import Testing
         try bench.guest("vm.img", in: engine).write([8, 8], at: 300_000)
         #expect(engine.wait("vm.img") { $0.error != nil })
         let job = try #require(engine.job("vm.img"))
-        #expect(job.phase == "ready" && job.ioStatus == "failed" && job.targetState != "synced")
+        #expect(job.phase == .ready && job.ioStatus == .failed && job.targetState != .synced)
         #expect(job.error?.contains("is not there") == true)
         try away.replace(bench.target)
         #expect(bench.command("resume vm.img", in: engine).errno == nil)
@@ -253,55 +253,55 @@ import Testing
     }
 
     @Test func `a target that hangs delays nobody, and its job can be cancelled`() throws {
-        starts { $0.phase == "ready" }
+        starts { $0.phase == .ready }
         let faults = FaultPlan(error: .ioError, first: .max, isLasting: true)
         faults.hang(.open)
         let engine = try bench.nextWorker(after: bench.engine, faults: faults)
         try bench.guest("vm.img", in: engine).write([8, 8], at: 300_000)
-        #expect(engine.job("vm.img")?.phase == "ready")
+        #expect(engine.job("vm.img")?.phase == .ready)
         #expect(engine.job("vm.img")?.dirtyBytes == 4096)
         #expect(bench.command("cancel vm.img force=on", in: engine).errno == nil)
-        #expect(engine.wait("vm.img") { $0.phase == "cancelled" })
+        #expect(engine.wait("vm.img") { $0.phase == .cancelled })
         faults.endHang(.open)
     }
 
     @Test func `a twin that cannot be flushed after the death is written again`() throws {
-        starts { $0.phase == "ready" }
+        starts { $0.phase == .ready }
         let faults = FaultPlan(error: .ioError, first: 1, isLasting: false, only: .flush)
         let engine = try bench.nextWorker(after: bench.engine, faults: faults)
         #expect(engine.isInSync("vm.img"))
-        #expect(engine.job("vm.img")?.resumed == "compare" && faults.wasReached)
+        #expect(engine.job("vm.img")?.resumed == .compare && faults.wasReached)
         #expect(isEqual())
     }
 
     @Test func `what a verification had found is compared again, one under way is told of`() throws
     {
-        starts { $0.phase == "ready" }
+        starts { $0.phase == .ready }
         let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readWrite)
         try [UInt8](repeating: 3, count: 5).withUnsafeBytes { try twin.writeFully($0, at: 999) }
         try twin.close()
         #expect(bench.command("verify vm.img").errno == nil)
         #expect(bench.wait("vm.img") { !$0.verifying && $0.mismatchedBytes ?? 0 > 0 })
         let engine = try bench.nextWorker(after: bench.engine)
-        #expect(engine.wait("vm.img") { $0.resumed == "compare" })
+        #expect(engine.wait("vm.img") { $0.resumed == .compare })
         #expect(engine.isInSync("vm.img") && isEqual())
         #expect(bench.command("verify vm.img", in: engine).errno == nil)
         #expect(engine.wait("vm.img") { !$0.verifying && $0.verifiedBytes == Self.size })
         #expect(bench.command("set vm.img speed=1M", in: engine).errno == nil)
         #expect(bench.command("verify vm.img", in: engine).errno == nil)
         let third = try bench.nextWorker(after: engine)
-        #expect(third.wait("vm.img") { $0.resumed == "worker" })
+        #expect(third.wait("vm.img") { $0.resumed == .worker })
         #expect(third.job("vm.img")?.verifyError?.contains("restart") == true)
     }
 
     @Test func `an image that was renamed and not noted is found by what it is`() throws {
-        starts { $0.phase == "ready" }
+        starts { $0.phase == .ready }
         let keeper = try bench.kill(bench.engine)
         let folder = bench.source.appending("sub")
         _ = try folder.makeDirectory()
         try bench.source.appending("vm.img").replace(folder.appending("new.img"))
         let engine = bench.remounted(keeper: keeper)
-        #expect(engine.wait("vm.img") { $0.resumed == "worker" })
+        #expect(engine.wait("vm.img") { $0.resumed == .worker })
         #expect(engine.job("vm.img")?.images == ["sub/new.img"])
         #expect(engine.isInSync("vm.img"))
     }
@@ -317,7 +317,7 @@ import Testing
             }
             if round == 5 { guest.truncate(to: 9 << 20) }
             engine = try bench.nextWorker(after: engine)
-            #expect(engine.wait("vm.img") { $0.resumed == "worker" })
+            #expect(engine.wait("vm.img") { $0.resumed == .worker })
         }
         #expect(bench.command("set vm.img speed=0", in: engine).errno == nil)
         #expect(engine.isInSync("vm.img"))
