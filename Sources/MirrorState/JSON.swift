@@ -19,10 +19,10 @@ package enum JSON {
 
 extension StatusReport {
     /// Why a report cannot be understood, in words.
-    public struct Unreadable: Error { public let reason: String }
+    package struct Unreadable: Error { package let reason: String }
 
     /// The report that `.mirror/status.json` holds. Another version's may have words that this one does not know.
-    public init(json: [UInt8]) throws(Unreadable) {
+    package init(json: [UInt8]) throws(Unreadable) {
         do { self = try JSONDecoder().decode(StatusReport.self, from: Data(json)) } catch {
             let words = UnknownWord.words(error)
             let writer = try? JSONDecoder().decode(Writer.self, from: Data(json)).version

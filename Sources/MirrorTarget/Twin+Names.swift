@@ -25,12 +25,12 @@ extension Twin {
     package func saveExtents(_ list: [UInt8]) throws(Errno) { try file?.saveExtents(list) }
 
     /// Says in the twin's attributes what it is worth. Filesystems without attributes keep no state.
-    func annotate(_ state: TwinWorth, _ more: [(name: String, value: String)] = []) {
+    package func annotate(_ state: TwinWorth, _ more: [(name: String, value: String)] = []) {
         file?.annotate(state, more)
     }
 
     /// The same, durable when this returns.
-    func annotateDurably(
+    package func annotateDurably(
         _ state: TwinWorth, _ more: [(name: String, value: String)] = []
     ) throws(Errno) {
         try file?.annotateDurably(state, more)

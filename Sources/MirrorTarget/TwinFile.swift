@@ -160,7 +160,7 @@ extension TwinFile {
     }
 
     /// Says what the twin is worth. Filesystems without attributes keep no state.
-    func annotate(_ state: TwinWorth, _ more: [(name: String, value: String)]) {
+    package func annotate(_ state: TwinWorth, _ more: [(name: String, value: String)]) {
         // The state last: it vouches for the others.
         for (name, value) in more {
             try? descriptor.setAttribute(TwinAttribute.prefix + name, value)
@@ -169,7 +169,7 @@ extension TwinFile {
     }
 
     /// The same, durable when this returns.
-    func annotateDurably(
+    package func annotateDurably(
         _ state: TwinWorth, _ more: [(name: String, value: String)]
     ) throws(Errno) {
         do throws(Errno) {
@@ -184,7 +184,7 @@ extension TwinFile {
     }
 
     /// Of an outdated twin: the instant of which it is, seconds since 1970.
-    var pastTime: Int? {
+    package var pastTime: Int? {
         guard descriptor.attribute(TwinAttribute.state) == TwinWorth.outdated.rawValue else { return nil }
         return descriptor.attribute("user.twinfs.cut").flatMap { Int($0) }
     }

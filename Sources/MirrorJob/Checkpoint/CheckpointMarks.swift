@@ -29,14 +29,14 @@ package struct CheckpointList: Codable, Equatable, Sendable {
 }
 
 /// The content of `checkpoint-ID.json`: what had changed when the mount ended, and the image as it was then.
-struct CheckpointMarks: Codable, Equatable, KeptTimes, Sendable {
+package struct CheckpointMarks: Codable, Equatable, KeptTimes, Sendable {
     package let id: String
     package let complete: Bool
     /// Of the file that served the image. Its device number is not kept: it changes with a boot.
     package let inode: UInt64
     package let size: UInt64
     /// Nanoseconds since 1970: of its bytes, and of anything of it.
-    let modified: Int64
+    package let modified: Int64
     package let changed: Int64
     /// Start and length, in bytes.
     package let extents: [[UInt64]]

@@ -8,7 +8,7 @@ import MirrorTarget
 extension Job {
     /// The one place where the job decides what to do next. Idempotent: called after every wake, result
     /// and command.
-    package func advance() {
+    func advance() {
         assertOnQueue()
         guard isRunning else { return farewell.concludeIfQuiet() }
         for member in members { member.table.stayAwake() }
@@ -57,7 +57,7 @@ extension Job {
     }
 
     /// Does what the state machine asks for.
-    package func perform(_ actions: [JobMachine.Action]) {
+    func perform(_ actions: [JobMachine.Action]) {
         assertOnQueue()
         forwarding.update()
         verifying.update()

@@ -5,7 +5,7 @@ package import MirrorImage
 package import MirrorState
 package import MirrorSystem
 import MirrorTarget
-package import Synchronization
+import Synchronization
 package import SystemPackage
 
 /// The mirroring of one image, or of several as a group, to one target.

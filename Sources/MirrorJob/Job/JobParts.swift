@@ -18,7 +18,8 @@ package struct JobParts {
 
     /// Opens images and targets for `paths` (relative to the source directory) and for all that they refer
     /// to. Blocks; runs on a queue of its own. Whatever is refused leaves nothing created.
-    init(_ paths: [FilePath], _ parameters: JobParameters, _ host: any JobHost) throws(CommandError)
+    package init(_ paths: [FilePath], _ parameters: JobParameters, _ host: any JobHost)
+        throws(CommandError)
     {
         self.parameters = parameters
         (uuid, created, past) = (RandomID.make(), WallClock.now.seconds, nil)

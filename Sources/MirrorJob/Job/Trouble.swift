@@ -1,9 +1,9 @@
 import Dispatch
-package import MirrorCore
+import MirrorCore
 import MirrorImage
 import MirrorState
 import MirrorTarget
-package import SystemPackage
+import SystemPackage
 
 /// What can fail, apart from the copy or the forward of an extent. Each is over when the same has
 /// succeeded: a target that takes writes and fails every flush must come to the end of `max-retries` too.

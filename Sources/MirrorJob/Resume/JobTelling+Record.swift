@@ -14,7 +14,7 @@ extension Job {
     package var isKept: Bool { services.records.directory != nil }
     package func keep() { telling.keep() }
     package func keep(then done: @escaping @Sendable () -> Void) { telling.keep(then: done) }
-    package func record() -> JobRecord { telling.record() }
+    func record() -> JobRecord { telling.record() }
 }
 
 extension JobTelling {
@@ -82,32 +82,5 @@ extension JobTelling {
         if job.machine.isResuming { return job.comeback.past?.record.verify }
         if job.verifying.hasFindings { return .found }
         return job.underWay.has(.verify) ? .running : nil
-    }
-}
-
-extension JobRecord.Member {
-    /// What a member that begins has to keep. Asks the target; not on a job's queue.
-    init(_ twin: Twin, _ opened: OpenedImage) {
-        let (descriptor, path) = (twin.descriptor, twin.place.path)
-        let file = descriptor.flatMap { try? $0.status() }
-        (image, length) = (shown(opened.path), opened.status.size)
-        let identity = opened.status.identity
-        (inode, device) = (identity.inode, identity.device)
-        var names = (path, twin.workingPath)
-        if case .device = twin.place.kind {
-            let name = DeviceName.lasting(path)
-            names = (name, name)
-            disk = descriptor.map { DiskNumber(of: $0) }
-        } else {
-            disk = nil
-        }
-        (target, working) = (shown(names.0), shown(names.1))
-        (firstPass, lostFlush) = (twin.firstPass, nil)
-        switch twin.place.kind {
-        case .file:
-            (kind, self.twin, capacity) = (twin.isHome ? .home : .file, file?.identity.inode, nil)
-        case .device(let size): (kind, self.twin, capacity) = (.device, nil, size)
-        case .export: (kind, self.twin, capacity) = (.export, nil, nil)
-        }
     }
 }

@@ -18,12 +18,12 @@ package struct JobMarks: Codable, Sendable {
     package let written: [[UInt64]]?
 
     /// A file at an instant. Its device number is not kept: it changes with a boot.
-    struct Stamp: Codable, KeptTimes, Sendable {
-        let inode: UInt64
-        let size: UInt64
+    package struct Stamp: Codable, KeptTimes, Sendable {
+        package let inode: UInt64
+        package let size: UInt64
         /// Nanoseconds since 1970: of its bytes, and of anything of it.
-        let modified: Int64
-        let changed: Int64
+        package let modified: Int64
+        package let changed: Int64
 
         init(_ status: FileStatus) {
             (inode, size) = (status.identity.inode, status.size)

@@ -5,12 +5,12 @@ import SystemPackage
 // in a way that its checksum does not show. What the job would trap on is refused here.
 
 /// Numbers up to which nothing overflows that is added to them.
-enum Plausible {
+package enum Plausible {
     static let numbers = 0...(1 << 60)
     static let bytes = UInt64(0)...(1 << 62)
 
     /// Start and length in bytes, each pair below what a table can hold.
-    static func are(_ extents: [[UInt64]]) -> Bool {
+    package static func are(_ extents: [[UInt64]]) -> Bool {
         extents.allSatisfy { extent in
             guard extent.count == 2 else { return false }
             let (end, isOver) = extent[0].addingReportingOverflow(extent[1])
@@ -19,12 +19,12 @@ enum Plausible {
     }
 
     /// The name of a file without a directory, or a part of one.
-    static func isName(_ text: String) -> Bool {
+    package static func isName(_ text: String) -> Bool {
         !text.isEmpty && !text.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
     }
 
     /// A path to an image, relative to the source directory.
-    static func isImage(_ text: String) -> Bool {
+    package static func isImage(_ text: String) -> Bool {
         let path = FilePath(shown: text)
         return isText(text) && !path.isEmpty && path.isRelative
     }

@@ -1,4 +1,4 @@
-import MirrorCore
+package import MirrorCore
 package import MirrorSystem
 package import MirrorTarget
 package import SystemPackage
@@ -22,12 +22,12 @@ extension JobRecord.Member {
             disk = nil
         }
         (target, working) = (shown(names.0), shown(names.1))
-        (firstPass, lostFlush) = (twin.firstPass.rawValue, nil)
+        (firstPass, lostFlush) = (twin.firstPass, nil)
         switch twin.place.kind {
         case .file:
-            (kind, self.twin, capacity) = (twin.isHome ? "home" : "file", file?.identity.inode, nil)
-        case .device(let size): (kind, self.twin, capacity) = ("device", nil, size)
-        case .export: (kind, self.twin, capacity) = ("export", nil, nil)
+            (kind, self.twin, capacity) = (twin.isHome ? .home : .file, file?.identity.inode, nil)
+        case .device(let size): (kind, self.twin, capacity) = (.device, nil, size)
+        case .export: (kind, self.twin, capacity) = (.export, nil, nil)
         }
     }
 }
@@ -36,7 +36,7 @@ extension JobRecord {
     /// A job that lives; what it has done so far is said afterwards.
     package init(
         uuid: String, generation: Int, next: Int?, id: String, created: Int, parameters: [String],
-        members: [Member], phase: String
+        members: [Member], phase: JobMachine.Phase
     ) {
         (self.uuid, self.generation, self.next) = (uuid, generation, next)
         (self.id, self.created, self.parameters) = (id, created, parameters)

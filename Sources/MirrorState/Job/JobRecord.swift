@@ -25,14 +25,14 @@ package struct JobRecord: Codable, Sendable {
     package var members: [Member]
 
     /// `created` until what the first pass has to copy is marked.
-    var phase: JobMachine.Phase
+    package var phase: JobMachine.Phase
     package var wasReady = false
     package var paused = false
     /// `soft` or `switch-over`: how the job is to end.
-    var ending: JobMachine.Ending?
+    package var ending: JobMachine.Ending?
     /// `pre-cut` was run, and `post-cut` was not.
     package var frozen = false
-    var verify: VerifyState?
+    package var verify: VerifyState?
     package var total = 0
     package var copied = 0
     package var zeroes = 0
@@ -46,7 +46,7 @@ package struct JobRecord: Codable, Sendable {
         package let inode: UInt64
         package let device: UInt64
         /// What the twin is; where it is, and a file's name while it is written.
-        let kind: TargetKind
+        package let kind: TargetKind
         package let target: String
         package let working: String
         /// Of a twin that is a file.
@@ -56,7 +56,7 @@ package struct JobRecord: Codable, Sendable {
         /// Which disk that was. Its name alone says so only where it lasts (`DeviceName`).
         package let disk: DiskNumber?
         /// What the first pass has to do.
-        var firstPass: FirstPass
+        package var firstPass: FirstPass
         /// A flush of the twin has failed, and not everything was written and flushed since: what it reads as may
         /// be in memory only.
         package var lostFlush: Bool?
@@ -74,7 +74,7 @@ package struct JobRecord: Codable, Sendable {
 
 extension JobRecord {
     /// Why a file cannot be believed, in words.
-    package struct Unreadable: Error { let reason: String }
+    package struct Unreadable: Error { package let reason: String }
 
     package init(_ bytes: [UInt8], name: String) throws(Unreadable) {
         let body: [UInt8]
