@@ -57,7 +57,8 @@ import Testing
         let verb = round % 2 == 0 ? "cancel \(id)" : "complete \(id) switch=off"
         guard bench.command(verb).errno == nil else { return "no cut: \(verb)" }
         guard bench.wait(id, until: { $0.phase == .completed }) else {
-            return "no cut: \(bench.job(id)?.phase.rawValue ?? "gone") \(bench.job(id)?.error ?? "")"
+            return
+                "no cut: \(bench.job(id)?.phase.rawValue ?? "gone") \(bench.job(id)?.error ?? "")"
         }
         bench.command("dismiss \(id)")
         let counts = Self.names.map { Counter.value(of: target.appending($0)) }

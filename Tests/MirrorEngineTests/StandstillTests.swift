@@ -47,7 +47,8 @@ import Testing
         #expect(bench.job("vm.img")?.inSyncTime == nil)
     }
 
-    @Test func `the twin of a paused job is outdated once the guest writes, and the image as it was`()
+    @Test
+    func `a paused job's twin is outdated once the guest writes, and the image as it was`()
         throws
     {
         let before = WallClock.now.seconds
@@ -81,7 +82,8 @@ import Testing
         #expect(bench.isEqual("vm.img"))
     }
 
-    @Test func `a job that is paused with something left to copy has an inconsistent twin`() throws {
+    @Test func `a job that is paused with something left to copy has an inconsistent twin`() throws
+    {
         starts("speed=64K")
         let guest = try bench.guest("vm.img")
         guest.write([UInt8](repeating: 7, count: 1 << 20), at: 1 << 20)

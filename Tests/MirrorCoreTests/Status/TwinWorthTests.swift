@@ -27,7 +27,8 @@ import Testing
         #expect(worth(.bulk, wasReady: false, isDelta: true) == .inconsistent)
     }
 
-    @Test func `a standstill is a past state only from the durable word on until it is taken back`() {
+    @Test func `a standstill is a past state only from the durable word on until it is taken back`()
+    {
         var standstill = Standstill()
         var stops = standstill.stop()
         var instant = standstill.say()
