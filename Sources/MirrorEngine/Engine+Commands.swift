@@ -96,7 +96,7 @@ extension Engine {
         _ body: @escaping @Sendable (Job) throws(CommandError) -> String, of job: Job,
         whenBackWithin looks: Int, _ reply: @escaping CommandReply
     ) {
-        guard job.comeback.isComingBack, looks > 0 else { return run(body, of: job, reply) }
+        guard job.isComingBack, looks > 0 else { return run(body, of: job, reply) }
         job.queue.asyncAfter(deadline: .now() + .milliseconds(50)) {
             self.run(body, of: job, whenBackWithin: looks - 1, reply)
         }
@@ -165,7 +165,7 @@ extension Engine {
         try parts.stamp(self)
         for old in jobs.takeReplaced(by: paths[0].bytes) { records.remove(old.uuid) {} }
         let job = jobs.add(paths[0].bytes) { Job(parts, id: $0, services: services) }
-        job.intentCare.make()
+        job.makeIntents()
         return job
     }
 

@@ -57,7 +57,7 @@ extension Engine {
     package func finishSaving() { records.finishSaving() }
 
     /// The mount ends, and no image is open. Ready jobs are brought to agreement, so that their twins are
-    /// consistent; all of them go on with the next mount (`Job+Suspend.swift`), or end where nothing is
+    /// consistent; all of them go on with the next mount (`Farewell+Suspend.swift`), or end where nothing is
     /// kept. Waits for at most `patience` for targets that hang.
     package func shutDown(patience: Duration = .seconds(20)) {
         let group = DispatchGroup()

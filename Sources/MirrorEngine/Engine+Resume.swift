@@ -61,7 +61,7 @@ extension Engine {
             if isServed(parts, record) { return end(record, parts) }
             let job = Job(parts, id: record.name, services: services)
             jobs.add(job)
-            job.comeback.begin()
+            job.comeBack()
         } catch {
             log.error("job \(record.id) does not come back: \(error.message)")
             // What is in the way for now may be gone at the next mount.

@@ -96,7 +96,7 @@ package final class Engine: Sendable {
             jobs: jobs.ended.map(\.report) + jobs.all.map { $0.report() },
             served: serving.reports,
             warnings: processWarnings + serving.warnings + checkpoints.warnings
-                + records.warnings + jobs.all.compactMap { $0.intentCare.warning })
+                + records.warnings + jobs.all.compactMap { $0.intentWarning })
     }
 
     func tell(_ event: EventLog.Name, _ job: JobReport) {

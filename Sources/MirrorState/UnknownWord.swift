@@ -2,8 +2,8 @@ import FoundationEssentials
 import MirrorCore
 
 /// Why JSON that another twinfs has written cannot be understood, in words.
-enum UnknownWord {
-    static func words(_ error: any Error) -> String {
+package enum UnknownWord {
+    package static func words(_ error: any Error) -> String {
         guard let error = error as? DecodingError, let path = path(of: error) else {
             return "what it says cannot be understood"
         }

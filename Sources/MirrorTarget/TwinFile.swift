@@ -169,7 +169,7 @@ extension TwinFile {
     }
 
     /// The same, durable when this returns.
-    func annotateDurably(
+    package func annotateDurably(
         _ state: TwinWorth, _ more: [(name: String, value: String)]
     ) throws(Errno) {
         do throws(Errno) {

@@ -36,7 +36,7 @@ package struct CheckpointMarks: Codable, Equatable, KeptTimes, Sendable {
     package let inode: UInt64
     package let size: UInt64
     /// Nanoseconds since 1970: of its bytes, and of anything of it.
-    let modified: Int64
+    package let modified: Int64
     package let changed: Int64
     /// Start and length, in bytes.
     package let extents: [[UInt64]]

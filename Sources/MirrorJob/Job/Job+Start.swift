@@ -99,3 +99,16 @@ extension Job {
         }
     }
 }
+
+// What the mount asks of a job's parts.
+
+extension Job {
+    /// Write-intent logs, durable when this returns. Blocks; before the job begins.
+    package func makeIntents() { intentCare.make() }
+    /// What is wrong with its write-intent logs, in words. Any thread.
+    package var intentWarning: String? { intentCare.warning }
+    /// A job of an earlier mount, before this one serves anybody.
+    package func comeBack() { comeback.begin() }
+    /// After a restart, and nobody has found yet that a twin is not there.
+    package var isComingBack: Bool { comeback.isComingBack }
+}

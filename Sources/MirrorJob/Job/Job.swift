@@ -145,11 +145,11 @@ package final class Job: @unchecked Sendable {
 
 /// What a job is from its beginning to its end.
 struct JobIdentity: Sendable {
-    let id: [UInt8]
+    package let id: [UInt8]
     /// Names this job, and no other anywhere.
-    let uuid: String
+    package let uuid: String
     /// Seconds since 1970.
-    let created: Int
+    package let created: Int
     /// As asked for: `set` changes `Job.settings`.
     let asked: JobParameters
 }

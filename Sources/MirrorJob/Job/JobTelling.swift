@@ -27,7 +27,7 @@ final class JobTelling: @unchecked Sendable {
 
     /// What the status says of the job. Any thread; never waits for the queue: the parts that move with
     /// every write are read from the table, the rest is the queue's last word.
-    func report() -> JobReport {
+    package func report() -> JobReport {
         // R5, asked from outside. The copier sleeps, so no size is with the clerk.
         let isSynced =
             DirtyTable.areInSync(job.members.map(\.table))

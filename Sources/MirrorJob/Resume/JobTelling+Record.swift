@@ -22,7 +22,7 @@ extension JobTelling {
     private static let patience = DispatchTimeInterval.seconds(5)
 
     /// Keeps the job as it is now, off this job.queue; nothing is done where nothing has changed.
-    func keep() {
+    package func keep() {
         guard job.isKept, job.farewell.suspension == nil, !job.machine.isOver else { return }
         let record = record()
         let bytes = record.bytes
@@ -39,7 +39,7 @@ extension JobTelling {
     }
 
     /// The same, and calls `done` on the job's queue when it is durable, or when it has taken too long.
-    func keep(then done: @escaping @Sendable () -> Void) {
+    package func keep(then done: @escaping @Sendable () -> Void) {
         guard job.isKept else { return done() }
         let record = job.farewell.suspension ?? record()
         keptRecord = record.bytes
@@ -52,7 +52,7 @@ extension JobTelling {
     }
 
     /// The job as it is now.
-    func record() -> JobRecord {
+    package func record() -> JobRecord {
         var record = JobRecord(
             uuid: job.uuid, generation: job.comeback.generation, next: job.comeback.nextGeneration,
             id: NameText.shown(job.id),

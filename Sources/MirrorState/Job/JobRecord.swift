@@ -74,7 +74,7 @@ package struct JobRecord: Codable, Sendable {
 
 extension JobRecord {
     /// Why a file cannot be believed, in words.
-    package struct Unreadable: Error { let reason: String }
+    package struct Unreadable: Error { package let reason: String }
 
     package init(_ bytes: [UInt8], name: String) throws(Unreadable) {
         let body: [UInt8]

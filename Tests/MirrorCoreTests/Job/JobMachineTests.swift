@@ -176,17 +176,17 @@ import Testing
 
     @Test func `QEMU's words for the phases`() {
         var machine = Machine(JobParameters())
-        #expect(machine.status == "created")
+        #expect(machine.status == .created)
         _ = machine.handle(.started)
-        #expect(machine.status == "running")
+        #expect(machine.status == .running)
         _ = machine.handle(.pause)
-        #expect(machine.status == "paused" && machine.phase == .bulk)
+        #expect(machine.status == .paused && machine.phase == .bulk)
         _ = machine.handle(.resume)
         _ = machine.handle(.failed(.target, isFull: true))
         #expect(machine.isPaused && machine.ioStatus == .nospace)
         _ = machine.handle(.resume)
         #expect(machine.ioStatus == .ok)
         _ = machine.handle(.failed(.source, isFull: false))
-        #expect(machine.status == "concluded" && machine.phase == .failed)
+        #expect(machine.status == .concluded && machine.phase == .failed)
     }
 }

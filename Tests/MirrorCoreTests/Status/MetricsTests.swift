@@ -6,7 +6,7 @@ import Testing
 struct MetricsTests {
     func render(_ id: String = "vm1.img") -> String {
         var job = JobReport(id: id, images: [id], target: "/backup/vm1.img")
-        (job.phase, job.dirtyBytes, job.errorsTarget) = ("bulk", 4096, 2)
+        (job.phase, job.dirtyBytes, job.errorsTarget) = (.bulk, 4096, 2)
         return Metrics.render(
             StatusReport(
                 version: "0.1.0", source: "/srv/a\"b", mountpoint: "/mnt", uptime: 5, generation: 1,

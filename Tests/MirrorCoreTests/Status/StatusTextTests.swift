@@ -12,15 +12,15 @@ struct StatusTextTests {
 
     func bulk() -> JobReport {
         var job = JobReport(id: "vm1.img", images: ["vm1.img"], target: "/backup/vm1.img")
-        (job.phase, job.len, job.offset) = ("bulk", 10 << 30, 6_227_702_579)
+        (job.phase, job.len, job.offset) = (.bulk, 10 << 30, 6_227_702_579)
         (job.rate, job.eta, job.dirtyBytes) = (117_755_084, 38, 4 << 30)
         return job
     }
 
     func ready() -> JobReport {
         var job = bulk()
-        (job.phase, job.ready, job.offset, job.dirtyBytes) = ("ready", true, job.len, 0)
-        (job.targetState, job.eta) = ("consistent", nil)
+        (job.phase, job.ready, job.offset, job.dirtyBytes) = (.ready, true, job.len, 0)
+        (job.targetState, job.eta) = (.consistent, nil)
         return job
     }
 
@@ -51,9 +51,9 @@ struct StatusTextTests {
         #expect(!StatusText.bar(job).contains("################"))
         (job.dirtyBytes, job.inFlightBytes) = (0, 1)
         #expect(StatusText.percent(job) == 99)
-        (job.inFlightBytes, job.phase) = (0, "failed")
+        (job.inFlightBytes, job.phase) = (0, .failed)
         #expect(StatusText.percent(job) == 99)
-        job.phase = "completed"
+        job.phase = .completed
         #expect(StatusText.percent(job) == 100)
     }
 
@@ -87,11 +87,11 @@ struct StatusTextTests {
         #expect(stopped.contains("  paused  "))
         #expect(stopped.contains("\n    ! stopped: write /backup/vm1.img: I/O error\n"))
         #expect(stopped.contains("twinfs resume /mnt/images/vm1.img"))
-        job.ioStatus = "nospace"
+        job.ioStatus = .nospace
         #expect(StatusText.render(report(job)).contains("free space on the target"))
-        job.phase = "failed"
+        job.phase = .failed
         #expect(StatusText.render(report(job)).contains("twinfs dismiss /mnt/images/vm1.img"))
-        job.phase = "cancelled"
+        job.phase = .cancelled
         #expect(StatusText.render(report(job)).contains("! cancelled: "))
     }
 

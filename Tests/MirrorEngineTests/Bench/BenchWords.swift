@@ -71,7 +71,7 @@ extension Bench {
     }
 
     /// Waits until the job has told its end, and that it ended so.
-    func ends(_ id: String, _ phase: String) -> Bool {
+    func ends(_ id: String, _ phase: JobMachine.Phase) -> Bool {
         wait(id) { $0.phase == phase }
             && eventually { self.statusChanges(id).last == "concluded" }
             && eventually {
@@ -93,13 +93,13 @@ extension Bench {
     /// Starts a job to the bench's target directory and waits for its being ready.
     func isReady(_ name: String, _ options: String = "") -> Bool {
         command("mirror \(name) target=\(target)/ \(options)").errno == nil
-            && wait(name) { $0.phase == "ready" }
+            && wait(name) { $0.phase == .ready }
     }
 
     /// The same to a scripted store.
     func isReadyInStore(_ name: String, _ options: String = "") -> Bool {
         command("mirror \(name) target=nbd://test/store \(options)").errno == nil
-            && wait(name) { $0.phase == "ready" }
+            && wait(name) { $0.phase == .ready }
     }
 }
 

@@ -126,7 +126,7 @@ extension Engine {
     }
 
     func isInSync(_ id: String) -> Bool {
-        wait(id) { $0.phase == "ready" && $0.targetState == "synced" }
+        wait(id) { $0.phase == .ready && $0.targetState == .synced }
     }
 
     var eventWords: [String] {

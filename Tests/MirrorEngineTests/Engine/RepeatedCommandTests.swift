@@ -22,7 +22,7 @@ import Testing
         bench.becomes("vm.img", "completed")
         let line = Array("dismiss vm.img".utf8)
         let second = try bench.nextWorker(after: bench.engine)
-        #expect(second.job("vm.img")?.phase == "completed")
+        #expect(second.job("vm.img")?.phase == .completed)
         let stoodBefore = second.stands(line)
         #expect(!stoodBefore)
         bench.does("dismiss vm.img", in: second)

@@ -28,10 +28,11 @@ import Testing
 
     // 218, 041
     @Test(arguments: [
-        ("", "completed", "BLOCK_JOB_COMPLETED"), (" force=on", "cancelled", "BLOCK_JOB_CANCELLED"),
+        ("", JobMachine.Phase.completed, "BLOCK_JOB_COMPLETED"),
+        (" force=on", .cancelled, "BLOCK_JOB_CANCELLED"),
     ])
     func `cancelled in ready a job ends completed, by force cancelled`(
-        force: String, phase: String, event: String
+        force: String, phase: JobMachine.Phase, event: String
     ) throws {
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 1 << 20)
@@ -132,11 +133,11 @@ import Testing
         guest.write([7, 8, 9], at: 123_456)
         bench.engine.shutDown(patience: .seconds(60))
         for name in ["slow.img", "paused.img"] {
-            #expect(bench.job(name)?.phase == "cancelled")
+            #expect(bench.job(name)?.phase == .cancelled)
             #expect(bench.job(name)?.error?.contains("the mount ended") == true)
             #expect((try? bench.target.appending("\(name).partial").status()) != nil)
         }
-        #expect(bench.job("ready.img")?.phase == "completed")
+        #expect(bench.job("ready.img")?.phase == .completed)
         #expect(bench.isEqual("ready.img"))
     }
 }
@@ -153,7 +154,7 @@ extension CancelParityTests {
         #expect(bench.wait("vm.img") { $0.paused && $0.status == "standby" })
         let error = bench.data(of: "BLOCK_JOB_ERROR").last
         #expect(error?["operation"] as? String == "write" && error?["action"] as? String == "stop")
-        #expect(bench.job("vm.img")?.ioStatus == "failed" && bench.job("vm.img")?.ready == true)
+        #expect(bench.job("vm.img")?.ioStatus == .failed && bench.job("vm.img")?.ready == true)
     }
 
     // mirror-ready-cancel-error
@@ -166,7 +167,7 @@ extension CancelParityTests {
         bench.does("resume vm.img")
         #expect(bench.ends("vm.img", "completed"))
         let isEqual = store.holds(bench.content("vm.img"))
-        #expect(isEqual && bench.job("vm.img")?.targetState == "consistent")
+        #expect(isEqual && bench.job("vm.img")?.targetState == .consistent)
         #expect(bench.blockEvents.last == "BLOCK_JOB_COMPLETED")
     }
 
@@ -180,6 +181,6 @@ extension CancelParityTests {
         bench.does("cancel vm.img force=on")
         #expect(bench.ends("vm.img", "cancelled"))
         #expect(bench.blockEvents.last == "BLOCK_JOB_CANCELLED")
-        #expect(bench.job("vm.img")?.targetState == "inconsistent")
+        #expect(bench.job("vm.img")?.targetState == .inconsistent)
     }
 }

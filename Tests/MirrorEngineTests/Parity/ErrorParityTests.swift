@@ -14,13 +14,13 @@ import Testing
     /// How a job of 1 MiB stands after an error.
     enum Outcome: Sendable {
         case fails
-        case stops(ioStatus: String)
+        case stops(ioStatus: JobMachine.IOStatus)
         case goesOn
     }
 
     // 041 (TestReadErrors)
     @Test(arguments: [
-        ("report", Outcome.fails), ("enospc", .fails), ("stop", .stops(ioStatus: "failed")),
+        ("report", Outcome.fails), ("enospc", .fails), ("stop", .stops(ioStatus: .failed)),
         ("ignore", .goesOn),
     ])
     func `an error of the source does what on-source-error says`(
@@ -43,10 +43,10 @@ import Testing
     // 041 (TestWriteErrors), 248
     @Test(arguments: [
         ("report", Errno.ioError, Outcome.fails), ("report", .noSpace, .fails),
-        ("stop", .ioError, .stops(ioStatus: "failed")),
-        ("stop", .noSpace, .stops(ioStatus: "nospace")),
-        ("enospc", .ioError, .fails), ("enospc", .noSpace, .stops(ioStatus: "nospace")),
-        ("enospc", .diskQuotaExceeded, .stops(ioStatus: "nospace")),
+        ("stop", .ioError, .stops(ioStatus: .failed)),
+        ("stop", .noSpace, .stops(ioStatus: .nospace)),
+        ("enospc", .ioError, .fails), ("enospc", .noSpace, .stops(ioStatus: .nospace)),
+        ("enospc", .diskQuotaExceeded, .stops(ioStatus: .nospace)),
         ("ignore", .ioError, .goesOn), ("ignore", .noSpace, .goesOn),
     ])
     func `an error of the target does what on-target-error says`(
@@ -78,7 +78,7 @@ import Testing
             return try checkFailure(bench)
         case .stops(let ioStatus):
             #expect(error["action"] as? String == "stop")
-            #expect(bench.wait("vm.img") { $0.paused && $0.status == "paused" })
+            #expect(bench.wait("vm.img") { $0.paused && $0.status == .paused })
             #expect(bench.job("vm.img")?.ioStatus == ioStatus)
             mend()
             bench.does("resume vm.img")
@@ -88,7 +88,7 @@ import Testing
             mend()
         }
         let isReady = bench.wait("vm.img") {
-            $0.phase == "ready" && !$0.paused && $0.ioStatus == "ok" && $0.error == nil
+            $0.phase == .ready && !$0.paused && $0.ioStatus == .ok && $0.error == nil
         }
         #expect(isReady)
         let stop = if case .stops = outcome { ["paused", "running"] } else { [String]() }
@@ -101,7 +101,7 @@ import Testing
 
     /// In QEMU too a failed job is COMPLETED, with an error.
     private func checkFailure(_ bench: Bench) throws {
-        #expect(bench.ends("vm.img", "failed"))
+        #expect(bench.ends("vm.img", .failed))
         #expect(bench.blockEvents == ["BLOCK_JOB_ERROR", "BLOCK_JOB_COMPLETED"])
         let end = try #require(bench.data(of: "BLOCK_JOB_COMPLETED").first)
         #expect(

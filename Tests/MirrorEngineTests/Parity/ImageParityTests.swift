@@ -56,7 +56,7 @@ import Testing
         let guest = try bench.guest("vm.img")
         #expect(bench.isReady("vm.img"))
         guest.write(header, at: 0)
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         #expect(bench.isEqual("vm.img"))
         // From its start on: a header of which nothing follows is for sync=top.
         let start = "mirror vm.img target=\(bench.target)/top.img sync=top"

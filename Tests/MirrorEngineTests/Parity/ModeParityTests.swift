@@ -94,7 +94,7 @@ import Testing
         usleep(20_000)
         store.release()
         group.wait()
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         let isEqual = store.holds(bench.content("vm.img"))
         #expect(isEqual)
     }
@@ -120,7 +120,7 @@ import Testing
         #expect(bench.isReadyInStore("vm.img", "copy-mode=write-blocking buf-size=64K"))
         isOver.set()
         group.wait()
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         let isEqual = store.holds(bench.content("vm.img"))
         #expect(isEqual)
     }

@@ -23,7 +23,7 @@ import Testing
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 1 << 20)
         #expect(bench.isReady("vm.img", "copy-mode=write-blocking"))
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         let ready = try fields(bench, "vm.img")
         #expect(ready["id"] as? String == "vm.img" && ready["status"] as? String == "ready")
         #expect(ready["len"] as? Int == ready["offset"] as? Int && ready["len"] as? Int == 1 << 20)

@@ -129,7 +129,7 @@ struct CheckpointBench {
             // What changed since the checkpoint, not since the last cut: at most 1 + 4 a round.
             #expect(job.copiedBytes >= 4096 * 3)
             #expect(job.copiedBytes <= 4096 * (3 + 5 * round), "round \(round)")
-            #expect(job.targetState == "consistent")
+            #expect(job.targetState == .consistent)
             #expect(bench.bench.isEqual("vm.img"), "round \(round)")
         }
         #expect(bench.extents("monday")?.isEmpty == false)

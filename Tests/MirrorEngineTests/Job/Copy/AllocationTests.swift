@@ -32,7 +32,7 @@ import Testing
         bench.does("mirror vm.img target=\(bench.target)/ granularity=\(granularity) buf-size=100K")
         for round in 0..<8 {
             for _ in 0..<40 { change(guest, &random) }
-            #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.dirtyBytes == 0 })
+            #expect(bench.wait("vm.img") { $0.phase == .ready && $0.dirtyBytes == 0 })
             if round == 4 { guest.truncate(to: UInt64(Self.size - 5000)) }
         }
         // The tail: a last block that is zero and not whole.
@@ -56,7 +56,7 @@ import Testing
         let start = "mirror vm.img target=\(bench.target)/ granularity=512 speed=16K"
         bench.does(start)
         #expect(bench.wait("vm.img") { $0.copiedBytes >= 8 << 10 })
-        #expect(bench.job("vm.img")?.phase == "bulk")
+        #expect(bench.job("vm.img")?.phase == .bulk)
         guest.allocate([.punchHole, .keepSize], at: 0, count: 4096)
         bench.does("set vm.img speed=0")
         #expect(bench.engine.isInSync("vm.img"))

@@ -33,7 +33,7 @@ import Testing
         let rounds = Bench.isSanitized ? 40 : hasFaults ? 250 : 3000
         for round in 0..<rounds {
             writeFromEightThreads(guest, seed &+ UInt64(round) &* 8)
-            guard bench.wait("vm.img", until: { $0.targetState == "synced" }) else {
+            guard bench.wait("vm.img", until: { $0.targetState == .synced }) else {
                 Issue.record("not in sync after round \(round), seed \(seed)")
                 return
             }
@@ -43,7 +43,7 @@ import Testing
             }
         }
         // The last error may be told after its extents were copied: then nothing is forwarded for a moment.
-        #expect(bench.wait("vm.img") { $0.copyMode == "write-blocking" })
+        #expect(bench.wait("vm.img") { $0.copyMode == .writeBlocking })
         #expect((plan?.wasReached ?? true) && bench.job("vm.img")?.paused == false)
         bench.does("cancel vm.img")
         bench.becomes("vm.img", "completed")
@@ -80,7 +80,7 @@ import Testing
         guest.write([1, 2, 3], at: 70_000)
         // One byte a second: in the background it stays dirty.
         guest.write([4, 5, 6], at: 200_000)
-        #expect(bench.job("vm.img")?.copyMode == "background")
+        #expect(bench.job("vm.img")?.copyMode == .background)
         #expect(bench.wait("vm.img") { $0.dirtyBytes > 0 })
         bench.does("set vm.img speed=0 copy-mode=write-blocking")
         #expect(bench.wait("vm.img") { $0.targetState == "synced" && $0.activelySynced })
@@ -90,7 +90,7 @@ import Testing
         #expect(bench.isEqual("vm.img"))
         bench.does("set vm.img copy-mode=background speed=0")
         guest.write([7], at: 300_000)
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" && !$0.activelySynced })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced && !$0.activelySynced })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -115,7 +115,7 @@ import Testing
                 guest.write([UInt8](repeating: UInt8(1 + step), count: count), at: end)
                 end += UInt64(count)
             }
-            guard bench.wait("vm.img", until: { $0.targetState == "synced" }),
+            guard bench.wait("vm.img", until: { $0.targetState == .synced }),
                 bench.isEqual("vm.img")
             else {
                 Issue.record("source and twin differ after round \(round)")
@@ -143,7 +143,7 @@ import Testing
                 var random = SplitMix(seed: seed &+ UInt64(round * 4 + thread))
                 for _ in 0..<10 { change(guest, &random) }
             }
-            guard bench.wait("vm.img", until: { $0.targetState == "synced" }),
+            guard bench.wait("vm.img", until: { $0.targetState == .synced }),
                 bench.isEqual("vm.img")
             else {
                 Issue.record("source and twin differ after round \(round), seed \(seed)")
@@ -183,7 +183,7 @@ import Testing
         } else {
             #expect(
                 bench.wait("vm.img") {
-                    $0.targetState == "synced" && $0.copyMode == "background"
+                    $0.targetState == .synced && $0.copyMode == .background
                 })
             #expect(bench.isEqual("vm.img"))
         }

@@ -66,7 +66,7 @@ import Testing
         #expect(bench.wait("vm.img") { _ in calls(bench).contains("post-cut vm.img vm.img") })
         let guest = try bench.guest("vm.img")
         guest.write([1, 2, 3], at: 50_000)
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -96,10 +96,10 @@ import Testing
         guest.write([1, 2, 3], at: 5000)
         // Nobody else makes the cut.
         #expect(bench.wait("vm.img") { $0.dirtyBytes == 0 })
-        #expect(bench.job("vm.img")?.phase == "completing")
+        #expect(bench.job("vm.img")?.phase == .completing)
         let ended = DispatchSemaphore(value: 0)
         Thread {
-            while bench.job("vm.img")?.phase == "completing" {
+            while bench.job("vm.img")?.phase == .completing {
                 try? guest.image.flush(dataOnly: false, through: guest.descriptor)
                 usleep(1000)
             }
@@ -119,10 +119,10 @@ import Testing
         bench.becomes("vm.img", "ready")
         bench.does("cancel vm.img")
         guest.write([1, 2, 3], at: 5000)
-        #expect(bench.wait("vm.img") { $0.phase == "completing" && $0.dirtyBytes == 0 })
+        #expect(bench.wait("vm.img") { $0.phase == .completing && $0.dirtyBytes == 0 })
         // Longer than any hang that this test waits for: it ends only because the job does.
         bench.engine.shutDown(patience: .seconds(30))
-        #expect(bench.job("vm.img")?.phase == "completed")
+        #expect(bench.job("vm.img")?.phase == .completed)
         #expect(bench.isEqual("vm.img"))
     }
 

@@ -133,7 +133,7 @@ import Testing
         let (bench, guest) = try bench(plan, "\(Self.mode) write-timeout=50")
         plan.hang(.flush)
         try guest.flush()
-        #expect(bench.wait("vm.img") { $0.copyMode == "background" })
+        #expect(bench.wait("vm.img") { $0.copyMode == .background })
         #expect(bench.events.contains { $0.contains("TWINFS_FELL_BACK") && $0.contains("a flush") })
         try guest.flush()
         plan.endHang(.flush)

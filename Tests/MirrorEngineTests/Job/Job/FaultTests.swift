@@ -70,7 +70,7 @@ import Testing
         plan.mend()
         bench.does("resume vm.img")
         #expect(
-            bench.wait("vm.img") { $0.phase == "ready" && $0.error == nil && $0.ioStatus == "ok" })
+            bench.wait("vm.img") { $0.phase == .ready && $0.error == nil && $0.ioStatus == .ok })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -89,7 +89,7 @@ import Testing
         }
         guest.allocate([.punchHole, .keepSize], at: 40_000, count: 90_000)
         guest.truncate(to: 310_000)
-        #expect(reach("ready", bench, plan), "fault \(number)")
+        #expect(reach(.ready, bench, plan), "fault \(number)")
         guest.write([9, 9, 9], at: 200_000)
         bench.does("complete vm.img switch=off")
         #expect(reach("completed", bench, plan), "fault \(number)")
@@ -98,9 +98,9 @@ import Testing
     }
 
     /// Waits for a phase; mends the disk and resumes whenever the job has stopped.
-    private func reach(_ phase: String, _ bench: Bench, _ plan: FaultPlan) -> Bool {
+    private func reach(_ phase: JobMachine.Phase, _ bench: Bench, _ plan: FaultPlan) -> Bool {
         bench.wait("vm.img") { job in
-            if job.ioStatus != "ok" { plan.mend() }
+            if job.ioStatus != .ok { plan.mend() }
             if job.paused { bench.command("resume vm.img") }
             return job.phase == phase
         }
@@ -117,7 +117,7 @@ import Testing
         plan.mend()
         bench.does("resume vm.img")
         #expect(
-            bench.wait("vm.img") { $0.phase == "ready" && $0.error == nil && $0.ioStatus == "ok" })
+            bench.wait("vm.img") { $0.phase == .ready && $0.error == nil && $0.ioStatus == .ok })
         #expect(bench.isEqual("vm.img"))
     }
 

@@ -116,7 +116,7 @@ import Testing
         bench.does("mirror vm.img target=\(bench.target)/ \(options)")
         // The first pass goes on for half a second.
         guest.truncate(to: 3 << 20)
-        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready && $0.targetState == .synced })
         #expect(bench.isEqual("vm.img"))
     }
 

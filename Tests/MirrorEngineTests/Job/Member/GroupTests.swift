@@ -52,11 +52,12 @@ import Testing
                 + " copy-mode=\(mode) max-pause=60000 buf-size=1M")
         guard started.errno == nil else { return "no cut: \(started.text)" }
         let id = String(started.text.dropFirst(3).prefix { $0 != ":" })
-        guard bench.wait(id, until: { $0.phase == "ready" }) else { return "no cut: not ready" }
+        guard bench.wait(id, until: { $0.phase == .ready }) else { return "no cut: not ready" }
         let verb = round % 2 == 0 ? "cancel \(id)" : "complete \(id) switch=off"
         guard bench.command(verb).errno == nil else { return "no cut: \(verb)" }
-        guard bench.wait(id, until: { $0.phase == "completed" }) else {
-            return "no cut: \(bench.job(id)?.phase ?? "gone") \(bench.job(id)?.error ?? "")"
+        guard bench.wait(id, until: { $0.phase == .completed }) else {
+            return
+                "no cut: \(bench.job(id)?.phase.rawValue ?? "gone") \(bench.job(id)?.error ?? "")"
         }
         bench.command("dismiss \(id)")
         let counts = Self.names.map { Counter.value(of: target.appending($0)) }

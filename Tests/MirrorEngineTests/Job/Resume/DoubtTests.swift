@@ -47,9 +47,9 @@ import Testing
         try Data(record.bytes).write(to: URL(fileURLWithPath: path.string))
     }
 
-    private func comesBack(_ engine: Engine, _ how: String) {
+    private func comesBack(_ engine: Engine, _ how: ReturnProof) {
         let isSo = engine.wait("vm.img") { $0.resumed == how }
-        #expect(isSo, "\(engine.job("vm.img")?.resumed ?? "no job")")
+        #expect(isSo, "\(engine.job("vm.img")?.resumed.rawValue ?? "no job")")
     }
 
     private func agrees(_ engine: Engine) {
@@ -67,7 +67,7 @@ import Testing
         // A page that its target has lost.
         try overwrite(twin, [9, 9, 9], at: 300_000)
         let engine = bench.remounted(keeper: keeper)
-        comesBack(engine, "worker")
+        comesBack(engine, .worker)
         #expect(engine.job("vm.img")?.resumedBytes == 10 * 4096)
         agrees(engine)
     }
@@ -84,7 +84,7 @@ import Testing
         guest.image.flushTwins {}
         #expect(bench.wait("vm.img") { _ in faults.count(of: .flush) > before })
         let engine = try bench.nextWorker(after: bench.engine)
-        comesBack(engine, "worker")
+        comesBack(engine, .worker)
         #expect(engine.job("vm.img")?.resumedBytes == 4096)
         #expect(engine.isInSync("vm.img"))
         faults.endHang(.flush)
@@ -165,7 +165,8 @@ import Testing
         try bench.state.removeFile()
         try away.replace(bench.state)
         let engine = bench.remounted(keeper: keeper)
-        let isOver = end.hasPrefix("complete") ? ["completed"] : ["failed", "cancelled"]
+        let isOver: [JobMachine.Phase] =
+            end.hasPrefix("complete") ? [.completed] : [.failed, .cancelled]
         #expect(engine.wait("vm.img") { isOver.contains($0.phase) })
         #expect(try Array(twin.content()[70_000..<70_003]) == [7, 7, 7])
     }
@@ -177,7 +178,7 @@ import Testing
         #expect(!bench.engine.report().warnings.isEmpty)
         try bench.state.removeFile()
         #expect(bench.wait("vm.img") { _ in bench.engine.report().warnings.isEmpty })
-        comesBack(try bench.nextWorker(after: bench.engine), "worker")
+        comesBack(try bench.nextWorker(after: bench.engine), .worker)
     }
 
     // What the record says.
@@ -190,9 +191,9 @@ import Testing
         _ = try bench.kill(bench.engine)
         // What the hole was not durable over.
         try overwrite(twin, [7, 7, 7], at: (1 << 20) + 70_000)
-        try edit { ($0.phase, $0.wasReady) = ("created", false) }
+        try edit { ($0.phase, $0.wasReady) = (.created, false) }
         let engine = bench.remounted()
-        comesBack(engine, "clean")
+        comesBack(engine, .clean)
         agrees(engine)
         engine.shutDown()
     }
@@ -206,11 +207,11 @@ import Testing
         try file.close()
         try edit { $0.next = 2 }
         let engine = bench.remounted(keeper: keeper)
-        comesBack(engine, "worker")
+        comesBack(engine, .worker)
         #expect(engine.isInSync("vm.img"))
         engine.shutDown()
         let third = bench.remounted()
-        comesBack(third, "clean")
+        comesBack(third, .clean)
         third.shutDown()
     }
 
@@ -244,7 +245,7 @@ import Testing
         #expect(bench.engine.isInSync("vm.img"))
         // The same disk, for the next worker.
         let second = try bench.nextWorker(after: bench.engine)
-        comesBack(second, "worker")
+        comesBack(second, .worker)
         #expect(second.isInSync("vm.img"))
         let keeper = try bench.kill(second)
         _ = try losetup(["-d", device])

@@ -90,7 +90,7 @@ import Testing
         try away.replace(bench.state)
         let third = try bench.nextWorker(after: second)
         #expect(third.isInSync("vm.img") && bench.isEqual("vm.img"))
-        #expect(third.job("vm.img")?.resumed == "compare")
+        #expect(third.job("vm.img")?.resumed == .compare)
     }
 
     @Test func `what a dead process was about to save is removed`() throws {
@@ -119,7 +119,7 @@ import Testing
         defer { try? other.close() }
         try other.lockExclusively()
         let engine = bench.remounted()
-        #expect(engine.job("vm.img")?.phase == "failed")
+        #expect(engine.job("vm.img")?.phase == .failed)
         #expect(VoidMark.isOn(other, id))
     }
 

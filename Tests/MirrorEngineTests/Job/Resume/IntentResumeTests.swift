@@ -38,10 +38,10 @@ import Testing
         return log
     }
 
-    private func comesBack(_ how: String) throws -> Engine {
+    private func comesBack(_ how: ReturnProof) throws -> Engine {
         let engine = bench.remounted()
         let isSo = engine.wait("vm.img") { $0.resumed == how }
-        #expect(isSo, "\(engine.job("vm.img")?.resumed ?? "no job")")
+        #expect(isSo, "\(engine.job("vm.img")?.resumed.rawValue ?? "no job")")
         return engine
     }
 
@@ -57,7 +57,7 @@ import Testing
         bench.does("pause vm.img")
         try bench.guest("vm.img").write([1, 2, 3], at: 2 * Self.extent + 5)
         _ = try bench.kill(bench.engine)
-        let engine = try comesBack("intent")
+        let engine = try comesBack(.intent)
         #expect(engine.job("vm.img")?.resumedBytes == Int(Self.extent))
         bench.does("resume vm.img", in: engine)
         agrees(engine)
@@ -71,7 +71,7 @@ import Testing
         #expect(bench.wait("vm.img") { _ in log.setCount.load(ordering: .relaxed) <= 4 })
         #expect(log.setCount.load(ordering: .relaxed) < all)
         _ = try bench.kill(bench.engine)
-        let engine = try comesBack("intent")
+        let engine = try comesBack(.intent)
         let left = try #require(engine.job("vm.img")?.resumedBytes)
         #expect(left > 0 && left <= 4 * Int(Self.extent))
         agrees(engine)
@@ -102,7 +102,7 @@ import Testing
         let next = try self.log(engine)
         #expect(engine.wait("vm.img") { _ in next.setCount.load(ordering: .relaxed) == 0 })
         _ = try bench.kill(engine)
-        agrees(try comesBack("intent"))
+        agrees(try comesBack(.intent))
     }
 
     @Test func `an end in the middle of a comparison does not make the old log believed`() throws {
@@ -117,10 +117,10 @@ import Testing
             try bytes.withUnsafeBytes { try file.writeFully($0, at: 5 * Self.extent + 9) }
             try file.close()
         }
-        let engine = try comesBack("compare")
+        let engine = try comesBack(.compare)
         _ = try bench.kill(engine)
         let third = bench.remounted()
-        #expect(third.wait("vm.img") { $0.resumed == "compare" || $0.resumed == "intent" })
+        #expect(third.wait("vm.img") { $0.resumed == .compare || $0.resumed == .intent })
         agrees(third)
     }
 }

@@ -41,10 +41,10 @@ import Testing
         try change(path)
     }
 
-    private func comesBack(_ how: String, _ faults: FaultPlan? = nil) -> Engine {
+    private func comesBack(_ how: ReturnProof, _ faults: FaultPlan? = nil) -> Engine {
         let engine = bench.remounted(faults: faults)
         let isSo = engine.wait("vm.img") { $0.resumed == how }
-        #expect(isSo, "\(engine.job("vm.img")?.resumed ?? "no job")")
+        #expect(isSo, "\(engine.job("vm.img")?.resumed.rawValue ?? "no job")")
         return engine
     }
 
@@ -55,10 +55,10 @@ import Testing
         #expect(try twin.attribute("user.twinfs.state") == "consistent")
         #expect(!bench.events.contains { $0.contains("BLOCK_JOB_COMPLETED") })
         let faults = FaultPlan(error: .ioError, first: .max, isLasting: true)
-        let engine = comesBack("clean", faults)
+        let engine = comesBack(.clean, faults)
         #expect(engine.isInSync("vm.img"))
         let job = try #require(engine.job("vm.img"))
-        #expect(job.phase == "ready" && job.ready && job.resumedBytes == 0)
+        #expect(job.phase == .ready && job.ready && job.resumedBytes == 0)
         #expect(faults.count(of: .write) == 0 && faults.count(of: .read) <= 2)
         #expect(try twin.attribute("user.twinfs.state") == "inconsistent")
         #expect(engine.jobs.all.first?.maxPause == 77)
@@ -66,7 +66,7 @@ import Testing
         #expect(engine.isInSync("vm.img") && bench.isEqual("vm.img"))
         // Again, and again.
         engine.shutDown()
-        let third = comesBack("clean")
+        let third = comesBack(.clean)
         #expect(try twin.attribute("user.twinfs.job")?.hasSuffix(" 3") == true)
         third.shutDown()
     }
@@ -78,7 +78,7 @@ import Testing
         let before = try #require(bench.job("b.img"))
         bench.engine.shutDown()
         let engine = bench.remounted()
-        #expect(engine.wait("b.img") { $0.resumed == "clean" })
+        #expect(engine.wait("b.img") { $0.resumed == .clean })
         let left = try #require(engine.job("b.img")?.resumedBytes)
         #expect(left > 0 && left <= Self.size - before.copiedBytes + 4096)
         #expect(engine.job("b.img")?.phase == "bulk")
@@ -91,7 +91,7 @@ import Testing
         bench.does("pause vm.img")
         try bench.guest("vm.img").write([9], at: 2_000_000)
         bench.engine.shutDown()
-        let engine = comesBack("clean")
+        let engine = comesBack(.clean)
         let job = try #require(engine.job("vm.img"))
         #expect(job.paused && job.resumedBytes == 4096 && job.phase == "ready")
         bench.does("resume vm.img", in: engine)
@@ -119,7 +119,7 @@ import Testing
             try change(copy)
             try copy.replace(twin)
         }
-        let engine = comesBack("compare")
+        let engine = comesBack(.compare)
         #expect(engine.isInSync("vm.img") && bench.isEqual("vm.img"))
         engine.shutDown()
     }
@@ -127,7 +127,7 @@ import Testing
     @Test func `a mount that did not end in order proves nothing`() throws {
         _ = try bench.kill(bench.engine)
         try changeLater(image)
-        let engine = comesBack("compare")
+        let engine = comesBack(.compare)
         #expect(engine.isInSync("vm.img") && bench.isEqual("vm.img"))
         engine.shutDown()
     }
@@ -149,7 +149,7 @@ import Testing
         image.write([1, 2, 3], at: 30_000_000)
         _ = try bench.kill(bench.engine)
         let engine = bench.remounted()
-        #expect(engine.wait("vm.img") { $0.resumed == "intent" })
+        #expect(engine.wait("vm.img") { $0.resumed == .intent })
         let left = try #require(engine.job("vm.img")?.resumedBytes)
         #expect(left >= 4096 && left <= 8 << 20)
         bench.does("resume vm.img", in: engine)
@@ -159,11 +159,11 @@ import Testing
 
     @Test func `the saved marks of a job are believed once`() throws {
         bench.engine.shutDown()
-        let second = comesBack("clean")
+        let second = comesBack(.clean)
         #expect(second.isInSync("vm.img"))
         _ = try bench.kill(second)
         try changeLater(image)
-        let third = comesBack("compare")
+        let third = comesBack(.compare)
         #expect(third.isInSync("vm.img") && bench.isEqual("vm.img"))
         third.shutDown()
     }
@@ -191,7 +191,7 @@ import Testing
         let file = try FileDescriptor.openBacking(twin, .readWrite)
         try file.setAttribute("user.twinfs.job", stamp.dropLast(1) + "7")
         try file.close()
-        let engine = comesBack("compare")
+        let engine = comesBack(.compare)
         #expect(engine.isInSync("vm.img") && bench.isEqual("vm.img"))
         engine.shutDown()
     }
@@ -203,7 +203,7 @@ import Testing
         if how == "replaced" { try bench.makeFile("vm.img", bytes: 1000) }
         let engine = bench.remounted()
         let job = try #require(engine.job("vm.img"))
-        #expect(job.phase == "failed" && job.error?.contains("its twin is kept") == true)
+        #expect(job.phase == .failed && job.error?.contains("its twin is kept") == true)
         #expect(try twin.content().count == Self.size)
         bench.does("dismiss vm.img", in: engine)
         #expect(bench.remounted().report().jobs.isEmpty)
@@ -234,7 +234,7 @@ import Testing
         // Left as it is, and good again once it is whole.
         try write(whole, path)
         try write(exact, marks)
-        comesBack("clean").shutDown()
+        comesBack(.clean).shutDown()
     }
 
     @Test func `marks that are damaged, or of another job, are not believed`() throws {
@@ -254,7 +254,7 @@ import Testing
             }
             try write(bytes, marks)
             try change(image, UInt8(round))
-            current = comesBack("compare")
+            current = comesBack(.compare)
             #expect(current.isInSync("vm.img") && bench.isEqual("vm.img"))
             current.shutDown()
         }
@@ -281,7 +281,7 @@ import Testing
 }
 
 extension FilePath {
-    fileprivate func attribute(_ name: String) throws -> String? {
+    func attribute(_ name: String) throws -> String? {
         let file = try FileDescriptor.openBacking(self, .readOnly)
         defer { try? file.close() }
         return file.attribute(name)

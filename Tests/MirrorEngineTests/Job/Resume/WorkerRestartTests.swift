@@ -43,10 +43,10 @@ import Testing
         #expect(bench.wait("vm.img") { _ in live.queue.sync { !live.underWay.has(.flush) } })
         let engine = try bench.nextWorker(after: bench.engine)
         let job = try #require(engine.job("vm.img"))
-        #expect(job.phase == "bulk" && job.speed == 4 << 20)
+        #expect(job.phase == .bulk && job.speed == 4 << 20)
         let guest = try bench.guest("vm.img", in: engine)
         guest.write([UInt8](repeating: 7, count: 100_000), at: 5)
-        #expect(engine.wait("vm.img") { $0.resumed == "worker" })
+        #expect(engine.wait("vm.img") { $0.resumed == .worker })
         let left = try #require(engine.job("vm.img")?.resumedBytes)
         #expect(left <= Self.size - before.copiedBytes + (4 << 20) && left > 0)
         bench.does("set vm.img speed=0", in: engine)
@@ -64,9 +64,9 @@ import Testing
         let guest = try bench.guest("vm.img")
         for index in 0..<10 { guest.write([1, 2, 3], at: UInt64(index * 1_000_000)) }
         let engine = try bench.nextWorker(after: bench.engine)
-        #expect(engine.wait("vm.img") { $0.resumed == "worker" })
+        #expect(engine.wait("vm.img") { $0.resumed == .worker })
         let job = try #require(engine.job("vm.img"))
-        #expect(job.phase == "ready" && job.paused && job.status == "standby")
+        #expect(job.phase == .ready && job.paused && job.status == .standby)
         #expect(job.resumedBytes == 10 * 4096 && !isEqual())
         bench.does("resume vm.img", in: engine)
         #expect(engine.isInSync("vm.img"))
@@ -114,15 +114,15 @@ import Testing
         bench.does("complete vm.img switch=off")
         bench.engine.records.finishSaving()
         let engine = try bench.nextWorker(after: bench.engine)
-        #expect(engine.wait("vm.img") { $0.resumed == "worker" })
-        #expect(engine.job("vm.img")?.phase == "completing")
+        #expect(engine.wait("vm.img") { $0.resumed == .worker })
+        #expect(engine.job("vm.img")?.phase == .completing)
         _ = bench.command("resume vm.img", in: engine)
         _ = bench.command("set vm.img speed=0", in: engine)
         engine.becomes("vm.img", "completed")
         #expect(isEqual())
         // The end is kept until it is dismissed.
         let third = try bench.nextWorker(after: engine)
-        #expect(third.job("vm.img")?.phase == "completed")
+        #expect(third.job("vm.img")?.phase == .completed)
         #expect(bench.command("pause vm.img", in: third).errno != nil)
         bench.does("dismiss vm.img", in: third)
         #expect(third.report().jobs.isEmpty)
@@ -144,10 +144,10 @@ import Testing
         let path = bench.state.appending(JobRecord.name(id))
         engine.records.finishSaving()
         var record = try JobRecord(path.content(), name: JobRecord.name(id))
-        (record.ended, record.phase, record.ending) = (nil, "completing", "switch-over")
+        (record.ended, record.phase, record.ending) = (nil, .completing, .switchOver)
         try Data(record.bytes).write(to: URL(fileURLWithPath: path.string))
         let third = try bench.nextWorker(after: engine)
-        #expect(third.job("vm.img")?.phase == "completed")
+        #expect(third.job("vm.img")?.phase == .completed)
         #expect(third.job("vm.img")?.serving == "\(bench.target)/vm.img")
     }
 
@@ -156,7 +156,7 @@ import Testing
     func `a switch-over that had marked its twin and was not recorded goes on`(
         isOwn: Bool
     ) throws {
-        starts { $0.phase == "ready" }
+        starts { $0.phase == .ready }
         let keeper = try bench.kill(bench.engine)
         let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readWrite)
         defer { try? twin.close() }
@@ -173,7 +173,7 @@ import Testing
             #expect(try FileMarks(of: twin).serving == "0a0b0c 7")
             return
         }
-        #expect(engine.wait("vm.img") { $0.resumed == "worker" })
+        #expect(engine.wait("vm.img") { $0.resumed == .worker })
         #expect(engine.isInSync("vm.img"))
         #expect(try FileMarks(of: twin).serving == nil)
         bench.does("complete vm.img", in: engine)
@@ -238,7 +238,7 @@ import Testing
     @Test func `marks are kept while the target is away, and the job goes on when it is back`()
         throws
     {
-        starts { $0.phase == "ready" }
+        starts { $0.phase == .ready }
         let away = FilePath(bench.target.string + ".away")
         let keeper = try bench.kill(bench.engine)
         try bench.target.replace(away)
@@ -246,7 +246,7 @@ import Testing
         try bench.guest("vm.img", in: engine).write([8, 8], at: 300_000)
         #expect(engine.wait("vm.img") { $0.error != nil })
         let job = try #require(engine.job("vm.img"))
-        #expect(job.phase == "ready" && job.ioStatus == "failed" && job.targetState != "synced")
+        #expect(job.phase == .ready && job.ioStatus == .failed && job.targetState != .synced)
         #expect(job.error?.contains("is not there") == true)
         try away.replace(bench.target)
         bench.does("resume vm.img", in: engine)
@@ -255,12 +255,12 @@ import Testing
     }
 
     @Test func `a target that hangs delays nobody, and its job can be cancelled`() throws {
-        starts { $0.phase == "ready" }
+        starts { $0.phase == .ready }
         let faults = FaultPlan(error: .ioError, first: .max, isLasting: true)
         faults.hang(.flush)
         let engine = try bench.nextWorker(after: bench.engine, faults: faults)
         try bench.guest("vm.img", in: engine).write([8, 8], at: 300_000)
-        #expect(engine.job("vm.img")?.phase == "ready")
+        #expect(engine.job("vm.img")?.phase == .ready)
         #expect(engine.job("vm.img")?.dirtyBytes == 4096)
         bench.does("cancel vm.img force=on", in: engine)
         engine.becomes("vm.img", "cancelled")
@@ -268,42 +268,42 @@ import Testing
     }
 
     @Test func `a twin that cannot be flushed after the death is written again`() throws {
-        starts { $0.phase == "ready" }
+        starts { $0.phase == .ready }
         let faults = FaultPlan(error: .ioError, first: 1, isLasting: false, only: .flush)
         let engine = try bench.nextWorker(after: bench.engine, faults: faults)
         #expect(engine.isInSync("vm.img"))
-        #expect(engine.job("vm.img")?.resumed == "compare" && faults.wasReached)
+        #expect(engine.job("vm.img")?.resumed == .compare && faults.wasReached)
         #expect(isEqual())
     }
 
     @Test func `what a verification had found is compared again, one under way is told of`() throws
     {
-        starts { $0.phase == "ready" }
+        starts { $0.phase == .ready }
         let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readWrite)
         try [UInt8](repeating: 3, count: 5).withUnsafeBytes { try twin.writeFully($0, at: 999) }
         try twin.close()
         bench.does("verify vm.img")
         #expect(bench.wait("vm.img") { !$0.verifying && $0.mismatchedBytes ?? 0 > 0 })
         let engine = try bench.nextWorker(after: bench.engine)
-        #expect(engine.wait("vm.img") { $0.resumed == "compare" })
+        #expect(engine.wait("vm.img") { $0.resumed == .compare })
         #expect(engine.isInSync("vm.img") && isEqual())
         bench.does("verify vm.img", in: engine)
         #expect(engine.wait("vm.img") { !$0.verifying && $0.verifiedBytes == Self.size })
         bench.does("set vm.img speed=1M", in: engine)
         bench.does("verify vm.img", in: engine)
         let third = try bench.nextWorker(after: engine)
-        #expect(third.wait("vm.img") { $0.resumed == "worker" })
+        #expect(third.wait("vm.img") { $0.resumed == .worker })
         #expect(third.job("vm.img")?.verifyError?.contains("restart") == true)
     }
 
     @Test func `an image that was renamed and not noted is found by what it is`() throws {
-        starts { $0.phase == "ready" }
+        starts { $0.phase == .ready }
         let keeper = try bench.kill(bench.engine)
         let folder = bench.source.appending("sub")
         _ = try folder.makeDirectory()
         try bench.source.appending("vm.img").replace(folder.appending("new.img"))
         let engine = bench.remounted(keeper: keeper)
-        #expect(engine.wait("vm.img") { $0.resumed == "worker" })
+        #expect(engine.wait("vm.img") { $0.resumed == .worker })
         #expect(engine.job("vm.img")?.images == ["sub/new.img"])
         #expect(engine.isInSync("vm.img"))
     }
@@ -319,7 +319,7 @@ import Testing
             }
             if round == 5 { guest.truncate(to: 9 << 20) }
             engine = try bench.nextWorker(after: engine)
-            #expect(engine.wait("vm.img") { $0.resumed == "worker" })
+            #expect(engine.wait("vm.img") { $0.resumed == .worker })
         }
         bench.does("set vm.img speed=0", in: engine)
         #expect(engine.isInSync("vm.img"))

@@ -44,7 +44,7 @@ import Testing
 
     @Test func `an equal twin is found equal, and its size too`() throws {
         mirror()
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         #expect(bench.job("vm.img")?.verifiedBytes == nil)
         let job = try verify()
         #expect(job.verifiedBytes == Int(size))
@@ -52,7 +52,7 @@ import Testing
         #expect(job.repairedBytes == 0)
         #expect(job.unverifiedBytes == 0)
         #expect(job.verifyError == nil)
-        #expect(job.targetState == "synced")
+        #expect(job.targetState == .synced)
         // The status can be seen a moment before its event is written.
         let isTold = bench.eventually {
             bench.events.contains { $0.contains("TWINFS_VERIFY_COMPLETED") }
@@ -71,7 +71,7 @@ import Testing
         let job = try verify()
         #expect(job.mismatchedBytes == 4 * 4096)
         #expect(job.repairedBytes == 0)
-        #expect(job.targetState == "inconsistent")
+        #expect(job.targetState == .inconsistent)
         #expect(job.offset < job.len)
         #expect(StatusText.render(bench.engine.report()).contains("! verified: 4.0 MiB compared"))
         // It is not repaired by itself, so it is found again.
@@ -86,7 +86,7 @@ import Testing
         let job = try verify("repair=on")
         #expect((job.mismatchedBytes ?? 0) >= 20_000)
         #expect(job.repairedBytes == job.mismatchedBytes)
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         #expect(bench.isEqual("vm.img"))
         #expect(try verify().mismatchedBytes == 0)
     }
@@ -97,13 +97,13 @@ import Testing
         // Zeroes at the end: they read the same where the file ends early.
         guest.write([UInt8](repeating: 0, count: 8192), at: size - 8192)
         mirror()
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readWrite)
         try twin.setSize(UInt64(Int(size) + change))
         try twin.close()
         let job = try verify("repair=on")
         #expect(job.mismatchedBytes == 5000)
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -114,7 +114,7 @@ import Testing
         bench.does("complete vm.img switch=off")
         bench.becomes("vm.img", "completed")
         #expect(bench.isEqual("vm.img"))
-        #expect(bench.job("vm.img")?.targetState == "consistent")
+        #expect(bench.job("vm.img")?.targetState == .consistent)
     }
 
     @Test(arguments: ["copy-mode=background", "copy-mode=write-blocking"])
@@ -132,7 +132,7 @@ import Testing
             #expect(job.verifyError == nil)
         }
         writer.stop()
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         #expect(bench.isEqual("vm.img"), "seed \(seed)")
     }
 
@@ -142,7 +142,7 @@ import Testing
     ) throws {
         let guest = try bench.guest("vm.img")
         mirror("\(mode) max-pause=60000")
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         // Nobody writes below 1 MiB.
         try corrupt([50_000, 900_000])
         let stop = NSLock()
@@ -163,7 +163,7 @@ import Testing
         #expect(try verify("repair=on").repairedBytes == 2 * 4096)
         stop.withLock { isOver = true }
         done.wait()
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -195,7 +195,7 @@ import Testing
         #expect(job.verifyError != nil)
         #expect((job.verifiedBytes ?? 0) < Int(size))
         if command != "pause vm.img" {
-            #expect(bench.wait("vm.img") { ["completed", "cancelled"].contains($0.phase) })
+            #expect(bench.wait("vm.img") { [.completed, .cancelled].contains($0.phase) })
             #expect(bench.wait("vm.img") { _ in descriptors(below: bench.target) == 0 })
         }
     }
@@ -211,6 +211,6 @@ import Testing
         bench.does("verify vm.img")
         #expect(bench.wait("vm.img") { !$0.verifying })
         #expect(bench.job("vm.img")?.verifyError?.contains("reading the twin") == true)
-        #expect(bench.job("vm.img")?.phase == "ready")
+        #expect(bench.job("vm.img")?.phase == .ready)
     }
 }
