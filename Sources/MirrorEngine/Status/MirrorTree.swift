@@ -1,8 +1,6 @@
 import MirrorCore
-import MirrorImage
 import MirrorJob
 import MirrorState
-import MirrorTarget
 
 /// A name under `.mirror/`.
 package enum MirrorFile: Hashable, Sendable {

@@ -1,9 +1,7 @@
 import Dispatch
 import MirrorCore
 import MirrorImage
-import MirrorState
 import MirrorSystem
-import MirrorTarget
 import SystemPackage
 
 // On the job's queue: what comes right before and after a cut.

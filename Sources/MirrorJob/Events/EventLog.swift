@@ -2,7 +2,6 @@ import FoundationEssentials
 package import MirrorCore
 import MirrorState
 import MirrorSystem
-import MirrorTarget
 import Synchronization
 
 /// The last events of a mount, each a line of JSON with a sequence number that never goes back.

@@ -1,6 +1,5 @@
 import Dispatch
 package import MirrorCore
-import MirrorImage
 import MirrorState
 import MirrorTarget
 import Synchronization
