@@ -1,6 +1,5 @@
 import Dispatch
 import MirrorCore
-import MirrorImage
 import MirrorJob
 import MirrorState
 import MirrorSystem

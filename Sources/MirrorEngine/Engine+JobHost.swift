@@ -1,8 +1,6 @@
 import MirrorCore
 import MirrorJob
-import MirrorState
 import MirrorSystem
-import MirrorTarget
 import SystemPackage
 
 extension Engine: JobHost {

@@ -1,9 +1,7 @@
 import Dispatch
 import Logging
 import MirrorCore
-import MirrorImage
 import MirrorJob
-import MirrorState
 import MirrorSystem
 import MirrorTarget
 import Synchronization

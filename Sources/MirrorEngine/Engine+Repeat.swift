@@ -1,9 +1,6 @@
 import MirrorCore
-import MirrorImage
 import MirrorJob
-import MirrorState
 import MirrorSystem
-import MirrorTarget
 import SystemPackage
 
 // Commands that a worker gets whose predecessor died over them. It cannot know whether they took effect; but

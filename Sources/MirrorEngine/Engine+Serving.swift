@@ -1,7 +1,6 @@
 import Logging
 import MirrorCore
 package import MirrorImage
-import MirrorJob
 import MirrorState
 package import MirrorSystem
 import MirrorTarget

@@ -1,8 +1,6 @@
 import MirrorCore
 import MirrorJob
-import MirrorState
 import MirrorSystem
-import MirrorTarget
 import Synchronization
 
 /// The jobs of a mount in the order in which they were started; ended ones until they are dismissed.

@@ -1,9 +1,6 @@
 package import MirrorEngine
 import MirrorImage
-import MirrorJob
-import MirrorState
 package import MirrorSystem
-import MirrorTarget
 package import SystemPackage
 
 /// The threads that serve a mount. One value serves one mount, until it is unmounted or handed on.

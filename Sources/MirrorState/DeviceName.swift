@@ -1,6 +1,4 @@
-import MirrorImage
 import MirrorSystem
-import MirrorTarget
 package import SystemPackage
 
 /// What a block device is called after the next boot.

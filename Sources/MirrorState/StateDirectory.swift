@@ -1,6 +1,4 @@
-import MirrorImage
 import MirrorSystem
-import MirrorTarget
 package import SystemPackage
 
 /// The directory in which a mount keeps what must outlive it. Made on first need, for its owner alone.

@@ -1,7 +1,6 @@
 import MirrorCore
 import MirrorImage
 import MirrorJob
-import MirrorState
 import MirrorSystem
 import MirrorTarget
 

@@ -1,5 +1,4 @@
 import MirrorCore
-import MirrorImage
 import MirrorJob
 import MirrorState
 import MirrorSystem

@@ -1,5 +1,4 @@
 package import MirrorCore
-import MirrorJob
 import MirrorState
 
 extension StatusReport {

@@ -1,9 +1,6 @@
 import MirrorEngine
 import MirrorImage
-import MirrorJob
-import MirrorState
 import MirrorSystem
-import MirrorTarget
 import SystemPackage
 
 /// An image that a guest has open. Node and flags are what a restarted worker opens it again with.

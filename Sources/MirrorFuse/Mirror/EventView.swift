@@ -1,7 +1,5 @@
 import MirrorEngine
 import MirrorJob
-import MirrorState
-import MirrorTarget
 import Synchronization
 
 /// `events` as one look-up of it sees it: the lines that were there, and those that came since. It only

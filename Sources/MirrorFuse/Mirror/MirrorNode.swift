@@ -1,9 +1,5 @@
 import MirrorEngine
-import MirrorImage
-import MirrorJob
-import MirrorState
 import MirrorSystem
-import MirrorTarget
 import SystemPackage
 
 /// Node numbers of `.mirror` and what is in it: those with bit 62. Bit 63 is left alone, the kernel uses

@@ -1,9 +1,5 @@
 import MirrorEngine
-import MirrorImage
-import MirrorJob
-import MirrorState
 import MirrorSystem
-import MirrorTarget
 import Synchronization
 import SystemPackage
 

@@ -1,7 +1,6 @@
 import CFuse
 import MirrorEngine
 import MirrorImage
-import MirrorJob
 import MirrorState
 import MirrorSystem
 import MirrorTarget

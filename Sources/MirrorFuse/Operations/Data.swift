@@ -1,10 +1,7 @@
 import CFuse
 import MirrorEngine
 import MirrorImage
-import MirrorJob
-import MirrorState
 import MirrorSystem
-import MirrorTarget
 import Synchronization
 import SystemPackage
 

@@ -1,7 +1,4 @@
 import CFuse
-import MirrorImage
-import MirrorJob
-import MirrorState
 import MirrorSystem
 import MirrorTarget
 import Synchronization

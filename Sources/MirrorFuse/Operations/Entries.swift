@@ -1,10 +1,6 @@
 import CFuse
 import MirrorEngine
-import MirrorImage
-import MirrorJob
-import MirrorState
 import MirrorSystem
-import MirrorTarget
 import SystemPackage
 
 // MKDIR, MKNOD, SYMLINK, LINK: what gives a name to something, as the caller.

@@ -1,9 +1,6 @@
 import MirrorEngine
 import MirrorImage
-import MirrorJob
-import MirrorState
 import MirrorSystem
-import MirrorTarget
 import SystemPackage
 
 // Writes that are answered later than the thread that received them goes on.

@@ -1,7 +1,5 @@
 import CFuse
 import MirrorEngine
-import MirrorImage
-import MirrorJob
 import MirrorState
 import MirrorSystem
 import MirrorTarget

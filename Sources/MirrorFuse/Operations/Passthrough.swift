@@ -1,10 +1,8 @@
 import CFuse
 import MirrorEngine
 import MirrorImage
-import MirrorJob
 import MirrorState
 import MirrorSystem
-import MirrorTarget
 import Synchronization
 import SystemPackage
 

@@ -1,9 +1,5 @@
 import MirrorEngine
-import MirrorImage
-import MirrorJob
-import MirrorState
 import MirrorSystem
-import MirrorTarget
 import SystemPackage
 
 // UNLINK, RMDIR, RENAME: what takes a name away, as the caller. The kernel holds the directories

@@ -2,10 +2,7 @@ import CFuse
 import Logging
 import MirrorEngine
 import MirrorImage
-import MirrorJob
-import MirrorState
 import MirrorSystem
-import MirrorTarget
 import Synchronization
 import SystemPackage
 

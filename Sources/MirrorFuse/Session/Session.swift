@@ -1,9 +1,7 @@
 import CFuse
 import Logging
 import MirrorEngine
-import MirrorImage
 import MirrorJob
-import MirrorState
 import MirrorSystem
 import Synchronization
 import SystemPackage

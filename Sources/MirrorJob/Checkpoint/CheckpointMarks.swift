@@ -1,9 +1,7 @@
 import FoundationEssentials
 package import MirrorCore
-import MirrorImage
 import MirrorState
 package import MirrorSystem
-import MirrorTarget
 import SystemPackage
 
 /// The content of `checkpoints.json`: which checkpoints there are.

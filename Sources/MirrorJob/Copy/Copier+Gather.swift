@@ -1,8 +1,5 @@
 import Dispatch
 import MirrorCore
-import MirrorImage
-import MirrorState
-import MirrorTarget
 
 // On the job's queue: with `pace=guest` a ready job lets changes gather before it copies them. A granule that a
 // guest writes again and again is then copied once for many writes, and the guest's processors are not

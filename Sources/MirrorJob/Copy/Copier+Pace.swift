@@ -1,8 +1,6 @@
 import Dispatch
 import MirrorCore
 import MirrorImage
-import MirrorState
-import MirrorTarget
 import SystemPackage
 
 // On the job's queue: `pace=guest`. While something is copied, guests' requests are timed and the copier's

@@ -1,7 +1,5 @@
 import Dispatch
 import MirrorCore
-import MirrorImage
-import MirrorState
 import MirrorSystem
 import MirrorTarget
 import Synchronization

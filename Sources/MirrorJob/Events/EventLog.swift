@@ -3,7 +3,6 @@ package import MirrorCore
 import MirrorImage
 import MirrorState
 import MirrorSystem
-import MirrorTarget
 import Synchronization
 
 /// The last events of a mount, each a line of JSON with a sequence number that never goes back.

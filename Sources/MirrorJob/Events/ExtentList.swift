@@ -1,6 +1,5 @@
 package import MirrorCore
 import MirrorImage
-import MirrorState
 import MirrorTarget
 
 /// Extents as JSON, ascending, in bytes: `jobs/<id>/dirty`, and what a `sync=none` twin holds.

@@ -1,5 +1,4 @@
 package import MirrorCore
-import MirrorImage
 import MirrorState
 import MirrorSystem
 import MirrorTarget

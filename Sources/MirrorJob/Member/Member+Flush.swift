@@ -1,8 +1,5 @@
 import MirrorCore
-import MirrorImage
-import MirrorState
 import MirrorSystem
-import MirrorTarget
 import Synchronization
 
 // On the job's queue: what a member's twin has that is not durable yet.

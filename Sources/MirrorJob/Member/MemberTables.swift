@@ -3,7 +3,6 @@ package import MirrorCore
 package import MirrorImage
 import MirrorState
 package import MirrorSystem
-import MirrorTarget
 
 /// The tables of one member that outlive the worker.
 package struct MemberTables: Sendable {

@@ -1,6 +1,5 @@
 import MirrorCore
 import MirrorImage
-import MirrorState
 import MirrorTarget
 package import SystemPackage
 

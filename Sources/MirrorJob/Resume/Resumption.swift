@@ -1,5 +1,4 @@
 import MirrorCore
-import MirrorImage
 package import MirrorState
 package import MirrorSystem
 import MirrorTarget

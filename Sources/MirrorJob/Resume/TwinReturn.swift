@@ -1,5 +1,4 @@
 package import MirrorCore
-import MirrorImage
 package import MirrorState
 import MirrorSystem
 package import MirrorTarget

@@ -1,7 +1,6 @@
 import Dispatch
 import MirrorCore
 import MirrorImage
-import MirrorState
 import MirrorSystem
 import MirrorTarget
 import Synchronization

@@ -1,8 +1,6 @@
 import Dispatch
 import MirrorCore
-import MirrorImage
 package import MirrorSystem
-import MirrorTarget
 import Synchronization
 import SystemPackage
 

@@ -1,7 +1,5 @@
 import MirrorCore
-import MirrorImage
 import MirrorSystem
-import MirrorTarget
 package import SystemPackage
 
 /// Where the blocks of a write-intent log are kept. A test puts something between.

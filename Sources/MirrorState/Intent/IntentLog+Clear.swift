@@ -1,7 +1,6 @@
 import Dispatch
 package import MirrorCore
 import MirrorImage
-import MirrorTarget
 import Synchronization
 import SystemPackage
 

@@ -1,6 +1,5 @@
 import MirrorCore
 import MirrorImage
-import MirrorTarget
 import Synchronization
 import SystemPackage
 

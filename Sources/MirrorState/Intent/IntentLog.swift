@@ -2,7 +2,6 @@ package import Dispatch
 package import MirrorCore
 package import MirrorImage
 import MirrorSystem
-import MirrorTarget
 package import Synchronization
 package import SystemPackage
 

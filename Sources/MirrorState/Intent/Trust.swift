@@ -1,6 +1,5 @@
 package import MirrorCore
 package import MirrorSystem
-import MirrorTarget
 import SystemPackage
 
 /// Whether a write-intent log may be believed by a mount that finds no exact marks. Pure: what it looks at

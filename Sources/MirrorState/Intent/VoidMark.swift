@@ -1,5 +1,4 @@
 import MirrorCore
-import MirrorImage
 import MirrorSystem
 package import SystemPackage
 

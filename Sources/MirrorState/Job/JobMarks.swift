@@ -1,8 +1,6 @@
 import FoundationEssentials
 package import MirrorCore
-import MirrorImage
 package import MirrorSystem
-import MirrorTarget
 import SystemPackage
 
 /// The content of `marks-UUID-MEMBER.json`: what differed when the mount ended in order, and both sides as they

@@ -1,6 +1,5 @@
 import FoundationEssentials
 package import MirrorCore
-import MirrorImage
 import MirrorSystem
 import MirrorTarget
 import SystemPackage

@@ -2,7 +2,6 @@ package import Dispatch
 import FoundationEssentials
 package import Logging
 import MirrorCore
-import MirrorImage
 import MirrorSystem
 import MirrorTarget
 import Synchronization

@@ -1,8 +1,6 @@
 package import Logging
 package import MirrorCore
-import MirrorImage
 package import MirrorSystem
-import MirrorTarget
 import SystemPackage
 
 extension DirtyTable {

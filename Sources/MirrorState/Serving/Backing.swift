@@ -1,7 +1,5 @@
 import MirrorCore
-import MirrorImage
 package import MirrorSystem
-import MirrorTarget
 package import SystemPackage
 
 /// The file that serves an image in place of its own: a twin that was switched to.

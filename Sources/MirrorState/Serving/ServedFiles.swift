@@ -1,5 +1,4 @@
 package import MirrorCore
-import MirrorImage
 package import MirrorSystem
 import MirrorTarget
 import Synchronization

@@ -1,6 +1,5 @@
 import Logging
 import MirrorCore
-import MirrorImage
 package import MirrorSystem
 import MirrorTarget
 import Synchronization

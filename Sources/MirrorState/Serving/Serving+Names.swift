@@ -1,6 +1,5 @@
 import Dispatch
 import Logging
-import MirrorImage
 package import MirrorSystem
 import MirrorTarget
 import Synchronization

@@ -1,9 +1,7 @@
 package import Dispatch
 package import Logging
 package import MirrorCore
-import MirrorImage
 package import MirrorSystem
-import MirrorTarget
 package import Synchronization
 package import SystemPackage
 

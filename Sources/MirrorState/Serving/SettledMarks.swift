@@ -1,6 +1,5 @@
 import Logging
 import MirrorCore
-import MirrorImage
 import MirrorSystem
 import MirrorTarget
 import SystemPackage

@@ -1,8 +1,5 @@
 import MirrorCore
 import MirrorEngine
-import MirrorImage
-import MirrorJob
-import MirrorState
 import MirrorSystem
 import MirrorTarget
 import SystemPackage

@@ -2,8 +2,6 @@ import Logging
 import MirrorCore
 import MirrorEngine
 import MirrorFuse
-import MirrorImage
-import MirrorJob
 import MirrorState
 import MirrorSystem
 import MirrorTarget

@@ -1,7 +1,5 @@
 import ArgumentParser
 import MirrorCore
-import MirrorImage
-import MirrorJob
 import MirrorState
 import MirrorSystem
 import SystemPackage

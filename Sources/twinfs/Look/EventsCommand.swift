@@ -1,8 +1,6 @@
 import ArgumentParser
 import MirrorCore
 import MirrorEngine
-import MirrorImage
-import MirrorJob
 import MirrorState
 import MirrorSystem
 import MirrorTarget

@@ -1,7 +1,6 @@
 import ArgumentParser
 import MirrorCore
 import MirrorEngine
-import MirrorJob
 import MirrorState
 import MirrorSystem
 

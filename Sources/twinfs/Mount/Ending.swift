@@ -3,8 +3,6 @@ import Logging
 import MirrorCore
 import MirrorEngine
 import MirrorFuse
-import MirrorImage
-import MirrorJob
 import MirrorState
 import MirrorSystem
 import MirrorTarget

@@ -1,11 +1,8 @@
 import ArgumentParser
 import MirrorCore
 import MirrorEngine
-import MirrorImage
-import MirrorJob
 import MirrorState
 import MirrorSystem
-import MirrorTarget
 import SystemPackage
 
 struct MountCommand: ParsableCommand {

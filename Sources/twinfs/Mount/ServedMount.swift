@@ -2,11 +2,7 @@ import ArgumentParser
 import MirrorCore
 import MirrorEngine
 import MirrorFuse
-import MirrorImage
-import MirrorJob
-import MirrorState
 import MirrorSystem
-import MirrorTarget
 import SystemPackage
 
 /// A mount that was checked (`MountPlan`), as the processes that keep and serve it are told of it: nothing

@@ -3,8 +3,6 @@ import Logging
 import MirrorCore
 import MirrorEngine
 import MirrorFuse
-import MirrorImage
-import MirrorJob
 import MirrorNBD
 import MirrorState
 import MirrorSystem

@@ -1,7 +1,4 @@
 import MirrorCore
-import MirrorImage
-import MirrorJob
-import MirrorState
 import MirrorSystem
 import MirrorTarget
 import SystemPackage
