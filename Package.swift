@@ -1,7 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// Settings of every Swift target: warnings are errors, imports are explicit, Linux's calls are seen.
+/// Settings of every Swift target: warnings are errors, imports are explicit, Linux's calls are
+/// seen.
 let house: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),

@@ -1,4 +1,5 @@
-/// Bytes of an image: a half-open range of offsets, `lowerBound` up to but not including `upperBound`.
+/// Bytes of an image: a half-open range of offsets, `lowerBound` up to but not including
+/// `upperBound`.
 ///
 /// Offsets are bytes from the start of the file. A range never wraps: `upperBound >= lowerBound`.
 public struct ByteRange: Hashable, Sendable {

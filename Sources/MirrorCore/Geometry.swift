@@ -1,5 +1,5 @@
-/// The unit of dirty tracking and its arithmetic. The one place where bytes, granules and shards are
-/// turned into each other.
+/// The unit of dirty tracking and its arithmetic. The one place where bytes, granules and shards
+/// are turned into each other.
 public struct Granularity: Hashable, Sendable {
     /// 512 bytes to 64 MiB, the limits of QEMU's `granularity`.
     public static let allowed = 512...(64 << 20)

@@ -123,7 +123,8 @@ public struct JobReport: Codable, Sendable {
 
     /// Whether source and twin are being compared (`verify`).
     public var verifying = false
-    /// What the last `verify` has compared so far; this and the others are null before the first one.
+    /// What the last `verify` has compared so far; this and the others are null before the first
+    /// one.
     public var verifiedBytes: Int?
     /// Of these, how many differed.
     public var mismatchedBytes: Int?

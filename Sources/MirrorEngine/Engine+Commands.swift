@@ -21,8 +21,8 @@ package struct CommandResult: Sendable {
 extension Engine {
     package typealias CommandReply = @Sendable (CommandResult) -> Void
 
-    /// Runs one line of `.mirror/control`. Returns at once; `reply` is called once, on any thread, when
-    /// the command has taken effect or was refused.
+    /// Runs one line of `.mirror/control`. Returns at once; `reply` is called once, on any thread,
+    /// when the command has taken effect or was refused.
     package func execute(_ line: [UInt8], reply: @escaping CommandReply) {
         do throws(CommandError) {
             try execute(Command.parse(line, defaults: configuration.defaults), reply)
@@ -81,8 +81,9 @@ extension Engine {
         }
     }
 
-    /// As `run`, for what needs the twins. A restart of the worker is to be noticed by nobody: while a job that came
-    /// back opens them for the first time, the command waits, for five seconds at most.
+    /// As `run`, for what needs the twins. A restart of the worker is to be noticed by nobody:
+    /// while a job that came back opens them for the first time, the command waits, for five
+    /// seconds at most.
     private func runWhenBack(
         _ id: [UInt8], _ reply: @escaping CommandReply,
         _ body: @escaping @Sendable (Job) throws(CommandError) -> String
@@ -160,7 +161,7 @@ extension Engine {
     private func makeJob(
         _ paths: [FilePath], _ parameters: JobParameters
     ) throws(CommandError) -> Job {
-        let parts = try JobParts(paths, parameters, self)
+        let parts = try JobPlan(paths, parameters, self)
         try parts.stamp(self)
         for old in jobs.takeReplaced(by: paths[0].bytes) { records.remove(old.uuid) {} }
         let job = jobs.add(paths[0].bytes) { Job(parts, id: $0, services: services) }

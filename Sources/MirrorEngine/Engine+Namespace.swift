@@ -24,13 +24,15 @@ extension Engine {
         }
     }
 
-    /// A file was created, linked or renamed into place in the mount (`auto=on` may start a job for it).
+    /// A file was created, linked or renamed into place in the mount (`auto=on` may start a job for
+    /// it).
     package func created(_ identity: FileIdentity, at path: FilePath) {
         serving.created(identity, at: path)
         if configuration.auto, configuration.target != nil, wants(path) { startWanted(path) }
     }
 
-    /// The last name of a file went away in the mount: its jobs end as `cancelled`, with that reason.
+    /// The last name of a file went away in the mount: its jobs end as `cancelled`, with that
+    /// reason.
     package func deleted(_ identity: FileIdentity) {
         serving.deleted(identity)
         serving.released(identity)
@@ -41,8 +43,8 @@ extension Engine {
         }
     }
 
-    /// A name was given to a file or directory in the mount; both are relative to the source. Jobs follow
-    /// their image, whose twin keeps its name.
+    /// A name was given to a file or directory in the mount; both are relative to the source. Jobs
+    /// follow their image, whose twin keeps its name.
     package func renamed(from old: FilePath, to new: FilePath) {
         images.renamed(from: old, to: new)
         serving.renamed(from: old, to: new)
@@ -53,12 +55,13 @@ extension Engine {
         }
     }
 
-    /// This worker makes room for its successor: what jobs wanted kept is durable when this returns.
+    /// This worker makes room for its successor: what jobs wanted kept is durable when this
+    /// returns.
     package func finishSaving() { records.finishSaving() }
 
-    /// The mount ends, and no image is open. Ready jobs are brought to agreement, so that their twins are
-    /// consistent; all of them go on with the next mount (`Farewell+Suspend.swift`), or end where nothing is
-    /// kept. Waits for at most `patience` for targets that hang.
+    /// The mount ends, and no image is open. Ready jobs are brought to agreement, so that their
+    /// twins are consistent; all of them go on with the next mount (`Farewell+Suspend.swift`), or
+    /// end where nothing is kept. Waits for at most `patience` for targets that hang.
     package func shutDown(patience: Duration = .seconds(20)) {
         let group = DispatchGroup()
         for job in jobs.all where !job.hasEnded {
@@ -88,8 +91,8 @@ extension Engine {
         }
     }
 
-    /// Whether a job of the image has ended under an earlier worker of this mount: a new one might write a twin
-    /// that its user was told is theirs.
+    /// Whether a job of the image has ended under an earlier worker of this mount: a new one might
+    /// write a twin that its user was told is theirs.
     private func hasEnded(_ path: FilePath) -> Bool {
         jobs.ended.contains {
             !$0.isOfEarlierMount && $0.report.images.contains(shown(path))
@@ -103,7 +106,8 @@ extension Engine {
         return configuration.target.map { FilePath(bytes: target) == $0 } ?? false
     }
 
-    /// Whether `target=` means this path: an `include` pattern matches or there are none, no `exclude` does.
+    /// Whether `target=` means this path: an `include` pattern matches or there are none, no
+    /// `exclude` does.
     func wants(_ path: FilePath) -> Bool {
         let isIncluded =
             configuration.include.isEmpty || configuration.include.contains { path.matches($0) }

@@ -28,8 +28,8 @@ extension Engine {
         notices.warnings.withLock { $0.sorted { $0.key < $1.key }.map(\.value) }
     }
 
-    /// What the command `restart` does after it was answered: ends this worker such that another one
-    /// takes the mount over.
+    /// What the command `restart` does after it was answered: ends this worker such that another
+    /// one takes the mount over.
     package func setRestart(_ action: @escaping @Sendable () -> Void) {
         notices.restart.withLock { $0 = action }
     }
@@ -47,8 +47,8 @@ extension Engine {
     private static let noKeeper = CommandError(
         .notSupported, "restart: no keeper holds the mount, which would end with this worker")
 
-    /// A worker that has just taken over may be asked before it has said what to do then: it is waited for, for five
-    /// seconds at most.
+    /// A worker that has just taken over may be asked before it has said what to do then: it is
+    /// waited for, for five seconds at most.
     private func restart(looks: Int, _ reply: @escaping CommandReply) {
         if let words = notices.restartRefusal.withLock({ $0 }) {
             return reply(CommandResult(CommandError(.notSupported, "restart: \(words)")))
@@ -80,7 +80,8 @@ extension Engine {
         log.notice("another keeper was started")
     }
 
-    /// The mount in a line of at most 1,000 characters, for a service manager, whose datagrams have 4 KiB.
+    /// The mount in a line of at most 1,000 characters, for a service manager, whose datagrams have
+    /// 4 KiB.
     package var summary: String {
         let all = jobs.all.map { $0.report() }
         let live = all.filter { !$0.phase.isOver }

@@ -3,12 +3,13 @@ import MirrorJob
 import MirrorSystem
 import SystemPackage
 
-// Commands that a worker gets whose predecessor died over them. It cannot know whether they took effect; but
-// whether the effect stands can be asked, and the predecessor has noted whether it stood before.
+// Commands that a worker gets whose predecessor died over them. It cannot know whether they took
+// effect; but whether the effect stands can be asked, and the predecessor has noted whether it
+// stood before.
 
 extension Engine {
-    /// Whether what a line asks for is so already. Asked before the line is executed, so that a worker that
-    /// gets it again can tell its predecessor's doing from what was there.
+    /// Whether what a line asks for is so already. Asked before the line is executed, so that a
+    /// worker that gets it again can tell its predecessor's doing from what was there.
     package func stands(_ line: [UInt8]) -> Bool {
         guard let command = try? Command.parse(line, defaults: configuration.defaults) else {
             return false
@@ -16,8 +17,8 @@ extension Engine {
         return stands(command)
     }
 
-    /// Runs a line that a predecessor began, and did not answer, when its effect did not stand. It succeeds
-    /// where the effect stands now. Otherwise as `execute(_:reply:)`.
+    /// Runs a line that a predecessor began, and did not answer, when its effect did not stand. It
+    /// succeeds where the effect stands now. Otherwise as `execute(_:reply:)`.
     package func executeAgain(_ line: [UInt8], reply: @escaping CommandReply) {
         let command = try? Command.parse(line, defaults: configuration.defaults)
         // Whoever asked is served by another worker now, which is what was asked for.

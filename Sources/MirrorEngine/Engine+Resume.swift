@@ -9,7 +9,8 @@ import MirrorTarget
 import Synchronization
 import SystemPackage
 
-// The jobs of an earlier worker or mount come back, before this one serves anybody: no write passes unmarked.
+// The jobs of an earlier worker or mount come back, before this one serves anybody: no write passes
+// unmarked.
 
 extension Engine {
     func loadJobs() {
@@ -57,7 +58,7 @@ extension Engine {
 
     private func comeBack(_ record: JobRecord) {
         do throws(CommandError) {
-            let parts = try JobParts(returning: record, self)
+            let parts = try JobPlan(returning: record, self)
             if isServed(parts, record) { return end(record, parts) }
             let job = Job(parts, id: record.name, services: services)
             jobs.add(job)
@@ -69,8 +70,9 @@ extension Engine {
         }
     }
 
-    /// Whether the images run from the job's twins: the restart came after the switch-over was recorded.
-    private func isServed(_ parts: JobParts, _ record: JobRecord) -> Bool {
+    /// Whether the images run from the job's twins: the restart came after the switch-over was
+    /// recorded.
+    private func isServed(_ parts: JobPlan, _ record: JobRecord) -> Bool {
         zip(parts.members, record.members).allSatisfy { member, kept in
             let now = servingPath(of: member.image)
             return kept.kind == .home
@@ -79,7 +81,7 @@ extension Engine {
     }
 
     /// A switch-over that is recorded is done.
-    private func end(_ record: JobRecord, _ parts: JobParts) {
+    private func end(_ record: JobRecord, _ parts: JobPlan) {
         for member in parts.members {
             // Off this thread: a target that hangs keeps nobody waiting.
             let path = member.twin.place.path
@@ -122,15 +124,16 @@ extension Engine {
 }
 
 extension Engine {
-    /// Its logs could not be removed: the images' files say that nothing is to be concluded from them.
+    /// Its logs could not be removed: the images' files say that nothing is to be concluded from
+    /// them.
     private func markVoid(_ record: JobRecord) {
         for (index, member) in record.members.enumerated() {
             let path = FilePath(shown: member.image)
             guard let file = try? openBacking(of: path) else { continue }
             let image = images.image(file.own.identity, path: path)
             do throws(Errno) {
-                try image.voidMarks.withLock { _ throws(Errno) in
-                    try VoidMark.add("\(record.uuid)-\(index)", to: file.descriptor)
+                try image.voidLabels.withLock { _ throws(Errno) in
+                    try VoidLabel.add("\(record.uuid)-\(index)", to: file.descriptor)
                 }
             } catch {
                 log.error(
@@ -143,17 +146,17 @@ extension Engine {
     }
 }
 
-extension JobParts {
+extension JobPlan {
     /// A job that comes back: its images are opened, its twins are not.
     init(returning record: JobRecord, _ engine: Engine) throws(CommandError) {
         let parameters = try record.asked()
         let life: Resumption.Life = engine.keeper.predecessors > 0 ? .worker : .mount
-        var (members, past) = ([MemberParts](), [Resumption.Member]())
+        var (members, past) = ([MemberPlan](), [Resumption.Member]())
         do throws(CommandError) {
             for (index, kept) in record.members.enumerated() {
                 let marks = engine.records.takeMarks(record.uuid, index)
                 let opened = try engine.openReturning(kept, life)
-                members.append(MemberParts(returning: opened, kept, parameters, record, engine))
+                members.append(MemberPlan(returning: opened, kept, parameters, record, engine))
                 let member = members[index]
                 do throws(Errno) {
                     past.append(
@@ -174,8 +177,8 @@ extension JobParts {
 }
 
 extension Engine {
-    /// The image of a job that comes back: what has its name, or after the death of a worker alone what has its
-    /// identity, if it was renamed and that could not be kept any more.
+    /// The image of a job that comes back: what has its name, or after the death of a worker alone
+    /// what has its identity, if it was renamed and that could not be kept any more.
     fileprivate func openReturning(
         _ kept: JobRecord.Member, _ life: Resumption.Life
     ) throws(CommandError) -> OpenedImage {
@@ -219,7 +222,7 @@ extension Engine {
     }
 }
 
-extension MemberParts {
+extension MemberPlan {
     fileprivate init(
         returning opened: OpenedImage, _ kept: JobRecord.Member, _ parameters: JobParameters,
         _ record: JobRecord, _ engine: Engine
@@ -252,7 +255,7 @@ extension TargetPlace {
 
 extension TwinReturn {
     fileprivate init(
-        _ member: MemberParts, _ kept: JobRecord.Member, _ record: JobRecord,
+        _ member: MemberPlan, _ kept: JobRecord.Member, _ record: JobRecord,
         _ parameters: JobParameters, _ engine: Engine
     ) {
         let (image, place) = (member.image, member.twin.place)

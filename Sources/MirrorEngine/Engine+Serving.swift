@@ -10,19 +10,19 @@ package import SystemPackage
 // Opening images, wherever their bytes are.
 
 extension Engine {
-    /// Opens an image for a guest, with its access mode, O_SYNC, O_DSYNC and O_DIRECT, and counts the handle. The
-    /// file is the one that serves the image at that moment; a later switch-over makes the descriptors
-    /// stand for the twin. Paired with `close`.
+    /// Opens an image for a guest, with its access mode, O_SYNC, O_DSYNC and O_DIRECT, and counts
+    /// the handle. The file is the one that serves the image at that moment; a later switch-over
+    /// makes the descriptors stand for the twin. Paired with `close`.
     ///
     /// - Parameters:
     ///   - node: the image's own file, O_PATH.
     ///   - path: relative to the source directory.
     ///   - given: the image's own file, opened already (CREATE); used, or closed where another file
     ///     serves the image or the open fails.
-    ///   - insists: a guest has it open since before this process; a lock that another process holds is
-    ///     then only told in the log.
-    /// - Throws: `.resourceBusy` where another process holds a lock on the file; `.ioError` where the
-    ///   image's own file is old and its twin is not known or not there.
+    ///   - insists: a guest has it open since before this process; a lock that another process
+    ///     holds is then only told in the log.
+    /// - Throws: `.resourceBusy` where another process holds a lock on the file; `.ioError` where
+    ///   the image's own file is old and its twin is not known or not there.
     package func open(
         _ identity: FileIdentity, _ node: FileDescriptor, at path: FilePath, _ flags: OpenFlags,
         given: FileDescriptor? = nil, insists: Bool = false
@@ -54,7 +54,8 @@ extension Engine {
                 opened = nil
                 opened = try file.reopened(flags.backing)
             }
-            // Also where this file cannot do it: the one that a switch-over brings may. Never an error.
+            // Also where this file cannot do it: the one that a switch-over brings may. Never an
+            // error.
             if flags.isDirect { direct = try? file.reopened(flags, directly: true) }
             image.pagesMayGo.store(opened!.givesPages, ordering: .relaxed)
             let ways = DataPath(buffered: opened!, direct: direct)
@@ -83,11 +84,11 @@ extension Engine {
 }
 
 extension Engine {
-    /// Opens an image for reading, for a job: the file that serves it now. The caller closes it, and calls
-    /// `follow` where it wants to read the twin after a switch-over.
+    /// Opens an image for reading, for a job: the file that serves it now. The caller closes it,
+    /// and calls `follow` where it wants to read the twin after a switch-over.
     ///
-    /// - Returns: the descriptor, the status of the image's own file (its identity is the image's), and
-    ///   the path of the twin that serves it, nil where its own file does.
+    /// - Returns: the descriptor, the status of the image's own file (its identity is the image's),
+    ///   and the path of the twin that serves it, nil where its own file does.
     func openBacking(
         of path: FilePath
     ) throws(Errno) -> (descriptor: FileDescriptor, own: FileStatus, twin: FilePath?) {
@@ -111,7 +112,8 @@ extension Engine {
     /// `target` names that file (by its path in the source directory or in the mount, or by either
     /// directory). Nil otherwise. Its bytes are old; a job has to overwrite what differs.
     ///
-    /// - Returns: the file, open for reading and writing and locked, the caller's to close; and its path.
+    /// - Returns: the file, open for reading and writing and locked, the caller's to close; and its
+    ///   path.
     func home(
         of image: Image, named target: FilePath
     ) throws(CommandError) -> (descriptor: FileDescriptor, path: FilePath)? {
@@ -137,14 +139,15 @@ extension Engine {
         }
     }
 
-    /// Where an image's bytes are: the path of the twin that serves it, nil where its own file does.
+    /// Where an image's bytes are: the path of the twin that serves it, nil where its own file
+    /// does.
     func servingPath(of image: Image) -> FilePath? { serving.backing(of: image.identity)?.path }
 }
 
 extension Engine {
-    /// From now on every switch-over makes this descriptor, which reads the image, stand for the twin, as it
-    /// does with guests' handles. One that was opened before the last switch-over is moved at once.
-    /// `Image.unfollow` ends it.
+    /// From now on every switch-over makes this descriptor, which reads the image, stand for the
+    /// twin, as it does with guests' handles. One that was opened before the last switch-over is
+    /// moved at once. `Image.unfollow` ends it.
     func follow(_ image: Image, _ descriptor: FileDescriptor) throws(Errno) {
         try image.opening.withLock { _ throws(Errno) in
             let backing = serving.backing(of: image.identity)
@@ -165,11 +168,12 @@ extension Engine {
 }
 
 extension Engine {
-    /// Gives images other files: their twins, or their own files again. For all of them at one instant: a
-    /// crash before it leaves every image where it was, one after it has moved them all.
+    /// Gives images other files: their twins, or their own files again. For all of them at one
+    /// instant: a crash before it leaves every image where it was, one after it has moved them all.
     ///
-    /// The caller holds the gates of all images, which are idle, and has made every twin equal to its image
-    /// and durable. Blocks; runs on a job's clerk. Reads go on meanwhile, opens of these images wait.
+    /// The caller holds the gates of all images, which are idle, and has made every twin equal to
+    /// its image and durable. Blocks; runs on a job's clerk. Reads go on meanwhile, opens of these
+    /// images wait.
     ///
     /// - Throws: what could not be done; nothing is changed then.
     func switchOver(_ moves: [Move]) throws(CommandError) {

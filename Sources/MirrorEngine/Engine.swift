@@ -15,15 +15,15 @@ package final class Engine: Sendable {
     package let images = ImageRegistry()
     package let events: EventLog
     /// Which images are served from another file than their own.
-    package let serving: Serving
+    package let serving: ServedImages
     let jobs = JobRegistry()
     let checkpoints: Checkpoints
     let records: JobRecords
-    /// For lanes, so that two hundred jobs do not mean two thousand threads. A job's first lane needs none: a target
-    /// that hangs can slow the others down, but not stop them.
+    /// For lanes, so that two hundred jobs do not mean two thousand threads. A job's first lane
+    /// needs none: a target that hangs can slow the others down, but not stop them.
     let permits = Permits(16)
-    /// For request threads that write to twins themselves: so many of them may hang with a target, while
-    /// the others serve.
+    /// For request threads that write to twins themselves: so many of them may hang with a target,
+    /// while the others serve.
     let forwardPermits = Permits(8)
     let log: Logger
     /// The source directory, opened before the mount may hide it.
@@ -52,7 +52,8 @@ package final class Engine: Sendable {
             keeper: keeper, opener: opener)
     }
 
-    /// - Parameter intentPeriod: a test that waits for logs to be cleared has less time than a guest.
+    /// - Parameter intentPeriod: a test that waits for logs to be cleared has less time than a
+    ///   guest.
     init(
         configuration: MountConfiguration, source: FileDescriptor, log: Logger,
         targetFilter: (any TargetFilter)?,
@@ -68,7 +69,7 @@ package final class Engine: Sendable {
         self.source = source
         self.log = log
         let images = images
-        serving = Serving(
+        serving = ServedImages(
             directory: configuration.stateDirectory.map { StateDirectory(path: $0) },
             source: source, sourcePath: configuration.source, log: log,
             isInUse: { images.knows($0) })
@@ -125,13 +126,14 @@ package struct MountConfiguration: Sendable {
     package var auto = false
     /// Group that may write `.mirror/control` beside the owner.
     package var controlGroup: UInt32?
-    /// Where to keep what must outlive the daemon; made when it is first needed. Nil where there is no
-    /// place: no image can be switched to its twin then.
+    /// Where to keep what must outlive the daemon; made when it is first needed. Nil where there is
+    /// no place: no image can be switched to its twin then.
     package var stateDirectory: FilePath?
-    /// What `mirror` takes for parameters that are not given, and what the jobs of `target=` run with.
+    /// What `mirror` takes for parameters that are not given, and what the jobs of `target=` run
+    /// with.
     package var defaults = JobParameters()
-    /// Whether write-intent logs let everything pass and are believed all the same: for tests that show what
-    /// they are good for.
+    /// Whether write-intent logs let everything pass and are believed all the same: for tests that
+    /// show what they are good for.
     package var ignoresIntents = false
 
     package init(source: FilePath, mountpoint: FilePath) {

@@ -3,7 +3,8 @@ import MirrorJob
 import MirrorSystem
 import Synchronization
 
-/// The jobs of a mount in the order in which they were started; ended ones until they are dismissed.
+/// The jobs of a mount in the order in which they were started; ended ones until they are
+/// dismissed.
 final class JobRegistry: Sendable {
     /// Protects the list. Leaf lock.
     private let jobs = Mutex<[Job]>([])
@@ -37,7 +38,8 @@ final class JobRegistry: Sendable {
 
     var all: [Job] { jobs.withLock { $0 } }
 
-    /// Adds the job that `make` builds for a free id: the image's path, or that with `#2` and so on.
+    /// Adds the job that `make` builds for a free id: the image's path, or that with `#2` and so
+    /// on.
     func add(_ path: [UInt8], _ make: (_ id: [UInt8]) -> Job) -> Job {
         let earlier = Set(ended.map(\.id))
         return jobs.withLock { jobs in
@@ -68,8 +70,8 @@ final class JobRegistry: Sendable {
 
     func remove(_ job: Job) { jobs.withLock { $0.removeAll { $0 === job } } }
 
-    /// The job that a person means by `name`: the live one of that id, or of the image that has that path
-    /// now (the first such job); else the ended one of that id.
+    /// The job that a person means by `name`: the live one of that id, or of the image that has
+    /// that path now (the first such job); else the ended one of that id.
     func find(_ name: [UInt8]) -> Job? {
         let all = all
         let live = all.filter { !$0.hasEnded }

@@ -3,16 +3,18 @@ import MirrorSystem
 
 // Every operation of the kernel's protocol, and what becomes of it.
 //
-// Supported: READ and WRITE (answered by the loop, `Operations/Data.swift`; only those of `.mirror` come
-// here), and everything set below.
+// Supported: READ and WRITE (answered by the loop, `Operations/Data.swift`; only those of `.mirror`
+// come here), and everything set below.
 //
 // Refused, each by leaving it unset, which libfuse answers with ENOSYS and the kernel remembers:
 // - COPY_FILE_RANGE  the kernel then reads and writes, which the shim tracks
-// - GETLK, SETLK, FLOCK  the kernel keeps the locks itself, rightly; QEMU's byte-range locks need that
+// - GETLK, SETLK, FLOCK  the kernel keeps the locks itself, rightly; QEMU's byte-range locks need
+//   that
 // - BMAP  only for filesystems on a block device
 // - TMPFILE, STATX, SYNCFS  libfuse 3.14 does not know them; the kernel does without
 // - RETRIEVE, STORE  no cache is kept by us
-// - ACCESS  never sent: with default_permissions the kernel decides by the attributes. Answered anyway
+// - ACCESS  never sent: with default_permissions the kernel decides by the attributes. Answered
+//   anyway
 // - IOCTL other than XFS_IOC_DIOINFO, with ENOTTY: flags and clones would pass the shim by
 // - RENAME_WHITEOUT, with EINVAL: it makes a device file, and `nodev` mounts have none
 // - POLL on images: always ready, as a plain file is

@@ -3,8 +3,8 @@ import MirrorSystem
 import SystemPackage
 
 // Operations on names are done with the ids, the groups and the umask of the process that asked, so
-// that the backing filesystem decides as it would without us: who owns what is created, set-group-id
-// directories, sticky directories, default access lists.
+// that the backing filesystem decides as it would without us: who owns what is created,
+// set-group-id directories, sticky directories, default access lists.
 
 extension Session {
     /// Runs `body`, which may only make system calls: a thread that somebody starts meanwhile would

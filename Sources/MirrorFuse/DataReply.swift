@@ -33,7 +33,8 @@ struct DataReply: ~Copyable, Sendable {
         discard self
     }
 
-    /// Answers READ with the first `count` bytes after `header`, where the answer's head is written.
+    /// Answers READ with the first `count` bytes after `header`, where the answer's head is
+    /// written.
     @inline(__always)
     consuming func data(after header: UnsafeMutableRawPointer, count: Int) {
         let length = MemoryLayout<fuse_out_header>.size + count
@@ -44,9 +45,10 @@ struct DataReply: ~Copyable, Sendable {
         discard self
     }
 
-    /// Answers READ with `count` bytes that `fill` adds to the pipe. False where the request still wants its answer:
-    /// the bytes are not all there, or the kernel took nothing. Whatever else it says, it has ended the request (R8),
-    /// with an error where a page could not be read any more; then its handle may be gone too.
+    /// Answers READ with `count` bytes that `fill` adds to the pipe. False where the request still
+    /// wants its answer: the bytes are not all there, or the kernel took nothing. Whatever else it
+    /// says, it has ended the request (R8), with an error where a page could not be read any more;
+    /// then its handle may be gone too.
     func pages(
         _ count: Int, by pipe: PagePipe, _ scratch: UnsafeMutableRawBufferPointer,
         _ fill: () -> Bool
@@ -66,7 +68,8 @@ struct DataReply: ~Copyable, Sendable {
     /// It has been answered by `pages`.
     consuming func isAnswered() { discard self }
 
-    // A failed answer needs nothing: the kernel has given the request up (ENOENT) or the mount is gone.
+    // A failed answer needs nothing: the kernel has given the request up (ENOENT) or the mount is
+    // gone.
     private static func send(_ device: Int32, _ unique: UInt64, _ error: Int32) {
         var header = fuse_out_header(len: 16, error: -error, unique: unique)
         _ = cfuse_write(device, &header, 16)

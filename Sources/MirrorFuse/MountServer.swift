@@ -23,10 +23,11 @@ package final class MountServer: Sendable {
     }
 
     /// - Parameters:
-    ///   - source: the source directory, opened O_PATH | O_DIRECTORY before anything may hide it. The
-    ///     caller keeps it.
+    ///   - source: the source directory, opened O_PATH | O_DIRECTORY before anything may hide it.
+    ///     The caller keeps it.
     ///   - device: what `Mounting.mount` gave, or a duplicate; used until the process ends.
-    ///   - keeper: holds what a successor needs to take the mount over, and gives what a predecessor left.
+    ///   - keeper: holds what a successor needs to take the mount over, and gives what a
+    ///     predecessor left.
     ///   - mountpoint: an absolute path; may be the source itself.
     package init(
         engine: Engine, source: FileDescriptor, device: FileDescriptor, keeper: any Keeper,
@@ -45,31 +46,33 @@ package final class MountServer: Sendable {
         SessionMemory.hasBegun(session)
     }
 
-    /// Starts the request threads, and returns once the kernel can be served: after INIT was answered, or
-    /// after a predecessor's work was taken over.
+    /// Starts the request threads, and returns once the kernel can be served: after INIT was
+    /// answered, or after a predecessor's work was taken over.
     package func serve() throws(MountError) {
         try session.attach()
         try session.start()
     }
 
-    /// Blocks until the filesystem was unmounted, or `drain` was called, and every request thread has
-    /// ended.
+    /// Blocks until the filesystem was unmounted, or `drain` was called, and every request thread
+    /// has ended.
     @discardableResult
     package func wait() -> End {
         session.life.ended.wait()
         return session.isDraining ? .drained : .unmounted
     }
 
-    /// Whether the kernel sends a successor what was not answered (Linux 6.9). Known when `serve` has returned.
+    /// Whether the kernel sends a successor what was not answered (Linux 6.9). Known when `serve`
+    /// has returned.
     package var repeatsRequests: Bool { session.offer.resend }
 
-    /// Takes no further request and lets those under way end, for at most `patience`. What is not answered
-    /// then, the kernel sends to the successor.
+    /// Takes no further request and lets those under way end, for at most `patience`. What is not
+    /// answered then, the kernel sends to the successor.
     package func drain(patience: Duration = .seconds(5)) { session.drain(patience) }
 
     /// Detaches the mount, not lazily.
     ///
-    /// - Throws: `.resourceBusy` while a file in it is open or a process has its working directory there.
+    /// - Throws: `.resourceBusy` while a file in it is open or a process has its working directory
+    ///   there.
     package func unmount() throws(Errno) { try Unmounting.unmount(mountpoint) }
 
     /// The images that guests have open: path relative to the source, number of handles.

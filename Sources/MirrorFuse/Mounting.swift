@@ -2,11 +2,11 @@ import CFuse
 import MirrorSystem
 package import SystemPackage
 
-/// Mounting apart from serving: whoever holds the device descriptor keeps the mount alive, also while
-/// nobody serves it.
+/// Mounting apart from serving: whoever holds the device descriptor keeps the mount alive, also
+/// while nobody serves it.
 package enum Mounting {
-    /// Mounts with libfuse, which finds the way that the caller may go (mount(2) or `fusermount3`). The
-    /// INIT request waits in the device afterwards.
+    /// Mounts with libfuse, which finds the way that the caller may go (mount(2) or `fusermount3`).
+    /// The INIT request waits in the device afterwards.
     ///
     /// - Parameters:
     ///   - mountpoint: an absolute path.

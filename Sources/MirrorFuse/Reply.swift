@@ -75,8 +75,8 @@ struct Reply: ~Copyable, @unchecked Sendable {
         return delivered
     }
 
-    /// Answers LOOKUP and what makes entries. `valid` is how many seconds the kernel may remember it.
-    /// False where nobody waits for it: the kernel then counts no look-up.
+    /// Answers LOOKUP and what makes entries. `valid` is how many seconds the kernel may remember
+    /// it. False where nobody waits for it: the kernel then counts no look-up.
     consuming func entry(_ node: UInt64, _ attributes: FileAttributes, valid: Double) -> Bool {
         var entry = fuse_entry_param()
         entry.ino = node

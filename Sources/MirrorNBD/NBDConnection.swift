@@ -14,7 +14,8 @@ final class NBDConnection: @unchecked Sendable {
     init(_ uri: String) throws(Errno) {
         guard let handle = nbd_create() else { throw .noMemory }
         self.handle = handle
-        // From here on `deinit` closes it, also where this throws. Plain replies suffice: only bytes are read.
+        // From here on `deinit` closes it, also where this throws. Plain replies suffice: only
+        // bytes are read.
         _ = try Self.checked(nbd_set_request_structured_replies(handle, false))
         _ = try Self.checked(nbd_aio_connect_uri(handle, uri))
         try Self.waitUntilReady(handle)

@@ -6,8 +6,8 @@ package import SystemPackage
 
 /// An NBD export as a target's store: of fixed size, and full of somebody's old bytes.
 ///
-/// It has one connection, or a few where the server says that a flush on one covers all of them. A call
-/// that finds its connection lost fails; the next one connects anew.
+/// It has one connection, or a few where the server says that a flush on one covers all of them. A
+/// call that finds its connection lost fails; the next one connects anew.
 package final class NBDStore: TwinStore {
     private static let mostConnections = 4
     /// Longest range of one request, below the protocol's 32 bits.
@@ -19,8 +19,9 @@ package final class NBDStore: TwinStore {
     /// What the lock protects; no call on a connection is made under it.
     private let state: Mutex<State>
 
-    /// A flush speaks for what the server has, and a server that was started anew has forgotten what was not
-    /// flushed. So each flush that has something to cover looks at `losses` before and after.
+    /// A flush speaks for what the server has, and a server that was started anew has forgotten
+    /// what was not flushed. So each flush that has something to cover looks at `losses` before and
+    /// after.
     private struct State {
         /// Connections that nobody uses; nil where one was lost and is to be made anew.
         var idle: [NBDConnection?]
@@ -125,8 +126,8 @@ package final class NBDStore: TwinStore {
         if !isDone { try writeZeroes(range) }
     }
 
-    /// Fails once after a connection was lost or made anew since the last good flush, so that what was
-    /// written is written again.
+    /// Fails once after a connection was lost or made anew since the last good flush, so that what
+    /// was written is written again.
     package func flush() throws(Errno) {
         do throws(Errno) {
             let before = try beginFlush()
@@ -195,12 +196,14 @@ package final class NBDStore: TwinStore {
             lose(generation)
             throw Self.lost
         }
-        // Another one was lost meanwhile: who knows whether this one leads to a server that is to stay.
+        // Another one was lost meanwhile: who knows whether this one leads to a server that is to
+        // stay.
         if state.withLock({ $0.generation }) != generation { throw Self.lost }
     }
 
-    /// A connection of this generation was lost. With it goes what else leads to the same server: one of those that is
-    /// found lost later is no further loss, since nothing that it did after the first one counts (`withConnection`).
+    /// A connection of this generation was lost. With it goes what else leads to the same server:
+    /// one of those that is found lost later is no further loss, since nothing that it did after
+    /// the first one counts (`withConnection`).
     private func lose(_ generation: Int) {
         // Closed outside of the lock.
         let dropped = state.withLock { state -> [NBDConnection?] in
@@ -213,8 +216,9 @@ package final class NBDStore: TwinStore {
         withExtendedLifetime(dropped) {}
     }
 
-    /// One connection, and others for those that are lost and nobody uses: one made later counts as a loss.
-    /// The first of a generation does not: nothing that was written earlier in it can be lost.
+    /// One connection, and others for those that are lost and nobody uses: one made later counts as
+    /// a loss. The first of a generation does not: nothing that was written earlier in it can be
+    /// lost.
     private func reconnect() throws(Errno) -> NBDConnection {
         let (generation, missing) = state.withLock { state in
             (state.generation, state.idle.count { $0 == nil })

@@ -21,7 +21,8 @@ extension StatusReport {
     /// Why a report cannot be understood, in words.
     package struct Unreadable: Error { public let reason: String }
 
-    /// The report that `.mirror/status.json` holds. Another version's may have words that this one does not know.
+    /// The report that `.mirror/status.json` holds. Another version's may have words that this one
+    /// does not know.
     package init(json: [UInt8]) throws(Unreadable) {
         do { self = try JSONDecoder().decode(StatusReport.self, from: Data(json)) } catch {
             let words = UnknownWord.words(error)

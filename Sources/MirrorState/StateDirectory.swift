@@ -1,7 +1,8 @@
 import MirrorSystem
 package import SystemPackage
 
-/// The directory in which a mount keeps what must outlive it. Made on first need, for its owner alone.
+/// The directory in which a mount keeps what must outlive it. Made on first need, for its owner
+/// alone.
 package struct StateDirectory: Sendable {
     /// Absolute.
     package let path: FilePath
@@ -17,8 +18,8 @@ package struct StateDirectory: Sendable {
         try path.appending(name).contentIfAny()
     }
 
-    /// Gives a file new content at one instant: after a crash it has the old content or the new one. The
-    /// new one is durable when this returns.
+    /// Gives a file new content at one instant: after a crash it has the old content or the new
+    /// one. The new one is durable when this returns.
     ///
     /// - Throws: what failed; the file is as it was then, as far as the disk lets it be.
     package func replace(_ name: String, with content: [UInt8]) throws(Errno) {
@@ -30,8 +31,8 @@ package struct StateDirectory: Sendable {
         do throws(Errno) {
             try directory.synchronize()
         } catch {
-            // It is not known which of the two a crash would show. What this process goes on with has to
-            // be what stands there.
+            // It is not known which of the two a crash would show. What this process goes on with
+            // has to be what stands there.
             if let old { try? put(old, as: name) } else { try? path.appending(name).removeFile() }
             throw error
         }

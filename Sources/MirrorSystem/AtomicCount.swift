@@ -1,7 +1,8 @@
 public import Synchronization
 
 extension Atomic where Value == Int {
-    /// Takes one off, unless the count is zero; says whether it did. In one total order with all that is.
+    /// Takes one off, unless the count is zero; says whether it did. In one total order with all
+    /// that is.
     @inlinable
     public func takeOne() -> Bool {
         var seen = load(ordering: .sequentiallyConsistent)

@@ -25,8 +25,8 @@ extension FileDescriptor {
         FileDescriptor(rawValue: try retrying { fcntl(rawValue, F_DUPFD_CLOEXEC, 0) })
     }
 
-    /// Makes the number `other`, which is open, stand for this open file. A call that is under way on
-    /// `other` goes on with what it stood for. Corresponds to `dup3(2)`.
+    /// Makes the number `other`, which is open, stand for this open file. A call that is under way
+    /// on `other` goes on with what it stood for. Corresponds to `dup3(2)`.
     public func replace(_ other: FileDescriptor) {
         do throws(Errno) {
             _ = try retrying { Glibc.dup3(rawValue, other.rawValue, O_CLOEXEC) }
@@ -37,8 +37,8 @@ extension FileDescriptor {
 }
 
 extension FileDescriptor {
-    /// The value of an attribute; nil where the file has none of that name. Also of a file that is held
-    /// by an O_PATH descriptor. Corresponds to `getxattr(2)`.
+    /// The value of an attribute; nil where the file has none of that name. Also of a file that is
+    /// held by an O_PATH descriptor. Corresponds to `getxattr(2)`.
     ///
     /// - Throws: `.notSupported` where the filesystem keeps no attributes.
     public func nodeAttribute(_ name: String) throws(Errno) -> String? {

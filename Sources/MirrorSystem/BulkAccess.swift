@@ -3,14 +3,15 @@ internal import Glibc
 internal import Synchronization
 public import SystemPackage
 
-/// Bulk reads and writes of one file that leave the page cache to others: pages that were not there before
-/// are gone again soon after, what was there stays, and whatever anybody else looks at meanwhile stays too
-/// (RWF_DONTCACHE). A write is on its way to the disk when it returns, and no more durable than any other: a
-/// flush waits for it, and tells its failure.
+/// Bulk reads and writes of one file that leave the page cache to others: pages that were not there
+/// before are gone again soon after, what was there stays, and whatever anybody else looks at
+/// meanwhile stays too (RWF_DONTCACHE). A write is on its way to the disk when it returns, and no
+/// more durable than any other: a flush waits for it, and tells its failure.
 ///
 /// Where the kernel or the filesystem has no such thing, they are ordinary reads and writes.
 public final class BulkAccess: Sendable {
-    /// Smaller transfers are ordinary ones: each write starts the disk, which is worth it for much only.
+    /// Smaller transfers are ordinary ones: each write starts the disk, which is worth it for much
+    /// only.
     static let least = 64 << 10
 
     private let descriptor: FileDescriptor
@@ -67,8 +68,8 @@ public final class BulkAccess: Sendable {
         }
     }
 
-    /// A refusal has moved nothing, so the other way does all of it; also that of a filter of system calls
-    /// (EPERM, ENOSYS), which may let an ordinary call pass.
+    /// A refusal has moved nothing, so the other way does all of it; also that of a filter of
+    /// system calls (EPERM, ENOSYS), which may let an ordinary call pass.
     private func withoutPages(
         _ count: Int, _ body: () throws(Errno) -> Int, else ordinary: () throws(Errno) -> Int
     ) throws(Errno) -> Int {
@@ -85,8 +86,9 @@ public final class BulkAccess: Sendable {
 }
 
 extension Machine {
-    /// Whether the kernel is one that may be asked for RWF_DONTCACHE. Linux 6.14 knows it, but could use memory
-    /// that it had freed; 6.15 has it turned off for that reason, and 6.16 has it mended.
+    /// Whether the kernel is one that may be asked for RWF_DONTCACHE. Linux 6.14 knows it, but
+    /// could use memory that it had freed; 6.15 has it turned off for that reason, and 6.16 has it
+    /// mended.
     static let canLeaveNoPages: Bool = {
         var name = utsname()
         guard uname(&name) == 0 else { return false }

@@ -47,7 +47,8 @@ func emptying(
 }
 
 extension FileDescriptor {
-    /// Reads up to `buffer.count` bytes at `offset`; 0 at the end of the file. Corresponds to `pread(2)`.
+    /// Reads up to `buffer.count` bytes at `offset`; 0 at the end of the file. Corresponds to
+    /// `pread(2)`.
     @inline(__always)
     public func readSome(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64)
         throws(Errno) -> Int
@@ -70,7 +71,8 @@ extension FileDescriptor {
         }
     }
 
-    /// Up to `count` bytes from `offset`; fewer at the end of the file, none where it cannot be read.
+    /// Up to `count` bytes from `offset`; fewer at the end of the file, none where it cannot be
+    /// read.
     public func bytes(at offset: UInt64, count: Int) -> [UInt8] {
         (try? readBytes(at: offset, count: count)) ?? []
     }
@@ -106,7 +108,8 @@ extension FileDescriptor {
         _ = try retrying { fallocate(rawValue, mode.rawValue, off_t(offset), off_t(count)) }
     }
 
-    /// Makes data and metadata durable. Corresponds to `fsync(2)`, or `fdatasync(2)` with `dataOnly`.
+    /// Makes data and metadata durable. Corresponds to `fsync(2)`, or `fdatasync(2)` with
+    /// `dataOnly`.
     public func synchronize(dataOnly: Bool = false) throws(Errno) {
         _ = try retrying { dataOnly ? fdatasync(rawValue) : fsync(rawValue) }
     }
@@ -117,8 +120,8 @@ extension FileDescriptor {
         try seekExtent(offset, SEEK_DATA)
     }
 
-    /// The first offset at or after `offset` that lies in a hole (the end of the file is one), or nil
-    /// past the end. Corresponds to `lseek(2)` with SEEK_HOLE.
+    /// The first offset at or after `offset` that lies in a hole (the end of the file is one), or
+    /// nil past the end. Corresponds to `lseek(2)` with SEEK_HOLE.
     public func nextHole(from offset: UInt64) throws(Errno) -> UInt64? {
         try seekExtent(offset, SEEK_HOLE)
     }

@@ -2,7 +2,8 @@ internal import Glibc
 public import SystemPackage
 
 extension FileDescriptor {
-    /// Takes one message of a device; a single `read(2)`, which an interruption ends with `.interrupted`.
+    /// Takes one message of a device; a single `read(2)`, which an interruption ends with
+    /// `.interrupted`.
     @inline(__always)
     public func receive(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int {
         let count = Glibc.read(rawValue, buffer.baseAddress, buffer.count)

@@ -2,15 +2,17 @@ internal import CLinux
 internal import Glibc
 public import SystemPackage
 
-/// The ways into one file that a handle has: through the page cache, and past it (O_DIRECT) where the guest
-/// asked for that. Both numbers always stand for the same file.
+/// The ways into one file that a handle has: through the page cache, and past it (O_DIRECT) where
+/// the guest asked for that. Both numbers always stand for the same file.
 public struct DataPath: Sendable {
     public let buffered: FileDescriptor
-    /// Nil for a request that is not direct. An ordinary descriptor where the filesystem has no direct I/O.
+    /// Nil for a request that is not direct. An ordinary descriptor where the filesystem has no
+    /// direct I/O.
     public let direct: FileDescriptor?
 
-    /// What offsets and lengths are multiples of where direct I/O is tried at all: no disk has smaller
-    /// sectors. A filesystem that demands more refuses a request with EINVAL before it does anything.
+    /// What offsets and lengths are multiples of where direct I/O is tried at all: no disk has
+    /// smaller sectors. A filesystem that demands more refuses a request with EINVAL before it does
+    /// anything.
     public static let smallestBlock: UInt64 = 512
 
     public init(buffered: FileDescriptor, direct: FileDescriptor? = nil) {
@@ -30,7 +32,8 @@ public struct DataPath: Sendable {
         }
     }
 
-    /// Reads until `buffer` is full or the file ends, directly where that is possible; says how many bytes came.
+    /// Reads until `buffer` is full or the file ends, directly where that is possible; says how
+    /// many bytes came.
     @inline(__always)
     public func readFully(
         into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
@@ -43,10 +46,12 @@ public struct DataPath: Sendable {
         return count + (try buffered.readFully(into: rest, at: offset + UInt64(count)))
     }
 
-    /// Whether reads go through the page cache. Asks the kernel: a switch-over may have brought another file.
+    /// Whether reads go through the page cache. Asks the kernel: a switch-over may have brought
+    /// another file.
     public var usesCache: Bool { direct.map { !$0.isDirect } ?? true }
 
-    /// Adds `count` bytes to `pipe`, where they are read through the page cache. False where they are not all in it.
+    /// Adds `count` bytes to `pipe`, where they are read through the page cache. False where they
+    /// are not all in it.
     public func readPages(_ count: Int, at offset: UInt64, into pipe: PagePipe) -> Bool {
         usesCache && pipe.add(count, of: buffered, at: offset)
     }
@@ -68,9 +73,10 @@ public struct DataPath: Sendable {
 extension FileDescriptor {
     /// Opens what this O_PATH descriptor holds, with the guest's access mode, O_SYNC and O_DSYNC.
     ///
-    /// - Parameter directly: with O_DIRECT, where it is a regular file whose filesystem says that it can do that.
-    ///   On a block device buffered and direct writes are not kept apart by the kernel: one that meets the
-    ///   other's page leaves old bytes in the cache, and fails the next flush.
+    /// - Parameter directly: with O_DIRECT, where it is a regular file whose filesystem says that
+    ///   it can do that. On a block device buffered and direct writes are not kept apart by the
+    ///   kernel: one that meets the other's page leaves old bytes in the cache, and fails the next
+    ///   flush.
     public func reopened(_ flags: OpenFlags, directly: Bool) throws(Errno) -> FileDescriptor {
         if directly, let file = reopenedDirectly(flags) { return file }
         return try reopened(flags.backing)

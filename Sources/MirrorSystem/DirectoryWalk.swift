@@ -2,8 +2,8 @@ internal import Glibc
 public import SystemPackage
 
 extension FileDescriptor {
-    /// The entries of this directory, without `.` and `..`, in no order. The descriptor must not be O_PATH.
-    /// Corresponds to `fdopendir(3)` and `readdir(3)` on a descriptor of its own.
+    /// The entries of this directory, without `.` and `..`, in no order. The descriptor must not be
+    /// O_PATH. Corresponds to `fdopendir(3)` and `readdir(3)` on a descriptor of its own.
     public func entryNames() throws(Errno) -> [FilePath.Component] {
         let own = FileDescriptor(
             rawValue: try retrying { openat(rawValue, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) })

@@ -13,7 +13,8 @@ public struct RenameOptions: OptionSet, Sendable {
 }
 
 extension FileDescriptor {
-    /// Creates and opens a regular file, or opens the one that is there. Corresponds to `openat2(2)`.
+    /// Creates and opens a regular file, or opens the one that is there. Corresponds to
+    /// `openat2(2)`.
     public func createFile(
         _ name: UnsafePointer<CChar>, _ flags: OpenFlags, mode: UInt32
     ) throws(Errno) -> FileDescriptor {

@@ -2,8 +2,8 @@ internal import CLinux
 internal import Glibc
 public import SystemPackage
 
-// Extended attributes of a file that is held by an O_PATH descriptor. With an empty buffer the calls
-// that read say how many bytes there are.
+// Extended attributes of a file that is held by an O_PATH descriptor. With an empty buffer the
+// calls that read say how many bytes there are.
 
 extension FileDescriptor {
     /// `flags` are XATTR_CREATE and XATTR_REPLACE. Corresponds to `setxattr(2)`.

@@ -6,8 +6,8 @@ public struct FileAttributes: Sendable {
 
     public init(_ raw: stat) { self.raw = raw }
 
-    /// The attributes of a file that exists only in the mount. `mode` has the type and the permissions,
-    /// `size` is in bytes; every time is now.
+    /// The attributes of a file that exists only in the mount. `mode` has the type and the
+    /// permissions, `size` is in bytes; every time is now.
     public init(inode: UInt64, mode: UInt32, owner: UInt32, group: UInt32, size: Int) {
         raw = stat()
         raw.st_ino = ino_t(inode)
@@ -59,8 +59,8 @@ public struct FileTime: Sendable {
 }
 
 extension FileAttributes {
-    /// The permissions after a write by somebody who may not keep set-id bits: without set-user-id, and
-    /// without set-group-id where the group may execute (otherwise that bit means locking).
+    /// The permissions after a write by somebody who may not keep set-id bits: without set-user-id,
+    /// and without set-group-id where the group may execute (otherwise that bit means locking).
     public var permissionsAfterWrite: UInt32 {
         let groupRuns = permissions & (S_ISGID | S_IXGRP) == S_ISGID | S_IXGRP
         return permissions & ~(S_ISUID | (groupRuns ? S_ISGID : 0))
@@ -76,8 +76,8 @@ extension FileAttributes {
         return copy
     }
 
-    /// The same with what `other` says of the content: size, blocks, and when it was changed. The time of
-    /// the last status change is the later of both.
+    /// The same with what `other` says of the content: size, blocks, and when it was changed. The
+    /// time of the last status change is the later of both.
     public func withContent(of other: FileAttributes) -> FileAttributes {
         var copy = self
         copy.raw.st_size = other.raw.st_size

@@ -60,7 +60,8 @@ extension FileDescriptor {
 }
 
 extension FilePath {
-    /// The status of what the path leads to. Corresponds to `stat(2)`, or `lstat(2)` when links are not followed.
+    /// The status of what the path leads to. Corresponds to `stat(2)`, or `lstat(2)` when links are
+    /// not followed.
     public func status(followingLinks: Bool = true) throws(Errno) -> FileStatus {
         try statusOfPath(self, followingLinks)
     }

@@ -4,7 +4,8 @@ internal import SystemPackage
 
 /// The machine and its boots.
 public enum Machine {
-    /// The id of this boot; the same until the machine is started anew. Empty where the system has none.
+    /// The id of this boot; the same until the machine is started anew. Empty where the system has
+    /// none.
     public static let boot: String = {
         guard
             let file = try? FileDescriptor.open("/proc/sys/kernel/random/boot_id", .readOnly)

@@ -56,8 +56,8 @@ extension FileDescriptor {
         }
     }
 
-    /// The target of a symbolic link into `buffer`; how many bytes it has (cut at the buffer's end).
-    /// Corresponds to `readlinkat(2)`.
+    /// The target of a symbolic link into `buffer`; how many bytes it has (cut at the buffer's
+    /// end). Corresponds to `readlinkat(2)`.
     public func readLink(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int {
         try retrying {
             clinux_node_readlink(

@@ -10,7 +10,8 @@ public struct OpenFlags: Sendable {
     public var writes: Bool { rawValue & O_ACCMODE != O_RDONLY }
 
     /// What the backing file is opened with: the access mode, O_SYNC and O_DSYNC, and nothing else.
-    /// O_APPEND would make `pwrite(2)` ignore its offset, O_TRUNC would change bytes behind the shim.
+    /// O_APPEND would make `pwrite(2)` ignore its offset, O_TRUNC would change bytes behind the
+    /// shim.
     public var backing: Int32 { rawValue & (O_ACCMODE | CLINUX_O_SYNC | CLINUX_O_DSYNC) }
 
     /// Whether the guest wants its data past the page cache (O_DIRECT).

@@ -1,7 +1,7 @@
 internal import Glibc
 
-/// Whole pages of zeroed memory, page-aligned, given back at the end of its life. Pages that are never
-/// touched cost nothing.
+/// Whole pages of zeroed memory, page-aligned, given back at the end of its life. Pages that are
+/// never touched cost nothing.
 public struct PageMemory: ~Copyable {
     public static let pageSize = Int(sysconf(Int32(_SC_PAGESIZE)))
 

@@ -2,8 +2,9 @@ internal import CLinux
 internal import Glibc
 public import SystemPackage
 
-/// A pipe by which pages of a file's cache go to another descriptor without a copy in memory of this process: the
-/// pipe refers to the pages, and who takes from it copies them. Corresponds to `splice(2)`.
+/// A pipe by which pages of a file's cache go to another descriptor without a copy in memory of
+/// this process: the pipe refers to the pages, and who takes from it copies them. Corresponds to
+/// `splice(2)`.
 ///
 /// For one thread; empty between two uses.
 public final class PagePipe {
@@ -37,13 +38,14 @@ public final class PagePipe {
         return (Int(offset % UInt64(page)) + count + page - 1) / page < slots
     }
 
-    /// Adds bytes of this process, as one that begins; they are copied. False where they are not all in it.
+    /// Adds bytes of this process, as one that begins; they are copied. False where they are not
+    /// all in it.
     public func begin(with head: UnsafeRawBufferPointer) -> Bool {
         Glibc.write(writer.rawValue, head.baseAddress, head.count) == head.count
     }
 
-    /// Adds `count` bytes of a file. False where they are not all in it: the file ends before, the disk fails, the
-    /// filesystem cannot. What is in it then is to be thrown away.
+    /// Adds `count` bytes of a file. False where they are not all in it: the file ends before, the
+    /// disk fails, the filesystem cannot. What is in it then is to be thrown away.
     public func add(_ count: Int, of file: FileDescriptor, at offset: UInt64) -> Bool {
         var (place, rest) = (off_t(offset), count)
         while rest > 0 {
@@ -54,8 +56,8 @@ public final class PagePipe {
         return true
     }
 
-    /// Has `receiver` take `count` bytes at once; nil where it has. Otherwise what is in the pipe is to be thrown
-    /// away.
+    /// Has `receiver` take `count` bytes at once; nil where it has. Otherwise what is in the pipe
+    /// is to be thrown away.
     public func send(_ count: Int, to receiver: FileDescriptor) -> Errno? {
         let sent = splice(reader.rawValue, nil, receiver.rawValue, nil, count, 0)
         if sent < 0 { return Errno(rawValue: errno) }
@@ -74,8 +76,9 @@ public final class PagePipe {
 }
 
 extension FileDescriptor {
-    /// Filesystems whose pages stay readable, whatever becomes of a write to them. After one that failed, FUSE and
-    /// network filesystems take a page for unreadable, and whoever takes it from a pipe gets an error.
+    /// Filesystems whose pages stay readable, whatever becomes of a write to them. After one that
+    /// failed, FUSE and network filesystems take a page for unreadable, and whoever takes it from a
+    /// pipe gets an error.
     private static let steadyFilesystems: Set<Int64> = [
         Int64(EXT4_SUPER_MAGIC), Int64(XFS_SUPER_MAGIC), Int64(BTRFS_SUPER_MAGIC),
         Int64(TMPFS_MAGIC),

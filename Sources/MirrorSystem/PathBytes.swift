@@ -25,7 +25,8 @@ extension FilePath {
         FilePath(bytes: bytes + Array(suffix.utf8))
     }
 
-    /// Absolute and without symbolic links; everything named must exist. Corresponds to `realpath(3)`.
+    /// Absolute and without symbolic links; everything named must exist. Corresponds to
+    /// `realpath(3)`.
     public func resolved() throws(Errno) -> FilePath {
         let resolved = withPlatformString { realpath($0, nil) }
         guard let resolved else { throw Errno(rawValue: errno) }

@@ -34,7 +34,8 @@ extension FilePath {
 }
 
 extension FileDescriptor {
-    /// Everything from the present position to the end, at most `limit` bytes. Corresponds to `read(2)`.
+    /// Everything from the present position to the end, at most `limit` bytes. Corresponds to
+    /// `read(2)`.
     public func rest(limit: Int = 64 << 20) throws(Errno) -> [UInt8] {
         var (content, buffer) = ([UInt8](), [UInt8](repeating: 0, count: 65536))
         while content.count < limit {
@@ -45,7 +46,8 @@ extension FileDescriptor {
         return content
     }
 
-    /// Writes `bytes` with one call, as files that take a command a write need. Corresponds to `write(2)`.
+    /// Writes `bytes` with one call, as files that take a command a write need. Corresponds to
+    /// `write(2)`.
     public func writeAtOnce(_ bytes: [UInt8]) throws(Errno) {
         let count = try retrying { Glibc.write(rawValue, bytes, bytes.count) }
         if count != bytes.count { throw .ioError }
@@ -63,7 +65,8 @@ extension FileDescriptor {
         _ = try retrying { flock(rawValue, LOCK_EX | LOCK_NB) }
     }
 
-    /// A pipe that programs started from here do not inherit by themselves. Corresponds to `pipe2(2)`.
+    /// A pipe that programs started from here do not inherit by themselves. Corresponds to
+    /// `pipe2(2)`.
     public static func closeOnExecPipe() throws(Errno) -> (
         readEnd: FileDescriptor, writeEnd: FileDescriptor
     ) {
@@ -75,7 +78,8 @@ extension FileDescriptor {
     /// Corresponds to `isatty(3)`.
     public var isTerminal: Bool { isatty(rawValue) == 1 }
 
-    /// The width of the terminal in characters; 80 where it is none. Corresponds to `ioctl(2)` with TIOCGWINSZ.
+    /// The width of the terminal in characters; 80 where it is none. Corresponds to `ioctl(2)` with
+    /// TIOCGWINSZ.
     public var terminalWidth: Int {
         var size = winsize()
         guard ioctl(rawValue, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }

@@ -5,8 +5,8 @@ public import SystemPackage
 // What the engine asks of source and target beside their bytes.
 
 extension FileDescriptor {
-    /// Opens `path` below this directory; neither `..`, nor a link, nor a mount's magic leads out of it.
-    /// Corresponds to `openat2(2)` with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS.
+    /// Opens `path` below this directory; neither `..`, nor a link, nor a mount's magic leads out
+    /// of it. Corresponds to `openat2(2)` with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS.
     public func openBeneath(
         _ path: FilePath, _ mode: AccessMode, _ options: OpenOptions = []
     ) throws(Errno) -> FileDescriptor {
@@ -18,15 +18,16 @@ extension FileDescriptor {
             })
     }
 
-    /// Bytes that an unprivileged writer may still add to this filesystem. Corresponds to `fstatvfs(2)`.
+    /// Bytes that an unprivileged writer may still add to this filesystem. Corresponds to
+    /// `fstatvfs(2)`.
     public func availableSpace() throws(Errno) -> UInt64 {
         var raw = statvfs()
         _ = try retrying { fstatvfs(rawValue, &raw) }
         return UInt64(raw.f_bavail) * UInt64(raw.f_frsize)
     }
 
-    /// Bytes of the blocks in which this filesystem gives room to files; 4096 where what it says cannot be
-    /// one (NFS names its transfer size). Corresponds to `fstatvfs(2)`.
+    /// Bytes of the blocks in which this filesystem gives room to files; 4096 where what it says
+    /// cannot be one (NFS names its transfer size). Corresponds to `fstatvfs(2)`.
     public func filesystemBlockSize() throws(Errno) -> Int {
         var raw = statvfs()
         _ = try retrying { fstatvfs(rawValue, &raw) }
@@ -34,8 +35,8 @@ extension FileDescriptor {
         return size.nonzeroBitCount == 1 && (512...(64 << 10)).contains(size) ? size : 4096
     }
 
-    /// Makes this file share all of the other's blocks; what it has past the other's end stays. Writes back
-    /// the other's cached pages first. Corresponds to `ioctl(2)` with FICLONE.
+    /// Makes this file share all of the other's blocks; what it has past the other's end stays.
+    /// Writes back the other's cached pages first. Corresponds to `ioctl(2)` with FICLONE.
     public func clone(_ other: FileDescriptor) throws(Errno) {
         _ = try retrying { clinux_clone(rawValue, other.rawValue) }
     }
@@ -47,8 +48,9 @@ extension FileDescriptor {
         return size
     }
 
-    /// The number of the disk that a block device belongs to: a disk that is connected later in the same boot has
-    /// another one. Nil where the kernel does not count them. Corresponds to `ioctl(2)` with BLKGETDISKSEQ.
+    /// The number of the disk that a block device belongs to: a disk that is connected later in the
+    /// same boot has another one. Nil where the kernel does not count them. Corresponds to
+    /// `ioctl(2)` with BLKGETDISKSEQ.
     public var diskSequence: UInt64? {
         var number: UInt64 = 0
         return clinux_disk_sequence(rawValue, &number) < 0 ? nil : number
@@ -72,7 +74,8 @@ extension FileDescriptor {
         _ = try retrying { fremovexattr(rawValue, name) }
     }
 
-    /// Gives the file an owner and a mode, as far as this process may. Corresponds to `fchown(2)`, `fchmod(2)`.
+    /// Gives the file an owner and a mode, as far as this process may. Corresponds to `fchown(2)`,
+    /// `fchmod(2)`.
     public func adopt(owner: UInt32, group: UInt32, mode: UInt32) {
         _ = fchown(rawValue, owner, group)
         _ = fchmod(rawValue, mode)
@@ -156,9 +159,9 @@ extension FilePath {
 }
 
 extension FilePath {
-    /// Whether somebody has the file open for writing, as far as that can be seen: false on filesystems
-    /// without leases, and for files of others. Corresponds to `fcntl(2)` with F_SETLEASE, which is granted
-    /// for reading only while there is no writer.
+    /// Whether somebody has the file open for writing, as far as that can be seen: false on
+    /// filesystems without leases, and for files of others. Corresponds to `fcntl(2)` with
+    /// F_SETLEASE, which is granted for reading only while there is no writer.
     public var isOpenForWriting: Bool {
         guard let file = try? FileDescriptor.openBacking(self, .readOnly, .noFollow) else {
             return false

@@ -3,8 +3,8 @@ internal import Glibc
 public import SystemPackage
 
 public enum Unmounting {
-    /// Detaches what is mounted at `mountpoint`, not lazily: `.resourceBusy` while somebody uses it.
-    /// As root through `umount2(2)`, otherwise through fusermount3.
+    /// Detaches what is mounted at `mountpoint`, not lazily: `.resourceBusy` while somebody uses
+    /// it. As root through `umount2(2)`, otherwise through fusermount3.
     public static func unmount(_ mountpoint: FilePath) throws(Errno) {
         if geteuid() == 0 {
             _ = try retrying { mountpoint.withPlatformString { clinux_unmount($0) } }

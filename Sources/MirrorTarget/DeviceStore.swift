@@ -32,7 +32,8 @@ struct DeviceStore: TwinStore {
         try descriptor.writeFully(data, at: offset)
     }
 
-    /// The kernel promises zeroes for both ways, or refuses; a discard (BLKDISCARD) promises nothing.
+    /// The kernel promises zeroes for both ways, or refuses; a discard (BLKDISCARD) promises
+    /// nothing.
     func zero(_ range: ByteRange, unmap: Bool) throws(Errno) {
         let modes: [AllocationMode] =
             unmap

@@ -1,19 +1,20 @@
 import MirrorCore
 import Synchronization
 
-/// Blocks of the target's filesystem that have become zero piece by piece, and so are still allocated.
-/// They come up where granules are smaller than such a block; where they are not, nothing is kept.
+/// Blocks of the target's filesystem that have become zero piece by piece, and so are still
+/// allocated. They come up where granules are smaller than such a block; where they are not,
+/// nothing is kept.
 ///
-/// A block cannot be given back by whoever finds it: another lane may be writing its other half. The job
-/// marks it whole, and the copier, who then has all of it (R3), makes a hole of it.
+/// A block cannot be given back by whoever finds it: another lane may be writing its other half.
+/// The job marks it whole, and the copier, who then has all of it (R3), makes a hole of it.
 final class RaggedBlocks: Sendable {
     /// More than these are not kept at a time.
     private static let most = 1 << 10
 
     /// Nil where no block can become ragged.
     private let block: UInt64?
-    /// How often a block was told: not again and again, so that marking ends, but more than once, since a
-    /// block that is marked with its neighbours may again be copied in pieces.
+    /// How often a block was told: not again and again, so that marking ends, but more than once,
+    /// since a block that is marked with its neighbours may again be copied in pieces.
     private let state = Mutex((found: Set<UInt64>(), told: [UInt64: Int]()))
     private static let mostTold = 4
 

@@ -1,8 +1,8 @@
 package import MirrorCore
 package import SystemPackage
 
-/// Keeps jobs from writing to files and devices that images are served from. A target is asked about by name
-/// before anything is touched, and once more when it is open and locked.
+/// Keeps jobs from writing to files and devices that images are served from. A target is asked
+/// about by name before anything is touched, and once more when it is open and locked.
 package protocol TargetGuard: Sendable {
     /// - Parameter path: without links in its directory; of a device without links at all.
     /// - Throws: which image lives there, and the way out.

@@ -68,8 +68,8 @@ package struct TargetPlace {
         }
     }
 
-    /// - Parameter target: an absolute path, or an NBD export's URI. One that ends in `/` is a directory, which
-    ///   is made where it is missing; a `FilePath` does not keep that.
+    /// - Parameter target: an absolute path, or an NBD export's URI. One that ends in `/` is a
+    ///   directory, which is made where it is missing; a `FilePath` does not keep that.
     /// - Throws: what is wrong with the place, with the way out.
     package init(
         named target: [UInt8], _ surroundings: Surroundings, _ beginning: TwinBeginning
@@ -101,7 +101,7 @@ package struct TargetPlace {
     }
 
     /// Whether its size is fixed.
-    package var isDevice: Bool {
+    package var hasFixedSize: Bool {
         if case .file = kind { false } else { true }
     }
 
@@ -186,7 +186,8 @@ package struct TargetPlace {
 }
 
 extension TargetPlace {
-    /// The target directory must not hold the source directory: its twins would lie among the images.
+    /// The target directory must not hold the source directory: its twins would lie among the
+    /// images.
     private static func refuseSourceInside(
         _ target: FilePath, _ surroundings: Surroundings
     ) throws(CommandError) {
@@ -230,8 +231,8 @@ extension TargetPlace {
         }
     }
 
-    /// The image itself, always; another file unless the job is to replace it or to go on with it, which
-    /// `TwinRequest` looks at.
+    /// The image itself, always; another file unless the job is to replace it or to go on with it,
+    /// which `TwinRequest` looks at.
     private static func refuseExisting(
         _ path: FilePath, _ surroundings: Surroundings, _ beginning: TwinBeginning
     ) throws(CommandError) {

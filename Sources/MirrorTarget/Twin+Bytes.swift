@@ -5,15 +5,16 @@ package import SystemPackage
 // Bytes.
 
 extension Twin {
-    /// Fills `buffer` with what the twin has there; past its end that is zero. For comparisons, which read
-    /// everything once.
+    /// Fills `buffer` with what the twin has there; past its end that is zero. For comparisons,
+    /// which read everything once.
     package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(Errno) {
         let count = try store.readBulk(into: buffer, at: offset)
         UnsafeMutableRawBufferPointer(rebasing: buffer[count...])
             .initializeMemory(as: UInt8.self, repeating: 0)
     }
 
-    /// - Parameter isBulk: part of a first pass, which nobody is expected to read or overwrite soon.
+    /// - Parameter isBulk: part of a first pass, which nobody is expected to read or overwrite
+    ///   soon.
     package func write(
         _ data: UnsafeRawBufferPointer, at offset: UInt64, isBulk: Bool = false
     ) throws(Errno) {
@@ -25,10 +26,12 @@ extension Twin {
         ragged.forget(ByteRange(at: offset, count: UInt64(data.count)))
     }
 
-    /// Makes a range read as zero: a hole where `unmap` asks for it and the target can, else written.
+    /// Makes a range read as zero: a hole where `unmap` asks for it and the target can, else
+    /// written.
     ///
-    /// - Parameter claimed: where the image ended inside a copy, the end of what the copy has claimed. The
-    ///   bytes between are past the image's end, and needed to give the file's last block back as a whole.
+    /// - Parameter claimed: where the image ended inside a copy, the end of what the copy has
+    ///   claimed. The bytes between are past the image's end, and needed to give the file's last
+    ///   block back as a whole.
     package func zero(_ range: ByteRange, claimed: UInt64? = nil) throws(Errno) {
         try store.zero(range, unmap: unmap)
         if unmap, let claimed, store.giveBackTail(of: range, claimed) {
@@ -39,8 +42,8 @@ extension Twin {
         for edge in edges where try isZero(ragged.range(edge)) { ragged.found(edge) }
     }
 
-    /// Blocks that became zero in pieces: marked whole by the job once their claims have ended, they become
-    /// holes. Each is told once.
+    /// Blocks that became zero in pieces: marked whole by the job once their claims have ended,
+    /// they become holes. Each is told once.
     package func takeRaggedBlocks() -> [ByteRange] { ragged.take() }
 
     private func isZero(_ range: ByteRange) throws(Errno) -> Bool {
@@ -51,7 +54,8 @@ extension Twin {
         return ZeroScan.isZero(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
     }
 
-    /// Makes what the twin has of a range past the image's end read as zero, without making it longer.
+    /// Makes what the twin has of a range past the image's end read as zero, without making it
+    /// longer.
     package func clear(_ range: ByteRange) throws(Errno) {
         let there = range.clamped(below: try store.size())
         if there.isEmpty { return }
@@ -67,9 +71,9 @@ extension Twin {
     /// Everything written so far is on stable storage when this returns.
     package func flush() throws(Errno) { try store.flush() }
 
-    /// Makes the twin equal the image as it is now, by a clone: for the instant at which tracking starts,
-    /// while no write is under way. Fails only where the job's start would have been refused already, or
-    /// the disk has changed since.
+    /// Makes the twin equal the image as it is now, by a clone: for the instant at which tracking
+    /// starts, while no write is under way. Fails only where the job's start would have been
+    /// refused already, or the disk has changed since.
     package func clone(from source: FileDescriptor) throws(Errno) {
         guard let file else { throw .notSupported }
         try file.descriptor.clone(source)

@@ -5,7 +5,8 @@ package import SystemPackage
 // Comparing what the image has with what the twin has: for `existing=reuse`, `verify` and `repair`.
 
 extension Twin {
-    /// Where the twin differs from `data`, in ranges of `data`: whole blocks, ascending, neighbours as one.
+    /// Where the twin differs from `data`, in ranges of `data`: whole blocks, ascending, neighbours
+    /// as one.
     ///
     /// - Parameters:
     ///   - data: what the image has at `offset`.
@@ -35,8 +36,9 @@ extension Twin {
         return found
     }
 
-    /// Writes what differs, so that the twin has `data` at `offset`; with `unmap` zero runs become holes
-    /// also where the twin has zeroes written out, so that its allocation is as exact as its bytes.
+    /// Writes what differs, so that the twin has `data` at `offset`; with `unmap` zero runs become
+    /// holes also where the twin has zeroes written out, so that its allocation is as exact as its
+    /// bytes.
     ///
     /// - Returns: bytes of the blocks that differed.
     package func makeEqual(

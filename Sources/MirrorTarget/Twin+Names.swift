@@ -3,7 +3,8 @@ import MirrorSystem
 package import SystemPackage
 
 extension Twin {
-    /// Free bytes of the twin's filesystem; nil where it needs none of them any more, or nobody can tell.
+    /// Free bytes of the twin's filesystem; nil where it needs none of them any more, or nobody can
+    /// tell.
     package func room() -> Int? {
         guard let file, let status = try? file.descriptor.status(), status.allocated < status.size
         else { return nil }
@@ -14,8 +15,8 @@ extension Twin {
 // Names and attributes; nothing is done where the target has none.
 
 extension Twin {
-    /// Gives the twin its name: from here on a file of that name was in sync at least once. The data was
-    /// flushed before; the directory is flushed here.
+    /// Gives the twin its name: from here on a file of that name was in sync at least once. The
+    /// data was flushed before; the directory is flushed here.
     package func publish() throws(Errno) {
         try filter?.willPublish()
         try file?.publish()
@@ -24,7 +25,8 @@ extension Twin {
     /// Writes the list of what a delta holds beside it, as a whole or not at all.
     package func saveExtents(_ list: [UInt8]) throws(Errno) { try file?.saveExtents(list) }
 
-    /// Says in the twin's attributes what it is worth. Filesystems without attributes keep no state.
+    /// Says in the twin's attributes what it is worth. Filesystems without attributes keep no
+    /// state.
     package func annotate(_ state: TwinWorth, _ more: [(name: String, value: String)] = []) {
         file?.annotate(state, more)
     }

@@ -2,22 +2,23 @@ package import MirrorCore
 package import MirrorSystem
 package import SystemPackage
 
-/// The second copy of an image: a store with the bytes (`TwinStore`), and where that is a file its names
-/// and attributes (`TwinFile`). Every call may block for as long as the target likes, so only lanes and
-/// clerks make them.
+/// The second copy of an image: a store with the bytes (`TwinStore`), and where that is a file its
+/// names and attributes (`TwinFile`). Every call may block for as long as the target likes, so only
+/// lanes and clerks make them.
 ///
-/// A file is `NAME.partial` until it was in sync once; how else it may begin, and what the first pass then
-/// has to do, stands in `TwinBeginning`. The twin of a job that comes back after a restart is opened later
-/// (`reopen`): until then only its place is known, and nothing may be read or written.
+/// A file is `NAME.partial` until it was in sync once; how else it may begin, and what the first
+/// pass then has to do, stands in `TwinBeginning`. The twin of a job that comes back after a
+/// restart is opened later (`reopen`): until then only its place is known, and nothing may be read
+/// or written.
 ///
-/// `@unchecked Sendable`: `parts` is set once, on the job's queue, and everybody who uses it was started from there
-/// afterwards.
+/// `@unchecked Sendable`: `parts` is set once, on the job's queue, and everybody who uses it was
+/// started from there afterwards.
 package final class Twin: @unchecked Sendable {
     package let place: TargetPlace
     /// What the job has to copy before source and twin can agree.
     package let firstPass: FirstPass
     /// Nil while the twin is not open.
-    private var parts: Parts?
+    private var parts: OpenTarget?
     package let unmap: Bool
     private let hasHoles: Bool
     /// The name under which it was being written, where it is not open.
@@ -28,25 +29,12 @@ package final class Twin: @unchecked Sendable {
     /// What a test has put between the twin and its store; nil outside of tests.
     package let filter: (any TargetFilter)?
 
-    /// An open target.
-    package struct Parts: Sendable {
-        package let store: any TwinStore
-        /// Nil for a target that is no file.
-        package let file: TwinFile?
-        let ragged: RaggedBlocks
-
-        /// Gives the target back: descriptors, locks.
-        package func close() {
-            file?.close()
-            store.close()
-        }
-    }
-
     package var store: any TwinStore { parts!.store }
     package var file: TwinFile? { parts?.file }
     var ragged: RaggedBlocks { parts!.ragged }
 
-    /// Makes or opens the target, locks it, and sets its size. Leaves things as they were where it fails.
+    /// Makes or opens the target, locks it, and sets its size. Leaves things as they were where it
+    /// fails.
     ///
     /// - Parameters:
     ///   - image: the image's file, and `imagePath` its path in the mount.
@@ -101,16 +89,16 @@ package final class Twin: @unchecked Sendable {
     }
 
     /// What belongs to an open target.
-    package func parts(_ opened: any TwinStore, _ file: TwinFile?) -> Parts {
+    package func parts(_ opened: any TwinStore, _ file: TwinFile?) -> OpenTarget {
         let store = filter?.filtered(opened) ?? opened
         let ragged = RaggedBlocks(
             block: store.blockSize, granularity: granularity,
             matters: hasHoles && store.capacity == nil)
-        return Parts(store: store, file: file, ragged: ragged)
+        return OpenTarget(store: store, file: file, ragged: ragged)
     }
 
     /// On the job's queue, before anybody reads or writes the twin.
-    package func reopen(_ parts: Parts) { self.parts = parts }
+    package func reopen(_ parts: OpenTarget) { self.parts = parts }
 
     /// Whether it is an image's own file, which a switch-over left behind.
     package var isHome: Bool { file?.isHome ?? false }
@@ -121,9 +109,10 @@ package final class Twin: @unchecked Sendable {
     /// Whether it is open.
     package var isOpen: Bool { parts != nil }
 
-    /// A file that was an image until the guest was switched to its twin, and is to become equal again:
-    /// written in place, never renamed, its owner and mode left alone. It has no state attribute while it
-    /// serves an image, so `removeAnnotations` is for the one who lets it serve again.
+    /// A file that was an image until the guest was switched to its twin, and is to become equal
+    /// again: written in place, never renamed, its owner and mode left alone. It has no state
+    /// attribute while it serves an image, so `removeAnnotations` is for the one who lets it serve
+    /// again.
     ///
     /// - Parameters:
     ///   - descriptor: open for reading and writing, and locked; the twin closes it.
@@ -206,7 +195,8 @@ package final class Twin: @unchecked Sendable {
         released()
     }
 
-    /// Takes back what was done to make or take over the target, and closes it: its job does not begin.
+    /// Takes back what was done to make or take over the target, and closes it: its job does not
+    /// begin.
     package func discard() {
         if let file { file.discard() } else { parts?.store.close() }
         released()
@@ -223,10 +213,11 @@ package final class Twin: @unchecked Sendable {
         (file?.workingPath ?? returningPath).map { shown($0) } ?? place.name
     }
 
-    /// Whether the target is of fixed size (a block device, an export): what lies behind the image's end keeps its
-    /// bytes, so whatever the image grows over has to be written.
-    package var isDevice: Bool { parts.map { $0.store.capacity != nil } ?? place.isDevice }
+    /// Whether the target is of fixed size (a block device, an export): what lies behind the
+    /// image's end keeps its bytes, so whatever the image grows over has to be written.
+    package var hasFixedSize: Bool { parts.map { $0.store.capacity != nil } ?? place.hasFixedSize }
 
-    /// What zero runs have to fill to become holes, and what they are looked for in: `ZeroScan`'s block.
+    /// What zero runs have to fill to become holes, and what they are looked for in: `ZeroScan`'s
+    /// block.
     package var zeroBlock: Int { min(store.blockSize, ZeroScan.block) }
 }

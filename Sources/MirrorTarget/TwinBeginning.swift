@@ -6,7 +6,7 @@ import SystemPackage
 /// | | the file at the start | first pass | gets its name |
 /// |---|---|---|---|
 /// | fresh | `NAME.partial`, new; a `NAME` is refused | data | at the first `ready` |
-/// | replacing | `NAME.partial`, new; the old `NAME` stays whole until then | data | over the old one |
+/// | replacing | `NAME.partial`, new; the old `NAME` stays till then | data | over the old one |
 /// | reusing | `NAME`, renamed to `NAME.partial` | compare | at the first `ready` |
 /// | continuing | the same | nothing: the job knows what changed | at the first `ready` |
 /// | asserted | `NAME`, in place | nothing | has it |

@@ -3,8 +3,8 @@ import MirrorSystem
 import Synchronization
 package import SystemPackage
 
-/// The names and the attributes of a twin that is a file: what it is called while it is being written, how
-/// it gets its name, and what it says that it is worth.
+/// The names and the attributes of a twin that is a file: what it is called while it is being
+/// written, how it gets its name, and what it says that it is worth.
 ///
 /// The calls may block; they are made on the clerk, one at a time.
 package final class TwinFile: Sendable {
@@ -14,18 +14,19 @@ package final class TwinFile: Sendable {
     package let descriptor: FileDescriptor
     /// Whether it had bytes before the job began that were not found to be zero.
     let holdsOldBytes: Bool
-    /// Its directory, for renaming and for making names durable; nil where the name is not ours to change.
+    /// Its directory, for renaming and for making names durable; nil where the name is not ours to
+    /// change.
     private let directory: FileDescriptor?
     /// Whether somebody else named it.
     package var isHome: Bool { directory == nil }
-    /// The file that has the final name and gives way at the first publication: open, and so locked, until
-    /// then. The lock protects the variable alone.
+    /// The file that has the final name and gives way at the first publication: open, and so
+    /// locked, until then. The lock protects the variable alone.
     private let replaced: Mutex<FileDescriptor?>
     /// What was done to make or take over the file.
     private let changes: TwinChanges
 
-    /// Makes or takes over the file as `beginning` says, locks it, and gives it the image's size, owner and
-    /// mode. Leaves everything as it was where it fails.
+    /// Makes or takes over the file as `beginning` says, locks it, and gives it the image's size,
+    /// owner and mode. Leaves everything as it was where it fails.
     package init(_ request: TwinRequest) throws(CommandError) {
         var changes = TwinChanges()
         do {
@@ -42,7 +43,8 @@ package final class TwinFile: Sendable {
         }
     }
 
-    /// A file that somebody else opened and locked, and whose name, owner and mode are not ours to change.
+    /// A file that somebody else opened and locked, and whose name, owner and mode are not ours to
+    /// change.
     package init(home descriptor: FileDescriptor, _ path: FilePath) {
         (finalPath, workingPath) = (path, path)
         self.descriptor = descriptor
@@ -72,7 +74,8 @@ package final class TwinFile: Sendable {
         try? directory?.close()
     }
 
-    /// Takes back what was done to make or take over the file, and closes it. Before anything is written.
+    /// Takes back what was done to make or take over the file, and closes it. Before anything is
+    /// written.
     package func discard() { changes.undo() }
 
     private func dropReplaced() {
@@ -87,8 +90,8 @@ package final class TwinFile: Sendable {
 // Names.
 
 extension TwinFile {
-    /// Gives the twin its name; a file that has it, and was to be replaced, goes at the same instant. Can be
-    /// called again after a failure, and once it has its name.
+    /// Gives the twin its name; a file that has it, and was to be replaced, goes at the same
+    /// instant. Can be called again after a failure, and once it has its name.
     package func publish() throws(Errno) {
         guard let directory, workingPath != finalPath else { return }
         do throws(Errno) {
@@ -185,7 +188,9 @@ extension TwinFile {
 
     /// Of an outdated twin: the instant of which it is, seconds since 1970.
     package var pastTime: Int? {
-        guard descriptor.attribute(TwinAttribute.state) == TwinWorth.outdated.rawValue else { return nil }
+        guard descriptor.attribute(TwinAttribute.state) == TwinWorth.outdated.rawValue else {
+            return nil
+        }
         return descriptor.attribute("user.twinfs.cut").flatMap { Int($0) }
     }
 

@@ -2,8 +2,8 @@ package import MirrorCore
 import MirrorSystem
 package import SystemPackage
 
-/// What a job asks of a target that is a file, and how it is done: nothing that was there is lost where
-/// it fails.
+/// What a job asks of a target that is a file, and how it is done: nothing that was there is lost
+/// where it fails.
 package struct TwinRequest {
     let place: TargetPlace
     /// The image's file, and its path as the twin's attributes name it.
@@ -77,7 +77,8 @@ extension TwinRequest {
         return Opened(path: workingPath, descriptor: file, directory: directory)
     }
 
-    /// Takes away what an earlier, ended job for the same image left; anything else stays and is an error.
+    /// Takes away what an earlier, ended job for the same image left; anything else stays and is an
+    /// error.
     private func removeLeftOver() throws(Errno) {
         guard let old = try? FileDescriptor.openBacking(workingPath, .readWrite, .noFollow)
         else { return }
@@ -92,8 +93,9 @@ extension TwinRequest {
             && file.attribute(TwinAttribute.state) == TwinWorth.inconsistent.rawValue
     }
 
-    /// The clone that counts is made once tracking starts. This one finds out whether there can be one, and
-    /// writes back what the page cache holds of the image, so that the one that counts is quick.
+    /// The clone that counts is made once tracking starts. This one finds out whether there can be
+    /// one, and writes back what the page cache holds of the image, so that the one that counts is
+    /// quick.
     private func clone(to file: FileDescriptor) throws {
         guard let source else { return }
         do throws(Errno) {
@@ -114,8 +116,8 @@ extension TwinRequest {
 // A file that is there.
 
 extension TwinRequest {
-    /// The file that has the name, or what an earlier job made of it; nil where there is none, or it is not
-    /// to be taken over.
+    /// The file that has the name, or what an earlier job made of it; nil where there is none, or
+    /// it is not to be taken over.
     private func takeOver(
         _ directory: FileDescriptor, _ changes: inout TwinChanges
     ) throws -> Opened? {
@@ -156,8 +158,8 @@ extension TwinRequest {
         return file
     }
 
-    /// Only a twin that was cut from this image after the checkpoint was made equals the image but for what
-    /// the checkpoint has marked. An id is given to one checkpoint of one image.
+    /// Only a twin that was cut from this image after the checkpoint was made equals the image but
+    /// for what the checkpoint has marked. An id is given to one checkpoint of one image.
     private func refuseUncut(_ file: FileDescriptor) throws(CommandError) {
         let ids = (file.attribute(TwinAttribute.checkpoints) ?? "").split(separator: " ").map(
             String.init)
@@ -213,7 +215,8 @@ extension TargetPlace {
         return file
     }
 
-    /// A twin of another image is not overwritten; a file that never was a twin may be, as the user says so.
+    /// A twin of another image is not overwritten; a file that never was a twin may be, as the user
+    /// says so.
     package func refuseOther(
         _ file: FileDescriptor, than image: String?
     ) throws(CommandError) {

@@ -1,21 +1,21 @@
 package import MirrorCore
 package import SystemPackage
 
-/// Where a twin's bytes go: a file, a block device, an export of another machine. It knows nothing of
-/// names, of images, or of what its bytes are worth; that is `Twin`'s.
+/// Where a twin's bytes go: a file, a block device, an export of another machine. It knows nothing
+/// of names, of images, or of what its bytes are worth; that is `Twin`'s.
 ///
-/// Every call may block for as long as the target likes, so only lanes and clerks make them. Calls on
-/// ranges that do not overlap may be made at once from several threads.
+/// Every call may block for as long as the target likes, so only lanes and clerks make them. Calls
+/// on ranges that do not overlap may be made at once from several threads.
 package protocol TwinStore: Sendable {
     /// Nil where the store can be of any size, else the bytes that it has room for.
     var capacity: UInt64? { get }
 
-    /// The smallest piece that can be given back to the store: a power of two. A run of zeroes that does
-    /// not fill such a block makes no hole.
+    /// The smallest piece that can be given back to the store: a power of two. A run of zeroes that
+    /// does not fill such a block makes no hole.
     var blockSize: Int { get }
 
-    /// What a guest can go on on, open for reading and writing and locked; nil where that is not on this
-    /// machine.
+    /// What a guest can go on on, open for reading and writing and locked; nil where that is not on
+    /// this machine.
     var local: FileDescriptor? { get }
 
     /// Reads until `buffer` is full or the store ends; says how many bytes came.
@@ -24,8 +24,8 @@ package protocol TwinStore: Sendable {
     /// Writes all of `data`.
     func write(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno)
 
-    /// As `read` and `write`, for what is read once or written once: where the store can, it stays in nobody's
-    /// memory.
+    /// As `read` and `write`, for what is read once or written once: where the store can, it stays
+    /// in nobody's memory.
     func readBulk(
         into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
     ) throws(Errno) -> Int
@@ -34,11 +34,13 @@ package protocol TwinStore: Sendable {
     /// Makes a range read as zero: with `unmap` a hole where the store can, else allocated zeroes.
     func zero(_ range: ByteRange, unmap: Bool) throws(Errno)
 
-    /// The last block of `range`, which reads as zero, becomes a hole as a whole, with what it has past the
-    /// range; not where that goes past `claimed`. Says whether it did. The store's size stays.
+    /// The last block of `range`, which reads as zero, becomes a hole as a whole, with what it has
+    /// past the range; not where that goes past `claimed`. Says whether it did. The store's size
+    /// stays.
     func giveBackTail(of range: ByteRange, _ claimed: UInt64) -> Bool
 
-    /// Gives the store a size; `.noSpace` where it cannot be that large. A store with a capacity keeps it.
+    /// Gives the store a size; `.noSpace` where it cannot be that large. A store with a capacity
+    /// keeps it.
     func setSize(_ size: UInt64) throws(Errno)
 
     /// Bytes that there are now.
@@ -67,8 +69,8 @@ extension TwinStore {
 
     package func giveBackTail(of range: ByteRange, _ claimed: UInt64) -> Bool { false }
 
-    /// Offset of the first byte below `end` that is not zero, found by reading: what a device says of its
-    /// discarded blocks is not to be trusted.
+    /// Offset of the first byte below `end` that is not zero, found by reading: what a device says
+    /// of its discarded blocks is not to be trusted.
     func firstNonZero(below end: UInt64) throws(Errno) -> UInt64? {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
         defer { buffer.deallocate() }

@@ -4,8 +4,8 @@ import SystemPackage
 
 /// A word of the command line as the bytes that it is.
 ///
-/// Names need not be UTF-8, but the argument parser works with strings. Bytes that are no UTF-8 travel
-/// through it as characters of a private plane (U+10FF00 + byte) and are turned back here.
+/// Names need not be UTF-8, but the argument parser works with strings. Bytes that are no UTF-8
+/// travel through it as characters of a private plane (U+10FF00 + byte) and are turned back here.
 struct RawArgument: ExpressibleByArgument, Hashable {
     let bytes: [UInt8]
 

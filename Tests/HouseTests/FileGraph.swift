@@ -1,7 +1,7 @@
 /// Which file of a target knows which other one, by the names of types.
 ///
-/// A file knows another if it names a type that the other declares and nobody else does. A name that two files
-/// declare, such as a nested `State`, says nothing and is left out.
+/// A file knows another if it names a type that the other declares and nobody else does. A name
+/// that two files declare, such as a nested `State`, says nothing and is left out.
 struct FileGraph {
     /// Whom each file knows, by paths.
     let known: [String: Set<String>]

@@ -2,7 +2,8 @@ import Foundation
 
 /// A Swift file as the house tests see it: by lines and names, without a compiler.
 ///
-/// Comments and the contents of strings are blanked out, so that a brace or a name in them counts for nothing.
+/// Comments and the contents of strings are blanked out, so that a brace or a name in them counts
+/// for nothing.
 struct SourceText {
     let path: String
     /// The lines without comments and strings.

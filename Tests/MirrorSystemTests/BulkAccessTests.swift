@@ -5,7 +5,8 @@ import Testing
 @testable import MirrorSystem
 
 @Suite struct BulkAccessTests {
-    /// A folder on the disk, where the kernel may have the means, and one in memory, where it refuses.
+    /// A folder on the disk, where the kernel may have the means, and one in memory, where it
+    /// refuses.
     @Test(arguments: ["/var/tmp", "/dev/shm"])
     func `bulk reads and writes move the same bytes as ordinary ones`(folder: String) throws {
         try withFile(in: folder) { file in

@@ -2,8 +2,9 @@ import MirrorCore
 import MirrorSystem
 import SystemPackage
 
-/// Works on a kept table as guests and a copier do, until it is killed: `table-victim TABLE WORLD`. What it "writes"
-/// are numbers in WORLD, so that whoever killed it sees what source and twin held at that instant.
+/// Works on a kept table as guests and a copier do, until it is killed: `table-victim TABLE WORLD`.
+/// What it "writes" are numbers in WORLD, so that whoever killed it sees what source and twin held
+/// at that instant.
 @main enum TableVictim {
     static func main() throws {
         let world = World(try memory(CommandLine.arguments[2]))

@@ -5,8 +5,9 @@ public enum ByteSize {
         ("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10),
     ]
 
-    /// The bytes that `text` means: digits, then nothing, `B`, or one of K M G T with or without `iB`,
-    /// in either case. Nil where it is anything else or more than `Int.max`. `"4K"` and `"4KiB"` are 4096.
+    /// The bytes that `text` means: digits, then nothing, `B`, or one of K M G T with or without
+    /// `iB`, in either case. Nil where it is anything else or more than `Int.max`. `"4K"` and
+    /// `"4KiB"` are 4096.
     public static func parse(_ text: String) -> Int? {
         let digits = text.prefix { $0.isASCII && $0.isNumber }
         guard let number = Int(digits), let unit = unit(text.dropFirst(digits.count)) else {
@@ -22,7 +23,8 @@ public enum ByteSize {
         return units.first { suffix == $0.letter || suffix == $0.letter + "IB" }?.bytes
     }
 
-    /// For people: one decimal, rounded down, as in `12.3 GiB`; whole bytes below 1 KiB, as in `12 B`.
+    /// For people: one decimal, rounded down, as in `12.3 GiB`; whole bytes below 1 KiB, as in
+    /// `12 B`.
     public static func text(_ bytes: Int) -> String {
         let bytes = max(0, bytes)
         guard let unit = units.first(where: { bytes >= $0.bytes }) else { return "\(bytes) B" }
@@ -33,7 +35,8 @@ public enum ByteSize {
     /// The same for bytes a second: `4.0 KiB/s`.
     public static func rateText(_ bytesPerSecond: Int) -> String { text(bytesPerSecond) + "/s" }
 
-    /// For messages and parameters: exact, with the largest unit that divides it, as in `4K` or `513`.
+    /// For messages and parameters: exact, with the largest unit that divides it, as in `4K` or
+    /// `513`.
     public static func exactText(_ bytes: Int) -> String {
         guard bytes > 0, let unit = units.first(where: { bytes % $0.bytes == 0 }) else {
             return "\(bytes)"

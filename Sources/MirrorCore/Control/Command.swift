@@ -1,6 +1,7 @@
 /// One command of `.mirror/control`: `verb PATH… key=value…`.
 ///
-/// Images and jobs are relative paths of bytes, as names are; a further job of an image ends in `#2`.
+/// Images and jobs are relative paths of bytes, as names are; a further job of an image ends in
+/// `#2`.
 public enum Command: Hashable, Sendable {
     /// Several images are a group: one job with one cut. None is named twice.
     case mirror(images: [[UInt8]], parameters: JobParameters)

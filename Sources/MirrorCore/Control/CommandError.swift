@@ -1,7 +1,7 @@
 /// Why a command was refused or failed, in words for the person who gave it.
 ///
-/// Turned into an errno for the writer of `.mirror/control`, into a line for its reader, and into an
-/// exit code for the command line.
+/// Turned into an errno for the writer of `.mirror/control`, into a line for its reader, and into
+/// an exit code for the command line.
 public struct CommandError: Error, Hashable, Sendable {
     public let code: Code
     /// What happened, to which thing, and what to do about it. One line, names already harmless.
@@ -66,7 +66,8 @@ extension CommandError.Code {
     ///
     /// | errno | codes |
     /// |---|---|
-    /// | EINVAL 22 | empty, bad-syntax, unknown-verb, unknown-key, bad-value, target-is-source, target-inside-mount, source-inside-target |
+    /// | EINVAL 22 | empty, bad-syntax, unknown-verb, unknown-key, bad-value |
+    /// | EINVAL 22 | target-is-source, target-inside-mount, source-inside-target |
     /// | E2BIG 7 | too-long |
     /// | EILSEQ 84 | not-utf8 |
     /// | EOPNOTSUPP 95 | not-supported |

@@ -1,9 +1,9 @@
 /// The words of a control line, and how to write them.
 ///
 /// Words are separated by blanks (spaces and tabs). A backslash takes the meaning from the next
-/// character, or stands with it for a byte: `\n \t \r \\ \" \  \= \xHH`. Between double quotes blanks and
-/// `=` are ordinary. One newline may end the line. The line is UTF-8; a name that is not is written with
-/// `\xHH`. Example: `mirror "vm 1.img" target=/backup/vm\ 1.img`.
+/// character, or stands with it for a byte: `\n \t \r \\ \" \  \= \xHH`. Between double quotes
+/// blanks and `=` are ordinary. One newline may end the line. The line is UTF-8; a name that is not
+/// is written with `\xHH`. Example: `mirror "vm 1.img" target=/backup/vm\ 1.img`.
 public enum ControlLine {
     /// Longest line in bytes, without its newline: two paths of PATH_MAX, escaped, and parameters.
     public static let maxBytes = 16384
@@ -21,7 +21,8 @@ public enum ControlLine {
         }
     }
 
-    /// `word` written so that it is read back as exactly these bytes, as one word without a bare `=`.
+    /// `word` written so that it is read back as exactly these bytes, as one word without a bare
+    /// `=`.
     public static func quote(_ word: [UInt8]) -> String {
         if word.isEmpty { return "\"\"" }
         return NameText.pieces(word).map(quote).joined()

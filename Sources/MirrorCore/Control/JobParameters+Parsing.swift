@@ -1,11 +1,11 @@
 extension JobParameters {
     /// The parameters that `pairs` ask for, over `defaults` (those of the mount, say).
     ///
-    /// A `sync` among the pairs lets what belongs to the `sync` of the defaults fall away, `seed` and
-    /// `checkpoint`: there is no value to write that would mean none.
+    /// A `sync` among the pairs lets what belongs to the `sync` of the defaults fall away, `seed`
+    /// and `checkpoint`: there is no value to write that would mean none.
     ///
-    /// - Throws: `unknownKey`; `badValue` also where a key comes twice and for values that do not go
-    ///   together.
+    /// - Throws: `unknownKey`; `badValue` also where a key comes twice and for values that do not
+    ///   go together.
     public init(
         parsing pairs: [ParameterPair], defaults: JobParameters = JobParameters()
     ) throws(CommandError) {

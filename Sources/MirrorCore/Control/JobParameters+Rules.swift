@@ -2,8 +2,8 @@
 // anything was made, and says what to write instead.
 
 extension JobParameters {
-    /// Whether the twin of `sync=none` starts with nothing that equals the source: it holds only what was
-    /// written since, and can never become the image.
+    /// Whether the twin of `sync=none` starts with nothing that equals the source: it holds only
+    /// what was written since, and can never become the image.
     public var isDelta: Bool { sync == .none && seed == nil }
 
     /// Whether `target` names an NBD export and no file.

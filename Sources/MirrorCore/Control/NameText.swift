@@ -1,8 +1,8 @@
 /// Names are bytes from outside: they may hold line breaks, terminal escapes, or no UTF-8 at all.
 /// Every output shows them through here.
 public enum NameText {
-    /// `name` on one line of harmless text: what is not a visible character becomes `\xHH` for each of
-    /// its bytes, a backslash becomes two. Two different names never look the same.
+    /// `name` on one line of harmless text: what is not a visible character becomes `\xHH` for each
+    /// of its bytes, a backslash becomes two. Two different names never look the same.
     public static func shown(_ name: [UInt8]) -> String {
         var text = ""
         for piece in pieces(name) {

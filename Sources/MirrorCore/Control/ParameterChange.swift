@@ -9,7 +9,8 @@ public struct ParameterChange: Hashable, Sendable {
 
     /// The changes that `pairs` ask for, in their order.
     ///
-    /// - Throws: as `JobParameters.init(parsing:defaults:)`; `badValue` also for what is fixed once a job runs.
+    /// - Throws: as `JobParameters.init(parsing:defaults:)`; `badValue` also for what is fixed once
+    ///   a job runs.
     static func parse(_ pairs: [ParameterPair]) throws(CommandError) -> [ParameterChange] {
         var changes: [ParameterChange] = []
         for (key, pair) in try JobParameters.known(pairs) {

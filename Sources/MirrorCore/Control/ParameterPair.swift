@@ -12,7 +12,8 @@ public struct ParameterPair: Hashable, Sendable {
         self.init(key: Array(key.rawValue.utf8), value: Array(value.utf8))
     }
 
-    /// From a mount option: what stands before and after the first `=`. Without one the value is empty.
+    /// From a mount option: what stands before and after the first `=`. Without one the value is
+    /// empty.
     public init(option: String) {
         let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         self.init(

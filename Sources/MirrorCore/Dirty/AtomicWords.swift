@@ -1,7 +1,7 @@
 import Synchronization
 
-/// A row of 64-bit words, each changed atomically: its own, all zero at first, or a part of memory that outlives
-/// it. The only raw memory of the dirty table: everything above it is safe Swift.
+/// A row of 64-bit words, each changed atomically: its own, all zero at first, or a part of memory
+/// that outlives it. The only raw memory of the dirty table: everything above it is safe Swift.
 ///
 /// Sendable because nothing but atomics is reachable through it.
 @safe

@@ -1,9 +1,10 @@
 import Synchronization
 
-/// The shards' locks, striped, and under them what is being written to the twin: claims and forwards.
+/// The shards' locks, striped, and under them what is being written to the twin: claims and
+/// forwards.
 ///
-/// Each lock protects the `Holds` of its shards, and every step of a shard between clean, paged and all
-/// dirty. Nothing is called out under it, and it is taken last of all locks (R6).
+/// Each lock protects the `Holds` of its shards, and every step of a shard between clean, paged and
+/// all dirty. Nothing is called out under it, and it is taken last of all locks (R6).
 @safe
 package final class ClaimLocks: Sendable {
     private static let stripes = 64
@@ -15,7 +16,8 @@ package final class ClaimLocks: Sendable {
     }
 }
 
-/// Granules on their way to the twin, and where that is noted for a successor (`KeptMarks.claims`).
+/// Granules on their way to the twin, and where that is noted for a successor
+/// (`SharedMarks.claims`).
 struct Claim: Sendable {
     let granules: Range<Int>
     let slot: Int?
@@ -25,8 +27,8 @@ struct Claim: Sendable {
 struct Holds: Sendable {
     /// Granules that the copier has taken and whose copy is not finished.
     var claims: [Claim] = []
-    /// Bytes of guest writes that go to the twin beside the source, each inside one shard. One granule may
-    /// have several.
+    /// Bytes of guest writes that go to the twin beside the source, each inside one shard. One
+    /// granule may have several.
     var forwards = DisjointRanges()
     /// What somebody compares, in one of these shards.
     var watch: Watch?

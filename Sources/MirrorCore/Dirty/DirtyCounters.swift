@@ -14,8 +14,8 @@ extension DirtyTable {
         /// - Parameter length: the word that says whether the size is dirty.
         init(length: consuming AtomicWords = AtomicWords(count: 1)) { self.length = length }
 
-        /// Dirty granules. Exact while no marker is under way; a marker that has set its bits and not yet
-        /// counted them may let it lag, or be negative for an instant: read as zero then.
+        /// Dirty granules. Exact while no marker is under way; a marker that has set its bits and
+        /// not yet counted them may let it lag, or be negative for an instant: read as zero then.
         var dirty: Int { max(0, Int(bitPattern: UInt(words.load(Self.dirty)))) }
         func addDirty(_ count: Int) { words.add(UInt64(bitPattern: Int64(count)), Self.dirty) }
 
@@ -39,13 +39,14 @@ extension DirtyTable {
         func takeLength() { length.store(Self.takenLength, 0) }
         func settleLength() { _ = length.clear(Self.takenLength, 0) }
 
-        /// How many times marks were about to be cleared, or a forward about to begin, so that a reader on
-        /// another thread can tell that none were while it looked.
+        /// How many times marks were about to be cleared, or a forward about to begin, so that a
+        /// reader on another thread can tell that none were while it looked.
         var takes: UInt64 { words.load(Self.takes) }
         func noteTake() { words.add(1, Self.takes) }
 
-        /// Marks of the job itself under way. Not counted in the image's gauge: another job that holds the
-        /// gate waits for that one to be idle, and nobody would tell it when ours is done.
+        /// Marks of the job itself under way. Not counted in the image's gauge: another job that
+        /// holds the gate waits for that one to be idle, and nobody would tell it when ours is
+        /// done.
         var hasOwnMarks: Bool { words.load(Self.ownMarks) != 0 }
         func addOwnMarks(_ count: Int) {
             words.add(UInt64(bitPattern: Int64(count)), Self.ownMarks)
@@ -63,8 +64,9 @@ extension DirtyTable {
         func stayAwake() { words.store(0, Self.asleep) }
         var isAsleep: Bool { words.load(Self.asleep) != 0 }
 
-        /// Whether the copier slept; true for one caller each time it does. A marker asks after its marks,
-        /// the copier looks after `fallAsleep`, both in one total order: one of them sees the other.
+        /// Whether the copier slept; true for one caller each time it does. A marker asks after its
+        /// marks, the copier looks after `fallAsleep`, both in one total order: one of them sees
+        /// the other.
         @inline(__always)
         func shouldWake() -> Bool {
             let sleep = words.load(Self.asleep)

@@ -1,11 +1,12 @@
-/// The bits of one shard that is neither clean nor all dirty: one bit a granule, and a summary with one
-/// bit for each word of them.
+/// The bits of one shard that is neither clean nor all dirty: one bit a granule, and a summary with
+/// one bit for each word of them.
 ///
-/// With 4 KiB granules a shard has 32,768 granules: 512 words (4 KiB) and 8 summary words. Granule 70 is
-/// bit 6 of word 1, and word 1 is bit 1 of summary word 0.
+/// With 4 KiB granules a shard has 32,768 granules: 512 words (4 KiB) and 8 summary words. Granule
+/// 70 is bit 6 of word 1, and word 1 is bit 1 of summary word 0.
 ///
-/// A set bit may stand under a clear summary only while the marker that set it first is still under way
-/// (it counts in the `WriteGauge`); a clear word may stand under a set summary for ever, and costs a look.
+/// A set bit may stand under a clear summary only while the marker that set it first is still under
+/// way (it counts in the `WriteGauge`); a clear word may stand under a set summary for ever, and
+/// costs a look.
 final class DirtyPage: Sendable {
     private let bits: AtomicWords
     private let summary: AtomicWords
@@ -37,8 +38,8 @@ final class DirtyPage: Sendable {
 
     /// Sets the bits of `granules`, children before summary.
     ///
-    /// - Returns: how many were clear before, and whether the summary changed from all clear in one of
-    ///   its words, so that the level above has to be told.
+    /// - Returns: how many were clear before, and whether the summary changed from all clear in one
+    ///   of its words, so that the level above has to be told.
     func set(_ granules: Range<Int>) -> (added: Int, isFirst: Bool) {
         var added = 0
         var isFirst = false
@@ -83,7 +84,8 @@ final class DirtyPage: Sendable {
         return nil
     }
 
-    /// The first dirty granule at or after `granule` and below `limit`, or `limit`; summaries aside.
+    /// The first dirty granule at or after `granule` and below `limit`, or `limit`; summaries
+    /// aside.
     func firstDirty(from granule: Int, below limit: Int) -> Int {
         first(from: granule, below: limit) { $0 }
     }
@@ -147,7 +149,8 @@ final class DirtyPage: Sendable {
         AtomicWords(count: (words + 63) / 64, filledWith: isFull ? ones(words) : 0)
     }
 
-    /// The bits of `granules` that lie in `word`. Granules 60..<70 are bits 60–63 of word 0 and 0–5 of word 1.
+    /// The bits of `granules` that lie in `word`. Granules 60..<70 are bits 60–63 of word 0 and 0–5
+    /// of word 1.
     private static func mask(of word: Int, within granules: Range<Int>) -> UInt64 {
         let low = max(granules.lowerBound - word * 64, 0)
         let high = min(granules.upperBound - word * 64, 64)

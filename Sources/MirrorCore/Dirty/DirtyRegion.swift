@@ -1,4 +1,5 @@
-/// The states of 4096 shards (512 GiB of an image), and a summary with one bit for each that may be dirty.
+/// The states of 4096 shards (512 GiB of an image), and a summary with one bit for each that may be
+/// dirty.
 @safe
 final class DirtyRegion: Sendable {
     static let shards = 4096
@@ -35,7 +36,8 @@ final class DirtyRegion: Sendable {
     }
 
     /// Makes sure that the shard is still all dirty, as one atomic step on the word that the copier
-    /// changes before it clears anything: what the marker wrote before is then seen by the copier's read.
+    /// changes before it clears anything: what the marker wrote before is then seen by the copier's
+    /// read.
     @inline(__always)
     func isStillFull(_ shard: Int) -> Bool {
         states.replace(Self.fullWord, with: Self.fullWord, shard).0

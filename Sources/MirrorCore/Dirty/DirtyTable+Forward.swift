@@ -4,21 +4,24 @@ import Synchronization
 //
 // 1. The write enters the gauge. `beginForward` answers which of its bytes go to the twin.
 // 2. Source and twin are written, side by side.
-// 3. The bytes that were not forwarded are marked (R1), each piece ends: `endForward`, or `failForward`
-//    where the twin was not written. If the source's write failed or was short, every piece fails (R4).
+// 3. The bytes that were not forwarded are marked (R1), each piece ends: `endForward`, or
+//    `failForward` where the twin was not written. If the source's write failed or was short, every
+//    piece fails (R4).
 // 4. The gauge is left, the copier woken if one of them said so, the guest answered.
 //
-// A forward whose target write hangs may be abandoned: its piece is marked, the gauge left and the guest
-// answered, and the piece ends when the target answers after all. Until then the copier leaves it alone.
+// A forward whose target write hangs may be abandoned: its piece is marked, the gauge left and the
+// guest answered, and the piece ends when the target answers after all. Until then the copier
+// leaves it alone.
 
 extension DirtyTable {
-    /// Begins to forward a write of `range`: appends to `pieces` the longest parts of it whose granules are
-    /// neither dirty nor claimed, in order, none across an edge of shards. O(words of the range) a shard,
-    /// under the shard's lock.
+    /// Begins to forward a write of `range`: appends to `pieces` the longest parts of it whose
+    /// granules are neither dirty nor claimed, in order, none across an edge of shards. O(words of
+    /// the range) a shard, under the shard's lock.
     ///
-    /// What is not in `pieces` is the copier's: the caller marks it after the source write. Bytes that
-    /// another forward has under way are left out with their granules: two target writes of one byte
-    /// may land in the wrong order. `RangeOrder` keeps such writes apart before they come here.
+    /// What is not in `pieces` is the copier's: the caller marks it after the source write. Bytes
+    /// that another forward has under way are left out with their granules: two target writes of
+    /// one byte may land in the wrong order. `RangeOrder` keeps such writes apart before they come
+    /// here.
     public func beginForward(_ range: ByteRange, into pieces: inout [ByteRange]) {
         let range = range.clamped(below: Self.limit)
         let granules = granularity.granules(touching: range)
@@ -33,15 +36,15 @@ extension DirtyTable {
 
     /// Ends a forward whose bytes are on the twin, or were marked when it was abandoned.
     ///
-    /// - Returns: whether the copier slept and must be woken, after the gauge was left: the granules were
-    ///   marked meanwhile and it had to leave them alone, or it waits for quiet.
+    /// - Returns: whether the copier slept and must be woken, after the gauge was left: the
+    ///   granules were marked meanwhile and it had to leave them alone, or it waits for quiet.
     public func endForward(_ piece: ByteRange) -> Bool {
         let isDirty = endHold(piece)
         return isDirty ? counters.shouldWake() : counters.shouldWakeForQuiet()
     }
 
-    /// Ends a forward whose bytes may not be on the twin: dirty before it ends (R4). The caller need not be
-    /// counted in the gauge. Answers as `endForward` does.
+    /// Ends a forward whose bytes may not be on the twin: dirty before it ends (R4). The caller
+    /// need not be counted in the gauge. Answers as `endForward` does.
     public func failForward(_ piece: ByteRange) -> Bool {
         markUncounted(piece)
         return endForward(piece)
@@ -93,7 +96,8 @@ extension DirtyTable {
         return nil
     }
 
-    /// The granules in which bytes of `range` are being forwarded already, at or after granule `first`.
+    /// The granules in which bytes of `range` are being forwarded already, at or after granule
+    /// `first`.
     private func overlap(
         _ granules: Range<Int>, _ first: Int, _ range: ByteRange, _ holds: Holds
     ) -> Range<Int>? {
@@ -104,8 +108,9 @@ extension DirtyTable {
         return granularity.granules(touching: other.intersection(rest))
     }
 
-    /// Takes a forward out of its shard's list. Answers whether a granule of it is dirty: read after it
-    /// ended, so that of a marker and this caller the later one wakes the copier, who found it forwarded.
+    /// Takes a forward out of its shard's list. Answers whether a granule of it is dirty: read
+    /// after it ended, so that of a marker and this caller the later one wakes the copier, who
+    /// found it forwarded.
     private func endHold(_ piece: ByteRange) -> Bool {
         let granules = granularity.granules(touching: piece)
         let shard = granularity.shard(of: granules.lowerBound)
@@ -118,7 +123,8 @@ extension DirtyTable {
         }
     }
 
-    /// The first dirty granule of `granules`, or their end. Under the shard's lock, which keeps the page.
+    /// The first dirty granule of `granules`, or their end. Under the shard's lock, which keeps the
+    /// page.
     func firstDirty(_ granules: Range<Int>, _ shard: Int) -> Int {
         look(granules, shard, clean: granules.upperBound, full: granules.lowerBound) {
             $0.firstDirty(from: $1.lowerBound, below: $1.upperBound)

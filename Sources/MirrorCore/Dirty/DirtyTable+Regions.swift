@@ -1,7 +1,8 @@
 // The levels above the bits: how regions and pages come and go.
 
 extension DirtyTable {
-    /// A page for a shard that was clean or all dirty. Under the shard's lock, before anybody sees the page.
+    /// A page for a shard that was clean or all dirty. Under the shard's lock, before anybody sees
+    /// the page.
     func newPage(_ shard: Int, isFull: Bool) -> DirtyPage {
         kept?.makePage(shard, isFull: isFull)
             ?? DirtyPage(granules: granulesPerShard, isFull: isFull)
@@ -38,9 +39,9 @@ extension DirtyTable {
         return unsafe region(index)!
     }
 
-    /// Gives the page of a shard back where it has become clean and nobody can be using it. Under the
-    /// shard's lock. A marker that saw the page before it was unhooked counts in the gauge; one that
-    /// comes later finds the shard clean and waits for the lock.
+    /// Gives the page of a shard back where it has become clean and nobody can be using it. Under
+    /// the shard's lock. A marker that saw the page before it was unhooked counts in the gauge; one
+    /// that comes later finds the shard clean and waits for the lock.
     func reclaimPage(_ shard: Int, _ region: DirtyRegion) {
         let index = shard % DirtyRegion.shards
         guard case .page(let page) = unsafe region.state(index) else { return }

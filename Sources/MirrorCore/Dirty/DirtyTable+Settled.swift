@@ -1,9 +1,9 @@
 // Whoever asks which parts of an image have nothing left to copy. Any thread.
 
 extension DirtyTable {
-    /// Which of `count` parts from `offset` on, each of 2^`partShift` bytes, have no granule that is dirty,
-    /// claimed or being forwarded: bit i is part i. All at one instant, under the shard's lock; a mark that
-    /// is under way may come right after. O(words of the parts).
+    /// Which of `count` parts from `offset` on, each of 2^`partShift` bytes, have no granule that
+    /// is dirty, claimed or being forwarded: bit i is part i. All at one instant, under the shard's
+    /// lock; a mark that is under way may come right after. O(words of the parts).
     ///
     /// - Precondition: the parts lie in one shard, and `offset` on the edge of one.
     public func settledParts(at offset: UInt64, partShift: UInt64, count: Int) -> UInt64 {

@@ -7,9 +7,9 @@ extension DirtyTable {
     /// Bytes of guest writes that go to the twin beside the source.
     public var forwardedBytes: Int { counters.forwarded }
 
-    /// Whether nothing is dirty, nothing claimed or forwarded, and the size not changed. Says nothing of
-    /// changes under way: R5 is this only where the gate is held and its gauge was idle before, else
-    /// `isInSync`.
+    /// Whether nothing is dirty, nothing claimed or forwarded, and the size not changed. Says
+    /// nothing of changes under way: R5 is this only where the gate is held and its gauge was idle
+    /// before, else `isInSync`.
     ///
     /// Claims and forwards are read before dirt: one that fails is marked before it ends.
     public var isClean: Bool { hasNoHolds && isUnmarked }
@@ -17,11 +17,13 @@ extension DirtyTable {
     /// R5 without holding anything back: `areInSync` of this table alone.
     public var isInSync: Bool { Self.areInSync(CollectionOfOne(self)) }
 
-    /// R5 for several tables at one instant: whether there was one during the call at which in none of them
-    /// anything was dirty, claimed, forwarded, or between its source write and its mark. Any thread; a
-    /// size that was taken (`takeLength`) and is not yet the twin's is the caller's to account for.
+    /// R5 for several tables at one instant: whether there was one during the call at which in none
+    /// of them anything was dirty, claimed, forwarded, or between its source write and its mark.
+    /// Any thread; a size that was taken (`takeLength`) and is not yet the twin's is the caller's
+    /// to account for.
     ///
-    /// Each step is done for all tables before the next begins: that is the proof (docs/invariants.md).
+    /// Each step is done for all tables before the next begins: that is the proof
+    /// (docs/invariants.md).
     public static func areInSync(_ tables: some Collection<DirtyTable>) -> Bool {
         // Each only grows: the sum is unmoved where each is.
         let takes = tables.reduce(0) { $0 &+ $1.counters.takes }
@@ -39,8 +41,8 @@ extension DirtyTable {
 
     public var isLengthDirty: Bool { counters.isLengthDirty }
 
-    /// The job takes over the change of size: cleared before the size is read (R2 for the length). For a
-    /// successor it stays dirty until `settleLength`.
+    /// The job takes over the change of size: cleared before the size is read (R2 for the length).
+    /// For a successor it stays dirty until `settleLength`.
     public func takeLength() {
         counters.noteTake()
         counters.takeLength()
@@ -51,19 +53,21 @@ extension DirtyTable {
 
     /// The next mark answers that the copier must be woken. Look at the table once more after this.
     ///
-    /// - Parameter isForQuiet: whether the copier waits for the table to be in sync: then the end of the last
-    ///   forward wakes it too, also over clean granules. It still has to look again after a while: a
-    ///   write that has ended its forward may not have left the gauge.
+    /// - Parameter isForQuiet: whether the copier waits for the table to be in sync: then the end
+    ///   of the last forward wakes it too, also over clean granules. It still has to look again
+    ///   after a while: a write that has ended its forward may not have left the gauge.
     public func fallAsleep(isForQuiet: Bool = false) { counters.fallAsleep(isForQuiet: isForQuiet) }
 
     /// The copier works: marks need not wake it.
     public func stayAwake() { counters.stayAwake() }
 
-    /// Whether the copier has slept since it last found the table clean: nothing was marked or taken since.
+    /// Whether the copier has slept since it last found the table clean: nothing was marked or
+    /// taken since.
     public var isAsleep: Bool { counters.isAsleep }
 
-    /// Up to `limit` dirty extents in ascending order, as bytes, each as long as it is dirty; a report,
-    /// not a claim: marks that come or go meanwhile may be missing or stay. All-dirty shards count whole.
+    /// Up to `limit` dirty extents in ascending order, as bytes, each as long as it is dirty; a
+    /// report, not a claim: marks that come or go meanwhile may be missing or stay. All-dirty
+    /// shards count whole.
     public func dirtyExtents(limit: Int) -> [ByteRange] {
         var extents: [ByteRange] = []
         var start = 0

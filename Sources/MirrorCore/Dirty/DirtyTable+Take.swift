@@ -4,12 +4,13 @@ import Synchronization
 // `giveBack`, which a lane may call.
 
 extension DirtyTable {
-    /// Takes the first extent at or after granule `start`: a run of dirty granules inside one shard, at
-    /// most `limit` long, none of them claimed or forwarded. They are clean and claimed when it returns, and the
-    /// caller's next read of the source sees every write that was marked before (R2).
+    /// Takes the first extent at or after granule `start`: a run of dirty granules inside one
+    /// shard, at most `limit` long, none of them claimed or forwarded. They are clean and claimed
+    /// when it returns, and the caller's next read of the source sees every write that was marked
+    /// before (R2).
     ///
-    /// - Parameter givesPagesBack: whether a shard that becomes clean gives its page back; right for a
-    ///   pass that will not come again, wasteful where the guest goes on writing.
+    /// - Parameter givesPagesBack: whether a shard that becomes clean gives its page back; right
+    ///   for a pass that will not come again, wasteful where the guest goes on writing.
     /// - Precondition: `limit` is at least 1.
     /// - Returns: the granules, or nil where nothing that may be taken is left.
     public func takeExtent(from start: Int, limit: Int, givesPagesBack: Bool = false) -> Range<Int>?
@@ -29,8 +30,8 @@ extension DirtyTable {
         return nil
     }
 
-    /// Whether `takeExtent` would find something: what a copier asks before it sleeps. A table that is not
-    /// clean may have nothing to take, where all that is dirty is claimed or forwarded.
+    /// Whether `takeExtent` would find something: what a copier asks before it sleeps. A table that
+    /// is not clean may have nothing to take, where all that is dirty is claimed or forwarded.
     public var canTake: Bool {
         var start = 0
         while let shard = firstNotedShard(from: start) {
@@ -67,8 +68,9 @@ extension DirtyTable {
         }
     }
 
-    /// Moves every mark into `other`, the length's too, where nobody copies from this table. Marks that
-    /// come meanwhile are moved or stay. Wakes nobody, and `other` is not in sync before all is moved.
+    /// Moves every mark into `other`, the length's too, where nobody copies from this table. Marks
+    /// that come meanwhile are moved or stay. Wakes nobody, and `other` is not in sync before all
+    /// is moved.
     public func drain(into other: DirtyTable) {
         other.counters.addOwnMarks(1)
         if isLengthDirty {
@@ -132,7 +134,8 @@ extension DirtyTable {
         }
     }
 
-    /// The page of a shard, made from its all-dirty state where it has none. Under the shard's lock.
+    /// The page of a shard, made from its all-dirty state where it has none. Under the shard's
+    /// lock.
     @unsafe
     private func page(of shard: Int, _ region: DirtyRegion) -> Unmanaged<DirtyPage>? {
         let index = shard % DirtyRegion.shards
@@ -166,7 +169,8 @@ extension DirtyTable {
         return run
     }
 
-    /// The first run of dirty granules at or after `start` that are neither claimed nor forwarded (R3).
+    /// The first run of dirty granules at or after `start` that are neither claimed nor forwarded
+    /// (R3).
     private func freeRun(
         in page: DirtyPage, _ base: Int, from start: Int, limit: Int, _ holds: Holds
     ) -> Range<Int>? {
@@ -191,8 +195,8 @@ extension DirtyTable {
         return nil
     }
 
-    /// Takes the shard out of the region's summary where nothing is left, unless it is marked meanwhile:
-    /// summary before children, then a look.
+    /// Takes the shard out of the region's summary where nothing is left, unless it is marked
+    /// meanwhile: summary before children, then a look.
     private func forgetIfEmpty(_ shard: Int, _ page: DirtyPage, _ region: DirtyRegion) -> Bool {
         guard page.isEmpty else { return false }
         region.forget(shard % DirtyRegion.shards)

@@ -3,18 +3,18 @@
 extension DirtyTable {
     /// What is known of some granules.
     public enum WatchState: Sendable {
-        /// Neither dirty nor claimed nor forwarded, and since the watch began neither taken nor forwarded:
-        /// nothing of the job has written them to the twin meanwhile.
+        /// Neither dirty nor claimed nor forwarded, and since the watch began neither taken nor
+        /// forwarded: nothing of the job has written them to the twin meanwhile.
         case still
         /// Dirty or claimed: the copier will come, or is there.
         case dirty
-        /// A guest's write to them goes to the twin beside the source, or they were written since the watch
-        /// began.
+        /// A guest's write to them goes to the twin beside the source, or they were written since
+        /// the watch began.
         case moving
     }
 
-    /// From now on it is noted when the copier takes granules of `range` or a write to them is forwarded,
-    /// until `endWatch`. O(words of the range), under the shard's lock.
+    /// From now on it is noted when the copier takes granules of `range` or a write to them is
+    /// forwarded, until `endWatch`. O(words of the range), under the shard's lock.
     ///
     /// - Precondition: `range` is not empty and lies in one shard, and nothing is being watched.
     /// - Returns: how the granules are now.
@@ -27,7 +27,8 @@ extension DirtyTable {
         }
     }
 
-    /// How the granules of the watch that `range` began are now, and whether they were left alone since.
+    /// How the granules of the watch that `range` began are now, and whether they were left alone
+    /// since.
     public func watched(_ range: ByteRange) -> WatchState {
         withHolds(of: range) { granules, shard, holds in
             let state = state(of: granules, shard, holds)

@@ -1,18 +1,20 @@
-/// The life of what one twin gets of one guest write: whose side is done, and who is still to be told. A value; its
-/// owner performs the actions.
+/// The life of what one twin gets of one guest write: whose side is done, and who is still to be
+/// told. A value; its owner performs the actions.
 ///
 /// | source | twin | waited for | what happens |
 /// |---|---|---|---|
-/// | pending | any | any | nothing: marked before the source is written, the mark could be taken too early (R1) |
+/// | pending | any | any | nothing: a mark before the source is written may be taken early (R1) |
 /// | done | pending | yes | nothing: the guest waits for the twin |
 /// | done | pending | no | the pieces are marked and the guest is told; they stay under way |
 /// | both good | | yes | the forward ends, the guest is told |
-/// | done | done | else | the forward fails: marked, then ended (R4); the guest is told if it was not yet |
+/// | done | done | else | the forward fails: marked, then ended (R4); the guest is told, once |
 ///
-/// The pieces stay under way until both sides are done. Ended after the twin alone, a granule that another write has
-/// marked could be copied before this write is in the source, over what the twin has already.
+/// The pieces stay under way until both sides are done. Ended after the twin alone, a granule that
+/// another write has marked could be copied before this write is in the source, over what the twin
+/// has already.
 public struct ForwardMachine: Sendable {
-    /// `isGood`: all was written, and the file not truncated since the write began. Each side is done once.
+    /// `isGood`: all was written, and the file not truncated since the write began. Each side is
+    /// done once.
     public enum Event: Sendable {
         case sourceDone(isGood: Bool)
         case targetDone(isGood: Bool)

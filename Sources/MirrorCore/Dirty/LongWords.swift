@@ -1,10 +1,11 @@
 import Synchronization
 
-/// A row of atomic words as long as the largest image needs, of which memory has the first few only until one of
-/// the others is changed: most images are small, and a mount may have thousands of tables.
+/// A row of atomic words as long as the largest image needs, of which memory has the first few only
+/// until one of the others is changed: most images are small, and a mount may have thousands of
+/// tables.
 ///
-/// With 512 of 4096 words near, word 511 is one load away, and word 512 two; while no word from 512 on was
-/// ever changed all of them read as 0 and take no memory.
+/// With 512 of 4096 words near, word 511 is one load away, and word 512 two; while no word from 512
+/// on was ever changed all of them read as 0 and take no memory.
 @safe
 struct LongWords: ~Copyable, Sendable {
     private let near: AtomicWords

@@ -6,11 +6,12 @@ import Synchronization
 /// wait    queues it behind those in its way; its turn comes when the last of them has ended
 /// end     takes the range out; those for whom it was the last in the way are under way from now on
 ///
-/// What is in the way of a waiter is counted once, when it comes, and only earlier ranges are: whoever
-/// comes later and overlaps it waits for it. So nobody is overtaken, and no circle of waiters is possible.
-/// A waiter's turn is never lost: each range counted in its way is under way or waits, and is counted
-/// off exactly once, by its own `end`, which no later range can come before. `end` puts a waiter under
-/// way under the same lock under which it counts the last one off, and hands its continuation out once.
+/// What is in the way of a waiter is counted once, when it comes, and only earlier ranges are:
+/// whoever comes later and overlaps it waits for it. So nobody is overtaken, and no circle of
+/// waiters is possible. A waiter's turn is never lost: each range counted in its way is under way
+/// or waits, and is counted off exactly once, by its own `end`, which no later range can come
+/// before. `end` puts a waiter under way under the same lock under which it counts the last one
+/// off, and hands its continuation out once.
 ///
 /// Ranges under way never overlap, so they are looked up in O(log n); waiters are looked through.
 public final class RangeOrder: Sendable {
@@ -34,13 +35,15 @@ public final class RangeOrder: Sendable {
         }
     }
 
-    /// Protects who is under way and who waits. Nothing is called under it, and no other lock is taken.
+    /// Protects who is under way and who waits. Nothing is called under it, and no other lock is
+    /// taken.
     private let state = Mutex(State())
 
     public init() {}
 
-    /// Registers `range` as under way, unless it shares a byte with one that is, or that waits. After true
-    /// the caller calls `end` when it is done, after false `wait`. An empty range always passes.
+    /// Registers `range` as under way, unless it shares a byte with one that is, or that waits.
+    /// After true the caller calls `end` when it is done, after false `wait`. An empty range always
+    /// passes.
     public func begin(_ range: ByteRange) -> Bool {
         if range.isEmpty { return true }
         return state.withLock { state in
@@ -50,9 +53,10 @@ public final class RangeOrder: Sendable {
         }
     }
 
-    /// Calls `turn` when the turn of `range` has come: it is under way then, as if `begin` had answered
-    /// true, so `turn` does not call `begin`, and sees to it that `end` is called. At once where nothing
-    /// is in the way any more, else whoever ends the last range in the way gets `turn` to call.
+    /// Calls `turn` when the turn of `range` has come: it is under way then, as if `begin` had
+    /// answered true, so `turn` does not call `begin`, and sees to it that `end` is called. At once
+    /// where nothing is in the way any more, else whoever ends the last range in the way gets
+    /// `turn` to call.
     public func wait(_ range: ByteRange, turn: @escaping Continuation) {
         let mustWait = state.withLock { state in
             let obstacles = state.obstacles(range)
@@ -66,9 +70,9 @@ public final class RangeOrder: Sendable {
         if !mustWait { turn() }
     }
 
-    /// Ends `range`. Returns the waiters whose turn has come, in the order in which they came; the caller
-    /// calls each, holding no lock. One that writes and ends on the spot may return the next: a caller
-    /// whose waiters do so hands them to a queue instead of going deeper with each.
+    /// Ends `range`. Returns the waiters whose turn has come, in the order in which they came; the
+    /// caller calls each, holding no lock. One that writes and ends on the spot may return the
+    /// next: a caller whose waiters do so hands them to a queue instead of going deeper with each.
     public func end(_ range: ByteRange) -> [Continuation] {
         if range.isEmpty { return [] }
         return state.withLock { state in

@@ -12,7 +12,8 @@ public final class WriteGauge: Sendable {
 
     public init() {}
 
-    /// Counts a change of `range` as begun. One step for a range inside one shard, at most one a stripe.
+    /// Counts a change of `range` as begun. One step for a range inside one shard, at most one a
+    /// stripe.
     @inline(__always)
     public func enter(_ range: ByteRange) { add(1, range) }
 
@@ -34,12 +35,13 @@ public final class WriteGauge: Sendable {
 
     /// Whether every stripe was seen at zero.
     ///
-    /// The stripes are read one after the other. A caller who holds new changes back (`Gate`) learns
-    /// that none is under way. A caller who does not, but who knows that nothing clears marks
-    /// meanwhile, may conclude from an idle gauge followed by a table without marks: a change that was
-    /// under way when the reading began, and was gone when its stripe was read, has left its mark by
-    /// then, so the table would not be clean. There was none at the instant when the reading began.
-    /// Claims must have been read before that instant: `DirtyTable.isInSync` does all three in order.
+    /// The stripes are read one after the other. A caller who holds new changes back (`Gate`)
+    /// learns that none is under way. A caller who does not, but who knows that nothing clears
+    /// marks meanwhile, may conclude from an idle gauge followed by a table without marks: a change
+    /// that was under way when the reading began, and was gone when its stripe was read, has left
+    /// its mark by then, so the table would not be clean. There was none at the instant when the
+    /// reading began. Claims must have been read before that instant: `DirtyTable.isInSync` does
+    /// all three in order.
     public var isIdle: Bool {
         for stripe in 0..<Self.stripes where counters.load(stripe * Self.spacing) != 0 {
             return false

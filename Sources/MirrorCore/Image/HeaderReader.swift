@@ -19,7 +19,8 @@ final class HeaderReader {
 
     init(read: @escaping (UInt64, Int) -> [UInt8]?) { self.read = read }
 
-    /// From `offset` on, at most `count` bytes and at most `ImageHeader.largestRead`; fewer at the end.
+    /// From `offset` on, at most `count` bytes and at most `ImageHeader.largestRead`; fewer at the
+    /// end.
     func upTo(_ count: UInt64, from offset: UInt64) throws(Unreadable) -> [UInt8] {
         let count = Int(min(count, UInt64(ImageHeader.largestRead)))
         guard offset < Self.farthest else { throw Unreadable("its header points past any file") }

@@ -1,8 +1,8 @@
 /// An image and every file that it needs: what `sync=full` mirrors.
 ///
-/// References are followed through the headers of the files themselves, each relative to the directory of
-/// the file that names it. A twin of the members in the same relative layout opens without any edit; what
-/// would not is refused.
+/// References are followed through the headers of the files themselves, each relative to the
+/// directory of the file that names it. A twin of the members in the same relative layout opens
+/// without any edit; what would not is refused.
 public struct ImageClosure: Hashable, Sendable {
     /// The most files that a job takes.
     public static let mostMembers = 256
@@ -28,7 +28,8 @@ public struct ImageClosure: Hashable, Sendable {
 
     /// The source directory. Every path is relative to it and leads down only.
     public struct Source {
-        /// The absolute paths under which the source directory is known: its own and the mountpoint.
+        /// The absolute paths under which the source directory is known: its own and the
+        /// mountpoint.
         public let directories: [[UInt8]]
         public let look: (_ path: [UInt8]) -> Presence
         /// As `ImageHeader.init(read:)` wants it, of the file at a path.
@@ -63,8 +64,8 @@ private struct Walk {
     let source: ImageClosure.Source
     private(set) var members: [ImageClosure.Member]
     private var known: Set<[UInt8]>
-    /// Files whose header has been read; a file may be known before, by a reference that takes it for
-    /// plain sectors.
+    /// Files whose header has been read; a file may be known before, by a reference that takes it
+    /// for plain sectors.
     private var visited: Set<[UInt8]> = []
     /// The files from the named image to the one that is looked at.
     private var ancestors: [[UInt8]] = []

@@ -55,8 +55,8 @@ extension HeaderReader {
         return name.isEmpty ? [] : [.init(.backingFile, name, mayRefer: !isRaw)]
     }
 
-    /// Little-endian. Feature 1 is a backing file (offset at byte 56, size at 60), feature 4 says that it
-    /// is raw.
+    /// Little-endian. Feature 1 is a backing file (offset at byte 56, size at 60), feature 4 says
+    /// that it is raw.
     func qedReferences() throws(Unreadable) -> [ImageReference] {
         let features = try littleEndian(16, 8)
         guard features & 1 != 0 else { return [] }

@@ -22,9 +22,9 @@ extension HeaderReader {
         WindowsName.utf8(try slice(header + 64, 512), isBigEndian: true)
     }
 
-    /// A parent's name for one platform, `W2ru` (relative) or `W2ku` (absolute): UTF-16, least significant
-    /// byte first as Windows writes it. Eight entries of 24 bytes at byte 576: code, space, length, nothing,
-    /// offset. Empty where there is none.
+    /// A parent's name for one platform, `W2ru` (relative) or `W2ku` (absolute): UTF-16, least
+    /// significant byte first as Windows writes it. Eight entries of 24 bytes at byte 576: code,
+    /// space, length, nothing, offset. Empty where there is none.
     private func vhdLocator(_ code: String, _ header: UInt64) throws(Unreadable) -> [UInt8] {
         let table = try slice(header + 576, 8 * 24)
         for entry in stride(from: 0, to: table.count, by: 24).map({ table[$0..<$0 + 24] })
@@ -42,8 +42,8 @@ extension HeaderReader {
 
 /// Names of files as Windows writes them.
 enum WindowsName {
-    /// Bytes of the longest name in UTF-16: 32767 characters would be allowed, no Linux path is longer
-    /// than 4096 bytes.
+    /// Bytes of the longest name in UTF-16: 32767 characters would be allowed, no Linux path is
+    /// longer than 4096 bytes.
     static let longest: UInt64 = 8192
 
     /// UTF-16 up to its first zero, as UTF-8 with slashes.

@@ -14,8 +14,8 @@ extension HeaderReader {
         return [.init(.parent, try vhdxParentName(locator))]
     }
 
-    /// Where the metadata region starts. The region table is at 192 KiB, its copy at 256 KiB; after a header
-    /// of 16 bytes come entries of id, offset, length and flags, 32 bytes each.
+    /// Where the metadata region starts. The region table is at 192 KiB, its copy at 256 KiB; after
+    /// a header of 16 bytes come entries of id, offset, length and flags, 32 bytes each.
     private func vhdxMetadata() throws(Unreadable) -> UInt64 {
         for table: UInt64 in [192 << 10, 256 << 10] where try has("regi", at: table) {
             let count = try littleEndian(table + 8, 4)
@@ -26,8 +26,8 @@ extension HeaderReader {
         throw Unreadable("its VHDX region table leads to no metadata")
     }
 
-    /// Where an item of the metadata is. After a header of 32 bytes come entries of id, offset within the
-    /// region, length and flags, 32 bytes each.
+    /// Where an item of the metadata is. After a header of 32 bytes come entries of id, offset
+    /// within the region, length and flags, 32 bytes each.
     private func vhdxItem(_ id: [UInt8], _ metadata: UInt64) throws(Unreadable) -> UInt64? {
         guard try has("metadata", at: metadata) else {
             throw Unreadable("its VHDX metadata is not where its region table says")
@@ -55,7 +55,8 @@ extension HeaderReader {
         return offset
     }
 
-    /// The relative one of the parent's names; else an absolute one, for the message that refuses it.
+    /// The relative one of the parent's names; else an absolute one, for the message that refuses
+    /// it.
     private func vhdxParentName(_ locator: UInt64) throws(Unreadable) -> [UInt8] {
         let names = try vhdxLocator(locator)
         for key in ["relative_path", "volume_path", "absolute_win32_path"] {

@@ -8,10 +8,10 @@ extension HeaderReader {
         return try descriptor.extents() + descriptor.others()
     }
 
-    /// The descriptor's first sector stands at byte 28, its sectors at 36, little-endian. An extent of a
-    /// split image has none: zeroes stand there or, as QEMU writes it, where they point. The descriptor's
-    /// extent line names the file itself, by a name that it may have lost since: not looked at, as in QEMU,
-    /// but for a capacity (byte 12) of 0, when nothing else is in the file.
+    /// The descriptor's first sector stands at byte 28, its sectors at 36, little-endian. An extent
+    /// of a split image has none: zeroes stand there or, as QEMU writes it, where they point. The
+    /// descriptor's extent line names the file itself, by a name that it may have lost since: not
+    /// looked at, as in QEMU, but for a capacity (byte 12) of 0, when nothing else is in the file.
     func sparseVmdkReferences() throws(Unreadable) -> [ImageReference] {
         let (sector, sectors) = (try littleEndian(28, 8), try littleEndian(36, 8))
         if sector == 0 || sectors == 0 { return [] }
@@ -53,8 +53,8 @@ struct VmdkDescriptor {
         lines = text.split { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }.map(Line.init)
     }
 
-    /// Whether a file that starts so is a descriptor: by VMware's first line, or, as QEMU probes, by a
-    /// version after nothing but comments.
+    /// Whether a file that starts so is a descriptor: by VMware's first line, or, as QEMU probes,
+    /// by a version after nothing but comments.
     static func isStart(_ start: [UInt8]) -> Bool {
         let lines = VmdkDescriptor(start.upToZero).lines
         guard let first = lines.first(where: { !$0.isBlank }) else { return false }
@@ -66,8 +66,8 @@ struct VmdkDescriptor {
         lines.contains { $0.starts("# disk descriptorfile") || $0.key == "cid" }
     }
 
-    /// The files that hold its data: `RW 4192256 SPARSE "disk-s001.vmdk"`. Whatever their format, they
-    /// refer to nothing: a parent stands in the descriptor.
+    /// The files that hold its data: `RW 4192256 SPARSE "disk-s001.vmdk"`. Whatever their format,
+    /// they refer to nothing: a parent stands in the descriptor.
     func extents() throws(Unreadable) -> [ImageReference] {
         var extents: [ImageReference] = []
         for line in lines where line.isExtent {
@@ -84,8 +84,8 @@ struct VmdkDescriptor {
 
     /// A parent, and VMware's change tracking file.
     ///
-    /// QEMU opens any parent that is named; VMware only where `parentCID` is not `ffffffff`. So one that it
-    /// would not open is taken along where it is.
+    /// QEMU opens any parent that is named; VMware only where `parentCID` is not `ffffffff`. So one
+    /// that it would not open is taken along where it is.
     func others() throws(Unreadable) -> [ImageReference] {
         let id = value("parentcid").map { String(decoding: $0, as: UTF8.self).lowercased() }
         let hasParent = id != nil && id != "ffffffff"

@@ -1,24 +1,25 @@
 /// Which files an image's header refers to: what `sync=full` takes along.
 ///
-/// Formats: qcow, qcow2 and QED (QEMU docs/interop), VMDK 5.0, VHD 1.0, VHDX 1.0, VDI. Any other content is
-/// raw and refers to nothing. Never trusts a length, makes a bounded number of bounded reads, and has an
-/// answer for any bytes.
+/// Formats: qcow, qcow2 and QED (QEMU docs/interop), VMDK 5.0, VHD 1.0, VHDX 1.0, VDI. Any other
+/// content is raw and refers to nothing. Never trusts a length, makes a bounded number of bounded
+/// reads, and has an answer for any bytes.
 public enum ImageHeader: Hashable, Sendable {
     /// The most that is read at once, bytes.
     public static let largestRead = 65536
     /// The most references that one image may have.
     public static let mostReferences = 256
 
-    /// What it refers to, in the header's order; empty for raw content and for an image that stands alone.
+    /// What it refers to, in the header's order; empty for raw content and for an image that stands
+    /// alone.
     case refersTo([ImageReference])
-    /// The format is certain, what it refers to is not: better refused than a twin that does not open.
-    /// The text goes on after the image's name: `its qcow2 header …`.
+    /// The format is certain, what it refers to is not: better refused than a twin that does not
+    /// open. The text goes on after the image's name: `its qcow2 header …`.
     case unreadable(String)
 
     /// What an image says, read where its format has it.
     ///
-    /// - Parameter read: up to the given count of bytes (at most `largestRead`) at an offset: fewer, or none,
-    ///   where the image ends; nil where it cannot be read.
+    /// - Parameter read: up to the given count of bytes (at most `largestRead`) at an offset:
+    ///   fewer, or none, where the image ends; nil where it cannot be read.
     public init(read: @escaping (_ offset: UInt64, _ count: Int) -> [UInt8]?) {
         do throws(Unreadable) {
             let references = try HeaderReader(read: read).references()

@@ -10,13 +10,14 @@ public struct ImageReference: Hashable, Sendable {
     }
 
     public let kind: Kind
-    /// The name as it stands in the header, up to its first zero byte; never empty. UTF-16 of VHD and
-    /// VHDX has become UTF-8, and their backslashes slashes.
+    /// The name as it stands in the header, up to its first zero byte; never empty. UTF-16 of VHD
+    /// and VHDX has become UTF-8, and their backslashes slashes.
     public let name: [UInt8]
-    /// Whether the image opens without the file. One that it does not need is taken along where it can be.
+    /// Whether the image opens without the file. One that it does not need is taken along where it
+    /// can be.
     public let isRequired: Bool
-    /// Whether the file may itself be an image that refers to others. What is used as plain sectors must
-    /// not be looked into: a guest writes them, and could name any file there.
+    /// Whether the file may itself be an image that refers to others. What is used as plain sectors
+    /// must not be looked into: a guest writes them, and could name any file there.
     public let mayRefer: Bool
 
     public init(

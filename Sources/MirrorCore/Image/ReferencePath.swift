@@ -1,8 +1,8 @@
 /// Where a name in an image's header leads within the source directory.
 ///
-/// A name is accepted where the twin's copy of the header, opened in a directory of the same layout, leads to
-/// the twin's copy of the file: a relative one that stays inside. QEMU takes everything before a first `:`
-/// that no `/` precedes for a protocol.
+/// A name is accepted where the twin's copy of the header, opened in a directory of the same
+/// layout, leads to the twin's copy of the file: a relative one that stays inside. QEMU takes
+/// everything before a first `:` that no `/` precedes for a protocol.
 enum ReferencePath: Equatable {
     /// The path in the source directory, without `.`, `..` and doubled slashes.
     case inside([UInt8])
@@ -11,7 +11,8 @@ enum ReferencePath: Equatable {
 
     enum Refusal: Equatable {
         case leaves
-        /// Inside the source directory; to be written as the given name to lead there from a twin too.
+        /// Inside the source directory; to be written as the given name to lead there from a twin
+        /// too.
         case absolute([UInt8])
         case protocolName
         case notAFile

@@ -1,7 +1,8 @@
-/// Something that a job has begun, that goes on beside its queue, and whose end comes back to the queue.
+/// Something that a job has begun, that goes on beside its queue, and whose end comes back to the
+/// queue.
 ///
-/// Forwarded writes are not among them: guests' threads begin and end them, and each `Forwarder` counts its
-/// own.
+/// Forwarded writes are not among them: guests' threads begin and end them, and each `Forwarder`
+/// counts its own.
 public enum Activity: Int, CaseIterable, Sendable {
     /// A lane copies a batch: one for each busy lane.
     case copy
@@ -33,13 +34,14 @@ public enum Activity: Int, CaseIterable, Sendable {
 ///
 /// | question | waits for |
 /// |---|---|
-/// | `isStill`: the twins have what the copier has taken | copy, size, scan, publish, worth, reopen |
-/// | `isAtRest`: nobody will call `advance` by itself | the same; throttle and space where they hold the copy up |
-/// | `isQuiet`: twins and images may be closed | the same as `isStill`, and flush, verify, clearIntents |
+/// | `isStill`: the twins have what was taken | copy, size, scan, publish, worth, reopen |
+/// | `isAtRest`: nobody will call `advance` | these; throttle and space if they hold the copy up |
+/// | `isQuiet`: twins and images may be closed | those of `isStill`, flush, verify, clearIntents |
 ///
-/// A flush, a verification and the clearing of logs run beside a copier at rest, so only the end of the job
-/// waits for them. The end waits for no look at the space: it would come back to a job that is over, and
-/// does nothing. Nor for a throttle: it is a timer. A switch-over is over before its job is.
+/// A flush, a verification and the clearing of logs run beside a copier at rest, so only the end of
+/// the job waits for them. The end waits for no look at the space: it would come back to a job that
+/// is over, and does nothing. Nor for a throttle: it is a timer. A switch-over is over before its
+/// job is.
 public struct Activities: Sendable {
     private var counts = [Int](repeating: 0, count: Activity.allCases.count)
 
@@ -59,7 +61,8 @@ public struct Activities: Sendable {
     /// While the clerk does one of these nothing is taken for the copy.
     private static let exclusive: [Activity] = [.size, .scan, .publish, .worth, .reopen]
 
-    /// Nothing is on its way to the twins by the copier or by the clerk: whatever is not marked has arrived.
+    /// Nothing is on its way to the twins by the copier or by the clerk: whatever is not marked has
+    /// arrived.
     public var isStill: Bool { !has(.copy) && !has(anyOf: Self.exclusive) }
 
     /// Whether the copier is at work, or would be but for a limit.
@@ -79,13 +82,14 @@ public struct Activities: Sendable {
 
     /// Whether source and twin may count as equal where no mark is left (R5).
     ///
-    /// - Parameter isEnding: the job is on its way to a cut, and what a verification finds has to be copied
-    ///   first.
+    /// - Parameter isEnding: the job is on its way to a cut, and what a verification finds has to
+    ///   be copied first.
     public func mayAgree(isEnding: Bool) -> Bool { isStill && !(isEnding && has(.verify)) }
 
     /// Whether the guest's writes may be held now.
     ///
-    /// - Parameter isEnding: the hold is to lead to a cut, and would wait for the flush that is under way.
+    /// - Parameter isEnding: the hold is to lead to a cut, and would wait for the flush that is
+    ///   under way.
     public func mayHold(isEnding: Bool) -> Bool { !(isEnding && has(.flush)) }
 
     /// Whether something may begin beside what is under way. What else it needs its owner knows.

@@ -1,9 +1,11 @@
-/// Decides for `copy-mode=auto` when guest writes go to the target at once: in the background while what
-/// remains shrinks, forwarded when it has stopped shrinking, and back when the copier could keep up alone.
+/// Decides for `copy-mode=auto` when guest writes go to the target at once: in the background while
+/// what remains shrinks, forwarded when it has stopped shrinking, and back when the copier could
+/// keep up alone.
 ///
-/// Where the copy comes first (`Look`), what the guest undoes of it is enough: forwarded as soon as what remains shrinks
-/// by less than half of what is copied. Later would cost more than the guest's patience: all that is dirtied
-/// meanwhile, in small pieces all over the image, has to be copied once more.
+/// Where the copy comes first (`Measurement`), what the guest undoes of it is enough: forwarded as
+/// soon as what remains shrinks by less than half of what is copied. Later would cost more than the
+/// guest's patience: all that is dirtied meanwhile, in small pieces all over the image, has to be
+/// copied once more.
 ///
 /// Forwarded, a clean granule stays clean, so what remains can only shrink: every job converges
 /// (docs/architecture.md, "Life of a job"). Times and shares below are chosen for that and for
@@ -13,8 +15,8 @@ public struct CopyModeControl: Sendable {
     static let patience = Duration.seconds(3)
     /// Forwarding lasts at least so long once it began.
     static let leastForwarding = Duration.seconds(5)
-    /// Bytes a second that every copier is taken to manage: a small job may never have been measured. One that does not
-    /// is found out again within `patience`.
+    /// Bytes a second that every copier is taken to manage: a small job may never have been
+    /// measured. One that does not is found out again within `patience`.
     static let slowestCopier = Double(1 << 20)
     /// After a forward that was abandoned, none are sent for so long.
     static let afterAbandoned = Duration.seconds(10)
@@ -24,7 +26,7 @@ public struct CopyModeControl: Sendable {
     private var lowestSince: Duration?
     private var forwardingSince: Duration?
     private var blockedUntil: Duration?
-    private var lastLook: Look?
+    private var lastLook: Measurement?
     /// Looks in a row that saw it shrink by too little.
     private var badLooks = 0
     /// So many are enough: one may have met a pause of the target.
@@ -40,7 +42,8 @@ public struct CopyModeControl: Sendable {
         public var remaining: Int
         /// Bytes that a cut could copy within its pause: as much is as good as nothing.
         public var affordable: Int
-        /// Bytes a second that guests write, forwarded or not, and that the copier can copy at best.
+        /// Bytes a second that guests write, forwarded or not, and that the copier can copy at
+        /// best.
         public var guestRate: Double
         public var copyRate: Double
 
@@ -68,8 +71,9 @@ public struct CopyModeControl: Sendable {
         if sample.now - since >= Self.patience { start(at: sample.now) }
     }
 
-    /// What was seen a tenth of a second or two after the last time, where the copy comes before the guest.
-    public struct Look: Sendable {
+    /// What was seen a tenth of a second or two after the last time, where the copy comes before
+    /// the guest.
+    public struct Measurement: Sendable {
         /// A monotonic time.
         public var now: Duration
         /// Bytes copied since the job began, recopied ones counted again.
@@ -86,7 +90,7 @@ public struct CopyModeControl: Sendable {
         }
     }
 
-    public mutating func take(_ look: Look) {
+    public mutating func take(_ look: Measurement) {
         guard let last = lastLook else {
             lastLook = look
             return

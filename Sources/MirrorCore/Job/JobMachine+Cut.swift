@@ -14,7 +14,8 @@ extension JobMachine {
         }
     }
 
-    /// A switch-over has to find the writes held, and so has what was frozen or flushed for the cut.
+    /// A switch-over has to find the writes held, and so has what was frozen or flushed for the
+    /// cut.
     public var needsAttempt: Bool { ending == .switchOver || hasPreCut || cutsAtFlush }
 
     private mutating func attempt() -> [Action] {

@@ -12,16 +12,16 @@
 /// |---|---|---|---|
 /// | copying | go on, are marked | copies | an observation that the twin agrees, or nearly does |
 /// | freezing | go on, are marked | copies | the end of `pre-cut` |
-/// | awaitingFlush | go on, are marked | copies | a guest's flush with nothing in flight, the end of `cut-wait` |
+/// | awaitingFlush | go on, are marked | copies | a flush with nothing in flight, or `cut-wait` |
 /// | holding | wait | copies the rest | agreement, the end of `max-pause`, an error, a pause |
-/// | closing | wait | rests: flush, then switch-over | the switch-over, or until its record the end of `max-pause` |
-/// | settling | go on, are marked | rests: the twin stays as it was when both agreed | the flush, the publication |
+/// | closing | wait | rests: flush, then switch-over | the switch-over; before it `max-pause` |
+/// | settling | go on, are marked | rests: the twin stays as it was | the flush, the publication |
 ///
 /// Transitions and who makes them: `started` created→bulk; `published` bulk→ready; `end(.soft)` and
-/// `end(.switchOver)` ready→completing; `flushed` or `switched` completing→completed; `end(.now)`, `failed`
-/// → cancelled, failed; a failed `pre-cut` or switch-over completing→ready.
-/// A pause is not a phase: the phase stays, the copier rests, marks go on. So it is while the job comes back
-/// after a restart and has not opened its twins again (`isResuming`), which `reopened` ends.
+/// `end(.switchOver)` ready→completing; `flushed` or `switched` completing→completed; `end(.now)`,
+/// `failed` → cancelled, failed; a failed `pre-cut` or switch-over completing→ready. A pause is not
+/// a phase: the phase stays, the copier rests, marks go on. So it is while the job comes back after
+/// a restart and has not opened its twins again (`isResuming`), which `reopened` ends.
 public struct JobMachine: Sendable {
     public enum Phase: String, CaseIterable, Codable, Sendable {
         case created, bulk, ready, completing, completed, cancelled, failed
@@ -49,7 +49,8 @@ public struct JobMachine: Sendable {
 
     /// What the shell saw between two steps of the copier.
     public struct Observation: Sendable {
-        /// R5 holds: the twin equals the source at an instant just past, and nothing was copied since.
+        /// R5 holds: the twin equals the source at an instant just past, and nothing was copied
+        /// since.
         public var agrees: Bool
         /// Everything that was dirty at the start of the pass has been copied once.
         public var passDone: Bool
@@ -87,7 +88,8 @@ public struct JobMachine: Sendable {
         case retry
         /// What had failed was copied after all.
         case recovered
-        /// After a restart the twins are open again. `isProven` is false where it is not known what differs.
+        /// After a restart the twins are open again. `isProven` is false where it is not known what
+        /// differs.
         case reopened(isProven: Bool)
         /// A job that comes back does not find its twins, for now: it goes on trying.
         case absent
@@ -109,7 +111,8 @@ public struct JobMachine: Sendable {
         case preCut
         /// Run `post-cut`; nobody waits for it. After every `pre-cut`, also one that failed.
         case postCut
-        /// Hold at the next flush of a guest with nothing in flight, then `flushSeen`; or `flushWaitOver`.
+        /// Hold at the next flush of a guest with nothing in flight, then `flushSeen`; or
+        /// `flushWaitOver`.
         case awaitFlush
         /// Serve the images from their twins, then `switched`.
         case switchOver

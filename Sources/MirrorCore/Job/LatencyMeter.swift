@@ -1,7 +1,7 @@
 /// How long an image's requests spend at its source, counted by every request without a lock.
 ///
-/// The counts only grow: each job that looks at them remembers what it saw last. They are striped, so
-/// that requests which are done at once seldom meet on one cache line.
+/// The counts only grow: each job that looks at them remembers what it saw last. They are striped,
+/// so that requests which are done at once seldom meet on one cache line.
 public final class LatencyMeter: Sendable {
     /// Requests that take about as long as each other when nothing disturbs them.
     public enum Kind: Int, CaseIterable, Sendable {
@@ -43,8 +43,8 @@ public final class LatencyMeter: Sendable {
         words.add(UInt64(max(0, end - start)), word + 1)
     }
 
-    /// What was counted so far, by kind. No single instant: a request that is just being counted may be in
-    /// it without its time.
+    /// What was counted so far, by kind. No single instant: a request that is just being counted
+    /// may be in it without its time.
     public var loads: [Load] {
         Kind.allCases.map { kind in
             var load = Load()

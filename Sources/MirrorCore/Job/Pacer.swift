@@ -1,27 +1,29 @@
 /// `pace=guest`: how fast the copier may be without hurting the guest.
 ///
-/// It compares how long the guest's requests spend at the source with how long they would with the copier
-/// quiet, the *baseline*, and moves the rate by that: half of it where they take more than `tolerance` times
-/// as long, a step up where they do not. So the rate swings around what the disk has to spare.
+/// It compares how long the guest's requests spend at the source with how long they would with the
+/// copier quiet, the *baseline*, and moves the rate by that: half of it where they take more than
+/// `tolerance` times as long, a step up where they do not. So the rate swings around what the disk
+/// has to spare.
 ///
 /// ```
 ///          guest seen                    measured
 /// idle ──────────────▶ probing ────────────────────▶ pacing
 ///   ▲  as fast as it can   at the floor   ▲             │ rate moves
-///   │                                     └─────────────┤ baseline is old, or three halvings in a row
+///   │                                     └─────────────┤ old baseline, or three halvings
 ///   └───────────────────────────────────────────────────┘ no request for `patience` windows
 /// ```
 ///
-/// The baseline is learned while the copier is at its floor: first of all, then now and then, and again when
-/// halving did not help (then the guest itself asks for more than it did). A request that was faster than
-/// the baseline beside a working copier lowers it: copying makes no request faster.
+/// The baseline is learned while the copier is at its floor: first of all, then now and then, and
+/// again when halving did not help (then the guest itself asks for more than it did). A request
+/// that was faster than the baseline beside a working copier lowers it: copying makes no request
+/// faster.
 ///
 /// Times and shares are chosen, and tried on the model in `PacerTests`.
 public struct Pacer: Sendable {
     /// Requests may take so many times as long as with the copier quiet.
     static let tolerance = 1.3
-    /// What a request costs on its way to the daemon and back, in nanoseconds. It belongs to the latency that
-    /// the guest sees, and cannot be timed here.
+    /// What a request costs on its way to the daemon and back, in nanoseconds. It belongs to the
+    /// latency that the guest sees, and cannot be timed here.
     static let overhead = 40_000.0
     /// Where no `min-speed` is given: every job goes on, if slowly. Bytes a second.
     public static let smallestFloor = 1 << 20
@@ -158,7 +160,8 @@ extension Pacer {
         add(window)
         guard let seen = pending, seen.requests >= Self.fewest else { return }
         pending = nil
-        // At the floor the copier is as quiet as it gets: what the guest sees is what it always would.
+        // At the floor the copier is as quiet as it gets: what the guest sees is what it always
+        // would.
         if let rate, rate <= floor { learn(seen, weight: 0.25) }
         judge(seen)
         if windowsSinceProbe >= Self.probeInterval || halvings >= 3 { startProbe() }
@@ -190,8 +193,8 @@ extension Pacer {
 // The baseline.
 
 extension Pacer {
-    /// How many times as long the requests took as they would with the copier quiet, the way to the daemon
-    /// and back included. Kinds of which that is not known are left out.
+    /// How many times as long the requests took as they would with the copier quiet, the way to the
+    /// daemon and back included. Kinds of which that is not known are left out.
     private func slowdown(_ seen: Window) -> Double {
         var (spent, expected) = (0.0, 0.0)
         for (load, usual) in zip(seen.loads, baseline) {
@@ -209,8 +212,8 @@ extension Pacer {
         }
     }
 
-    /// What is known too slow becomes faster; a kind that was never seen in a probe begins with what it is now,
-    /// until the next one.
+    /// What is known too slow becomes faster; a kind that was never seen in a probe begins with
+    /// what it is now, until the next one.
     private mutating func learnFaster(_ seen: Window) {
         for (kind, load) in seen.loads.enumerated() where load.count > 0 {
             let mean = Double(load.nanoseconds) / Double(load.count)

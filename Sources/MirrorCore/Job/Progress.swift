@@ -1,4 +1,5 @@
-/// How fast a job copies and the guest dirties, from samples about a second apart, smoothed over a few.
+/// How fast a job copies and the guest dirties, from samples about a second apart, smoothed over a
+/// few.
 public struct Progress: Sendable {
     /// Bytes a second; 0 until the second sample.
     public private(set) var rate = 0.0
@@ -41,8 +42,8 @@ public struct Progress: Sendable {
         return Int(min((Double(remaining) / (rate - dirtyRate)).rounded(.up), 1e15))
     }
 
-    /// Microseconds to copy `remaining` bytes with the guest held, at the best rate seen. Before anything
-    /// was measured, 64 MiB/s is assumed: a slow disk.
+    /// Microseconds to copy `remaining` bytes with the guest held, at the best rate seen. Before
+    /// anything was measured, 64 MiB/s is assumed: a slow disk.
     public func microsecondsToCopy(_ remaining: Int) -> Int {
         let assumed = bestRate >= 1 ? bestRate : Double(64 << 20)
         return Int(min(Double(remaining) / assumed * 1_000_000, 1e15))

@@ -1,4 +1,5 @@
-/// A ceiling in bytes a second, kept as a bucket that fills with time and never holds more than 100 ms.
+/// A ceiling in bytes a second, kept as a bucket that fills with time and never holds more than 100
+/// ms.
 public struct RateLimit: Sendable {
     /// Bytes a second; 0 is no limit.
     public private(set) var bytesPerSecond: Int

@@ -1,10 +1,11 @@
-/// Sees to it that a job stops before the filesystem of its twin is full: others live there too, and some of
-/// them mind more.
+/// Sees to it that a job stops before the filesystem of its twin is full: others live there too,
+/// and some of them mind more.
 ///
-/// A look at the free space gives a budget: what may be written before the next look has to be done. So
-/// looks are seldom while there is plenty, and close together where there is little.
+/// A look at the free space gives a budget: what may be written before the next look has to be
+/// done. So looks are seldom while there is plenty, and close together where there is little.
 public struct SpaceWatch: Sendable {
-    /// What is left free even where all that remains would just fit: more than what is begun between two looks.
+    /// What is left free even where all that remains would just fit: more than what is begun
+    /// between two looks.
     public static let brim = 4 << 20
     /// A look is good for so long.
     static let interval = Duration.seconds(1)
@@ -61,7 +62,7 @@ public struct SpaceWatch: Sendable {
     /// Nothing is being written.
     public mutating func rest() { hasRested = true }
 
-    /// The user wants the job to go on: until the space has recovered only a full filesystem stops it.
-    /// That it has, perhaps by now, the next look tells, which is due at once.
+    /// The user wants the job to go on: until the space has recovered only a full filesystem stops
+    /// it. That it has, perhaps by now, the next look tells, which is due at once.
     public mutating func waive() { (isWaived, lastLook) = (true, nil) }
 }

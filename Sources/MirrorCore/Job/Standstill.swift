@@ -1,15 +1,15 @@
-/// Whether a twin is the image as it was at one instant, because its job was in sync and has written nothing
-/// of a later state since: the way to `TwinWorth.outdated`.
+/// Whether a twin is the image as it was at one instant, because its job was in sync and has
+/// written nothing of a later state since: the way to `TwinWorth.outdated`.
 ///
 /// ```
 ///            agreed          stopped            flushed          say            said
 /// unknown ───────▶ agreed ───────▶ flushing ───────▶ durable ────────▶ saying ───────▶ said
 ///    ▲                                                                                  │
-///    └── forget: written, or may be lost (from every state before `saying`)       taken back ─▶ agreed
+///    └── forget: written, or may be lost (before `saying`)                   taken back ─▶ agreed
 /// ```
 ///
-/// In `saying` and `said` the twins' attributes may say `outdated`. So nothing may be written before they were
-/// taken back, and that is durable.
+/// In `saying` and `said` the twins' attributes may say `outdated`. So nothing may be written
+/// before they were taken back, and that is durable.
 public struct Standstill: Sendable {
     private enum State: Sendable { case unknown, agreed, flushing, durable, saying, said, doubted }
 
@@ -19,7 +19,8 @@ public struct Standstill: Sendable {
 
     public init() {}
 
-    /// The instant of which the twin is, once it is on stable storage and its attributes say so; else nil.
+    /// The instant of which the twin is, once it is on stable storage and its attributes say so;
+    /// else nil.
     public var time: Int? { state == .said ? instant : nil }
     /// Whether attributes may say `outdated`: they are taken back before anything is written.
     public var isSaid: Bool { state == .saying || state == .said || state == .doubted }
@@ -42,7 +43,8 @@ public struct Standstill: Sendable {
     /// A flush of the twin has succeeded that began after `stop`.
     public mutating func flushed() { if state == .flushing { state = .durable } }
 
-    /// Returns the instant that attributes are to be given, where that is to be done now; then `said`.
+    /// Returns the instant that attributes are to be given, where that is to be done now; then
+    /// `said`.
     public mutating func say() -> Int? {
         guard state == .durable else { return nil }
         state = .saying

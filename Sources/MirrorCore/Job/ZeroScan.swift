@@ -1,6 +1,7 @@
 /// Finds zeroes in what the copier has read.
 public enum ZeroScan {
-    /// Bytes that are looked at as one: a run of zeroes shorter than a filesystem block makes no hole.
+    /// Bytes that are looked at as one: a run of zeroes shorter than a filesystem block makes no
+    /// hole.
     public static let block = 4096
 
     /// Whether every byte is zero.
@@ -21,7 +22,8 @@ public enum ZeroScan {
     /// Calls `body` for each run of blocks that are all zero or all not, in order. Blocks begin at
     /// multiples of `block`, so the first and the last may be short.
     ///
-    /// With blocks of 4 KiB the bytes 1024..<9216 are looked at as 1024..<4096, 4096..<8192, 8192..<9216.
+    /// With blocks of 4 KiB the bytes 1024..<9216 are looked at as 1024..<4096, 4096..<8192,
+    /// 8192..<9216.
     ///
     /// - Parameters:
     ///   - offset: where the first byte lies in its file.

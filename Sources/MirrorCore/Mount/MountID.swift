@@ -1,7 +1,8 @@
 /// What a mount's state is filed under: the same for the same source directory, on every run.
 public enum MountID {
     /// The id for a source directory: the last component of its path made harmless, a dash, and 16
-    /// hexadecimal digits that follow from the whole path. `/srv/images` is `images-cf37f5bf50c72e0e`.
+    /// hexadecimal digits that follow from the whole path. `/srv/images` is
+    /// `images-cf37f5bf50c72e0e`.
     ///
     /// - Parameter source: absolute, without symbolic links and without a slash at its end.
     public static func of(_ source: [UInt8]) -> String {

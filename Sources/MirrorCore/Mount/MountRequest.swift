@@ -14,16 +14,16 @@ public struct MountRequest: Hashable, Sendable {
     /// Absolute path of a file to log to.
     public var log: [UInt8]?
     public var isDebugging = false
-    /// `statedir=`: absolute path of the directory for what must outlive the daemon; nil where the place is
-    /// the usual one.
+    /// `statedir=`: absolute path of the directory for what must outlive the daemon; nil where the
+    /// place is the usual one.
     public var stateDirectory: [UInt8]?
     /// Defaults of every job, without a target.
     public var parameters = JobParameters()
     /// Generic flags for the kernel, such as `noexec`.
     public var kernelFlags: [String] = []
 
-    /// - Parameter options: the values of all `-o`, each a list with commas. A comma in a value is written
-    ///   `\,` or stands between double quotes.
+    /// - Parameter options: the values of all `-o`, each a list with commas. A comma in a value is
+    ///   written `\,` or stands between double quotes.
     /// - Throws: `unknownKey` or `badValue`, with the option.
     public init(parsing options: [[UInt8]]) throws(CommandError) {
         var pairs: [ParameterPair] = []

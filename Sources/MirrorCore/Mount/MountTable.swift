@@ -32,8 +32,9 @@ public struct MountTable: Sendable {
         public let path: [UInt8]
     }
 
-    /// The twinfs mount that `path` (absolute, without links) lies in; nil where another filesystem does,
-    /// also one mounted over or inside of it. A bind mount leads to the mount that it was made from.
+    /// The twinfs mount that `path` (absolute, without links) lies in; nil where another filesystem
+    /// does, also one mounted over or inside of it. A bind mount leads to the mount that it was
+    /// made from.
     public func place(of path: [UInt8]) -> Place? {
         guard let entry = top(at: path), entry.isTwinfs else { return nil }
         let below = Self.rest(of: path, below: entry.mountpoint) ?? []
@@ -45,7 +46,8 @@ public struct MountTable: Sendable {
             mountpoint: whole.mountpoint, path: below.isEmpty ? root : root + Self.slash + below)
     }
 
-    /// The mount that serves `path`: the longest mountpoint, and the last where they lie over each other.
+    /// The mount that serves `path`: the longest mountpoint, and the last where they lie over each
+    /// other.
     public func top(at path: [UInt8]) -> Entry? {
         entries.filter { Self.rest(of: path, below: $0.mountpoint) != nil }
             .enumerated()

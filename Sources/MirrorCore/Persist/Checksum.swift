@@ -1,5 +1,5 @@
-/// CRC-32C (Castagnoli), the checksum of what is kept on disk. It finds every change of up to 32 bits in
-/// a row, so every changed byte.
+/// CRC-32C (Castagnoli), the checksum of what is kept on disk. It finds every change of up to 32
+/// bits in a row, so every changed byte.
 public enum Checksum {
     /// Reflected polynomial.
     private static let polynomial: UInt32 = 0x82f6_3b78

@@ -1,5 +1,5 @@
-/// How a write-intent log looks on disk (docs/state.md): blocks of 512 bytes, each written as a whole, so
-/// that a power cut leaves the old or the new one of each.
+/// How a write-intent log looks on disk (docs/state.md): blocks of 512 bytes, each written as a
+/// whole, so that a power cut leaves the old or the new one of each.
 ///
 /// ```
 /// block 0      head: magic, version, size of an extent, the log's id
@@ -7,9 +7,9 @@
 /// block 2 + n  62 words: a bit for each of the 3968 extents from 3968 n on
 /// ```
 ///
-/// Every block ends with the CRC-32C of what comes before it. A block of bits carries its own number and
-/// the checksum of the log's id: one that belongs elsewhere is damaged like one whose checksum is wrong.
-/// What is damaged counts as all set (R10).
+/// Every block ends with the CRC-32C of what comes before it. A block of bits carries its own
+/// number and the checksum of the log's id: one that belongs elsewhere is damaged like one whose
+/// checksum is wrong. What is damaged counts as all set (R10).
 public enum IntentFormat {
     public static let version: UInt32 = 1
     public static let blockSize = 512

@@ -5,7 +5,8 @@
 /// {"generation":3,"records":[…]}
 /// ```
 ///
-/// Whatever is not exactly what `seal` wrote is refused: half a file, a changed byte, one byte more.
+/// Whatever is not exactly what `seal` wrote is refused: half a file, a changed byte, one byte
+/// more.
 public enum SealedText {
     /// The version that is written, and the only one that is read.
     public static let version = 1

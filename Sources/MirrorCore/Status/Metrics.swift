@@ -1,4 +1,5 @@
-/// The status of a mount for Prometheus (text exposition format 0.0.4): the content of `.mirror/metrics`.
+/// The status of a mount for Prometheus (text exposition format 0.0.4): the content of
+/// `.mirror/metrics`.
 public enum Metrics {
     /// The whole text: for each metric `# HELP`, `# TYPE`, and a sample a job.
     public static func render(_ report: StatusReport) -> String {

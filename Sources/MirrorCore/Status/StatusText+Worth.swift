@@ -23,8 +23,8 @@ extension StatusText {
             "\(year)-\(twoDigits(month))-\(twoDigits(dayOfMonth)) \(time.joined(separator: ":")) UTC"
     }
 
-    /// Days since 1970 as a date of the Gregorian calendar. Years begin in March here, so that the day that a
-    /// leap year has more is the last one, and eras of 400 years are equally long.
+    /// Days since 1970 as a date of the Gregorian calendar. Years begin in March here, so that the
+    /// day that a leap year has more is the last one, and eras of 400 years are equally long.
     private static func civil(_ days: Int) -> (year: Int, month: Int, day: Int) {
         // 719,468 days from March 1 of the year 0 to 1970.
         let shifted = days + 719_468

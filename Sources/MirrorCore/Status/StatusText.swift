@@ -1,8 +1,9 @@
-/// The status of a mount for people: the content of `.mirror/status`, and what `twinfs status` prints.
+/// The status of a mount for people: the content of `.mirror/status`, and what `twinfs status`
+/// prints.
 ///
 /// ```
 /// twinfs 0.1.0  /mnt/images  (source /srv/images)  up 1h 25m
-/// vm1.img  bulk   [#########·······]  57 %  5.7 GiB of 10.0 GiB  112.3 MiB/s  ETA 38s  twin inconsistent  -> /backup/vm1.img
+/// vm1.img  bulk   [#########·······]  57 %  5.7 GiB of 10.0 GiB  112.3 MiB/s  ETA 38s  …
 /// ```
 public enum StatusText {
     /// Characters between the brackets of a bar.

@@ -1,5 +1,6 @@
-/// What a twin is worth: `target-state` in the report, and but for `synced` the value of the attribute
-/// `user.twinfs.state` of a twin that is a file. docs/control.md says how they follow each other.
+/// What a twin is worth: `target-state` in the report, and but for `synced` the value of the
+/// attribute `user.twinfs.state` of a twin that is a file. docs/control.md says how they follow
+/// each other.
 public enum TwinWorth: String, CaseIterable, Codable, Sendable {
     /// It equals the image at no instant that is known.
     case inconsistent
@@ -9,8 +10,8 @@ public enum TwinWorth: String, CaseIterable, Codable, Sendable {
     case consistent
     /// It equals the image now.
     case synced
-    /// The job was in sync and stands still: the twin equals the image as it was at a past instant, on
-    /// stable storage.
+    /// The job was in sync and stands still: the twin equals the image as it was at a past instant,
+    /// on stable storage.
     case outdated
 }
 
@@ -23,7 +24,8 @@ extension TwinWorth {
         public var isDelta: Bool
         /// R5 holds now: the twin equals the image.
         public var agrees: Bool
-        /// The twin equals the image as it was at one instant, and that is on stable storage (`Standstill`).
+        /// The twin equals the image as it was at one instant, and that is on stable storage
+        /// (`Standstill`).
         public var isPastState: Bool
 
         public init(

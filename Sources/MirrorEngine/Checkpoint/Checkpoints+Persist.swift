@@ -9,9 +9,9 @@ import MirrorTarget
 import Synchronization
 import SystemPackage
 
-// What is kept over the end of a mount. That there is a checkpoint is saved at once; what changed since only
-// when the mount ends in order, and it is believed by one mount only: the file is gone before anybody can
-// write (docs/state.md).
+// What is kept over the end of a mount. That there is a checkpoint is saved at once; what changed
+// since only when the mount ends in order, and it is believed by one mount only: the file is gone
+// before anybody can write (docs/state.md).
 
 extension Checkpoints {
     /// Saves which checkpoints there are. Nothing is kept where there is no state directory.
@@ -56,25 +56,26 @@ extension Checkpoints {
         if isConcerned { saveSoon() }
     }
 
-    /// Saves what changed since a checkpoint, durably, for the next mount. Nobody writes the image any more.
+    /// Saves what changed since a checkpoint, durably, for the next mount. Nobody writes the image
+    /// any more.
     fileprivate func saveMarks(_ checkpoint: Checkpoint) throws(Errno) {
         guard let directory else { return }
         let source = checkpoint.opened.source
         // A power failure must not leave the old bytes under the times of the new ones.
         try source.synchronize()
-        let marks = CheckpointMarks(checkpoint, try source.status())
-        try directory.replace(CheckpointMarks.name(checkpoint.id), with: marks.bytes)
+        let marks = CheckpointExtents(checkpoint, try source.status())
+        try directory.replace(CheckpointExtents.name(checkpoint.id), with: marks.bytes)
     }
 
-    /// What the last mount saved of a checkpoint; it is gone from the disk when this returns. Nil where
-    /// there is nothing, or nothing that can be believed.
-    fileprivate func takeMarks(_ stub: CheckpointStub) -> CheckpointMarks? {
+    /// What the last mount saved of a checkpoint; it is gone from the disk when this returns. Nil
+    /// where there is nothing, or nothing that can be believed.
+    fileprivate func takeMarks(_ stub: CheckpointStub) -> CheckpointExtents? {
         guard let directory else { return nil }
-        let name = CheckpointMarks.name(stub.id)
+        let name = CheckpointExtents.name(stub.id)
         do throws(Errno) {
             guard let bytes = try directory.read(name) else { return nil }
             try directory.remove(name)
-            return CheckpointMarks(bytes, id: stub.id)
+            return CheckpointExtents(bytes, id: stub.id)
         } catch {
             log.error("checkpoint \(stub.name) of \(stub.image): \(error)")
             return nil
@@ -131,7 +132,7 @@ extension Engine {
     }
 
     /// Nobody can write yet, so nothing has to be held.
-    private func load(_ stub: CheckpointStub, _ marks: CheckpointMarks?, _ opened: OpenedImage) {
+    private func load(_ stub: CheckpointStub, _ marks: CheckpointExtents?, _ opened: OpenedImage) {
         let status = try? opened.source.status()
         let isSame = marks.flatMap { marks in status.map { marks.fits($0) } } ?? false
         let (table, origin) = table(of: stub, opened)

@@ -8,8 +8,8 @@ import MirrorTarget
 
 extension Engine {
     /// A directory for each component of an image's path, and in the last one a file a checkpoint.
-    func checkpointEntries(_ prefix: [[UInt8]]) -> [MirrorEntry] {
-        var entries: [MirrorEntry] = []
+    func checkpointEntries(_ prefix: [[UInt8]]) -> [ControlEntry] {
+        var entries: [ControlEntry] = []
         for checkpoint in checkpoints.all {
             let path = checkpoint.image.path.bytes
             let components = path.split(separator: UInt8(ascii: "/")).map(Array.init)
@@ -20,7 +20,7 @@ extension Engine {
                     entries.append((name, .checkpoints(prefix + [name])))
                 }
             } else {
-                let file = MirrorFile.checkpoint(image: path, name: checkpoint.name)
+                let file = ControlFile.checkpoint(image: path, name: checkpoint.name)
                 entries.append((Array(checkpoint.name.utf8), file))
             }
         }

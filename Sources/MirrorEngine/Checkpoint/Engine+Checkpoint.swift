@@ -69,7 +69,8 @@ extension Engine {
                         "checkpoint \(checkpoint.name) of \(path): cannot be kept in the state directory:"
                             + " \(error); look at its disk")))
         }
-        // Its last name went away before it was in the list. Of a switched image this is the twin's file.
+        // Its last name went away before it was in the list. Of a switched image this is the twin's
+        // file.
         let isOwnFile = servingPath(of: checkpoint.image) == nil
         if isOwnFile, (try? checkpoint.opened.source.status().links) == 0 {
             deleted(checkpoint.image.identity)
@@ -101,7 +102,8 @@ extension Engine {
                 + " .mirror/checkpoints/, and make one: checkpoint \(shown(path)) \(name)")
     }
 
-    /// Stops tracking for a checkpoint; the image is not used for it any more when `done` is called.
+    /// Stops tracking for a checkpoint; the image is not used for it any more when `done` is
+    /// called.
     func drop(_ checkpoint: Checkpoint, then done: @escaping @Sendable () -> Void = {}) {
         checkpoints.remove(checkpoint)
         guard checkpoint.giveUp() else { return done() }

@@ -2,14 +2,14 @@ import MirrorSystem
 import Synchronization
 import SystemPackage
 
-/// What the kernel's file handles stand for. Every handle has a record in kept memory, so that it means the
-/// same to a successor; the low bits of its number are its place in the table.
+/// What the kernel's file handles stand for. Every handle has a record in kept memory, so that it
+/// means the same to a successor; the low bits of its number are its place in the table.
 ///
-/// `with` takes no lock and no reference: the kernel names a handle only after OPEN was answered and
-/// before it sends RELEASE, and waits with RELEASE for every request that uses the handle.
+/// `with` takes no lock and no reference: the kernel names a handle only after OPEN was answered
+/// and before it sends RELEASE, and waits with RELEASE for every request that uses the handle.
 ///
-/// `@unchecked Sendable`: a slot is written under `free`'s lock before the handle is told, and cleared
-/// after its last use.
+/// `@unchecked Sendable`: a slot is written under `free`'s lock before the handle is told, and
+/// cleared after its last use.
 final class HandleTable<Value: AnyObject & Sendable>: @unchecked Sendable {
     let records: HandleRecords
     /// Pages are only used where handles are.
@@ -30,7 +30,8 @@ final class HandleTable<Value: AnyObject & Sendable>: @unchecked Sendable {
         memory.bytes.baseAddress!.assumingMemoryBound(to: Unmanaged<Value>?.self)
     }
 
-    /// A handle for `value`, with its record. `entry` is told the number before the record is valid.
+    /// A handle for `value`, with its record. `entry` is told the number before the record is
+    /// valid.
     ///
     /// - Throws: `.tooManyOpenFilesInSystem` where every slot is taken.
     func insert(
@@ -67,7 +68,8 @@ final class HandleTable<Value: AnyObject & Sendable>: @unchecked Sendable {
         return try result.get()
     }
 
-    /// - Throws: `.staleNFSFileHandle` where the file of a predecessor's handle was not found again.
+    /// - Throws: `.staleNFSFileHandle` where the file of a predecessor's handle was not found
+    ///   again.
     func value(_ handle: UInt64) throws(Errno) -> Value {
         guard holds(handle) else { throw .staleNFSFileHandle }
         return with(handle) { $0 }

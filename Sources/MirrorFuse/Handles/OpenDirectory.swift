@@ -2,16 +2,16 @@ import MirrorSystem
 import Synchronization
 import SystemPackage
 
-/// A directory that is being read. Offsets are the backing filesystem's own, so they stay good for a
-/// restarted worker.
+/// A directory that is being read. Offsets are the backing filesystem's own, so they stay good for
+/// a restarted worker.
 final class OpenDirectory: Sendable {
     /// Bytes of entries fetched at once.
     static let bufferSize = 32 << 10
 
     let descriptor: FileDescriptor
     let node: UInt64
-    /// Protects the buffer and the descriptor's position. The kernel reads a handle from one thread at a
-    /// time, so nobody waits here, also not over the system calls made under it.
+    /// Protects the buffer and the descriptor's position. The kernel reads a handle from one thread
+    /// at a time, so nobody waits here, also not over the system calls made under it.
     let reading: Mutex<EntryBuffer>
 
     init(descriptor: FileDescriptor, node: UInt64) {
@@ -36,7 +36,8 @@ struct EntryBuffer: ~Copyable, @unchecked Sendable {
 
     init(_ descriptor: FileDescriptor) { self.descriptor = descriptor }
 
-    /// Goes to `position`. At the start everything is fetched anew: rewinddir(3) wants to see changes.
+    /// Goes to `position`. At the start everything is fetched anew: rewinddir(3) wants to see
+    /// changes.
     mutating func seek(to position: Int64) throws(Errno) {
         if position == self.position, position != 0 { return }
         try descriptor.seekDirectory(to: position)

@@ -13,8 +13,8 @@ final class OpenFile: Sendable {
 
     let node: Node
     let flags: OpenFlags
-    /// Carry the guest's access mode, O_SYNC and O_DSYNC, and nothing else but O_DIRECT. There is a direct
-    /// descriptor where the guest opened the image with that flag.
+    /// Carry the guest's access mode, O_SYNC and O_DSYNC, and nothing else but O_DIRECT. There is a
+    /// direct descriptor where the guest opened the image with that flag.
     let path: DataPath
     let image: Image
 
@@ -32,8 +32,8 @@ final class OpenFile: Sendable {
         try? path.buffered.close()
     }
 
-    /// The way of one request of `count` bytes: direct where it has at least `least`, the guest's own flags say so
-    /// now, and all is aligned.
+    /// The way of one request of `count` bytes: direct where it has at least `least`, the guest's
+    /// own flags say so now, and all is aligned.
     @inline(__always)
     func path(_ flags: UInt32, _ offset: UInt64, _ count: UInt32, least: UInt32) -> DataPath {
         guard count >= least, OpenFlags(rawValue: Int32(bitPattern: flags)).isDirect

@@ -4,7 +4,8 @@ import SystemPackage
 
 /// A file, directory or link that the kernel knows by number.
 ///
-/// The O_PATH descriptor pins the inode: as long as the node lives, no other file can have its identity.
+/// The O_PATH descriptor pins the inode: as long as the node lives, no other file can have its
+/// identity.
 final class Node: Sendable {
     /// Never given to another file, also not by a restarted worker.
     let id: UInt64

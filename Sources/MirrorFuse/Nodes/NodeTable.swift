@@ -3,11 +3,11 @@ import MirrorSystem
 import Synchronization
 import SystemPackage
 
-/// Every node that the kernel knows. Each has a record in kept memory with what a successor needs to find
-/// the file again: number, identity, parent, name and look-ups.
+/// Every node that the kernel knows. Each has a record in kept memory with what a successor needs
+/// to find the file again: number, identity, parent, name and look-ups.
 ///
-/// Numbers count up from the root's 1 and are never used twice. Names that are hard links of one file
-/// share a node; the record has the name that was seen last.
+/// Numbers count up from the root's 1 and are never used twice. Names that are hard links of one
+/// file share a node; the record has the name that was seen last.
 final class NodeTable: Sendable {
     struct Record {
         /// Nil where a predecessor's node was not found again.
@@ -17,8 +17,8 @@ final class NodeTable: Sendable {
         var name: [UInt8]
         /// Look-ups that the kernel has not taken back by FORGET.
         var lookups: UInt64
-        /// Place of its kept record; nil for the root, and where every place is taken: such a node does not
-        /// outlive this process.
+        /// Place of its kept record; nil for the root, and where every place is taken: such a node
+        /// does not outlive this process.
         let slot: Int?
     }
 
@@ -27,7 +27,7 @@ final class NodeTable: Sendable {
         var numbers: [FileIdentity: UInt64] = [:]
         var free: FreeSlots
         let kept: NodeRecords
-        let last: KeptWord
+        let last: SharedWord
     }
 
     /// Leaf lock: no system call and no call out under it.
@@ -36,7 +36,7 @@ final class NodeTable: Sendable {
 
     /// - Parameter last: the newest number that was given out, kept; 0 before the first.
     init(
-        root: FileDescriptor, attributes: FileAttributes, kept: NodeRecords, last: KeptWord
+        root: FileDescriptor, attributes: FileAttributes, kept: NodeRecords, last: SharedWord
     ) {
         let id = UInt64(FUSE_ROOT_ID)
         let node = Node(id: id, descriptor: root, attributes: attributes)
@@ -51,8 +51,8 @@ final class NodeTable: Sendable {
         state = Mutex(first)
     }
 
-    /// A predecessor's node; nil as `node` where the file was not found again: the kernel then gets ESTALE, and
-    /// looks it up anew.
+    /// A predecessor's node; nil as `node` where the file was not found again: the kernel then gets
+    /// ESTALE, and looks it up anew.
     func restore(_ entry: NodeRecords.Entry, at slot: Int, _ node: Node?) {
         state.withLock { state in
             state.records[entry.number] = Record(
@@ -79,8 +79,8 @@ final class NodeTable: Sendable {
         return node
     }
 
-    /// Counts a look-up of the file that `descriptor` holds, under this name. The descriptor is kept,
-    /// or closed where the file is known already.
+    /// Counts a look-up of the file that `descriptor` holds, under this name. The descriptor is
+    /// kept, or closed where the file is known already.
     func remember(
         _ descriptor: FileDescriptor, _ attributes: FileAttributes, _ parent: UInt64,
         _ name: [UInt8]
@@ -167,7 +167,8 @@ extension NodeTable.State {
     }
 
     /// The names from the root down. The kernel keeps every directory above a file that is in use.
-    /// Directories moved behind the mount can make the records point in a circle; no path is that deep.
+    /// Directories moved behind the mount can make the records point in a circle; no path is that
+    /// deep.
     fileprivate func path(of id: UInt64) -> [[UInt8]] {
         var names: [[UInt8]] = []
         var current = id

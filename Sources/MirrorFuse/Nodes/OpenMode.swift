@@ -9,9 +9,9 @@ import CFuse
 /// both ──last RELEASE──▶ idle
 ///
 /// The first open decides, and the decision stands until the last RELEASE. This has no races: the
-/// kernel applies an answer some time after it was given, and takes it back before it sends RELEASE, so
-/// an open counts here for longer than it does in the kernel; two opens that overlap in the kernel
-/// overlap here, and were answered alike.
+/// kernel applies an answer some time after it was given, and takes it back before it sends
+/// RELEASE, so an open counts here for longer than it does in the kernel; two opens that overlap in
+/// the kernel overlap here, and were answered alike.
 struct OpenMode {
     private var opens = 0
     private var writers = 0
@@ -20,7 +20,8 @@ struct OpenMode {
 
     var isIdle: Bool { opens == 0 }
 
-    /// Under which name the keeper holds the file for a successor, from the first open to the last RELEASE.
+    /// Under which name the keeper holds the file for a successor, from the first open to the last
+    /// RELEASE.
     private(set) var keptName: String?
 
     /// Names what the first open has the keeper hold; nil where another open did it already.

@@ -2,8 +2,8 @@ import MirrorSystem
 import Synchronization
 import SystemPackage
 
-/// What the source directory is like. Whoever goes to `.mirror` asks that first; so a source that is itself served by
-/// somebody (NFS, FUSE) and hangs must not be waited for.
+/// What the source directory is like. Whoever goes to `.mirror` asks that first; so a source that
+/// is itself served by somebody (NFS, FUSE) and hangs must not be waited for.
 final class RootLook: Sendable {
     private static let patience = Duration.milliseconds(500)
 
@@ -26,7 +26,7 @@ final class RootLook: Sendable {
     func attributes() throws(Errno) -> FileAttributes {
         let (last, isHanging) = state.withLock { ($0.last, $0.hanging > 0) }
         if isHanging { return last }
-        let look = Look()
+        let look = PendingLook()
         let isStarted = PlainThread.start(stackSize: 128 << 10) { [self] in
             if look.ends(with: Self.result(of: node)) { state.withLock { $0.hanging -= 1 } }
         }
@@ -38,7 +38,7 @@ final class RootLook: Sendable {
     }
 
     /// False where the look has just ended.
-    private func givesUp(_ look: Look) -> Bool {
+    private func givesUp(_ look: PendingLook) -> Bool {
         state.withLock { $0.hanging += 1 }
         if look.giveUp() { return true }
         state.withLock { $0.hanging -= 1 }
@@ -51,7 +51,7 @@ final class RootLook: Sendable {
 }
 
 /// One look at the source directory.
-private final class Look: Sendable {
+private final class PendingLook: Sendable {
     let done = Latch()
     /// Leaf lock: nothing is called under it.
     private let state = Mutex(State())

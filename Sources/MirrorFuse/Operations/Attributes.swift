@@ -33,13 +33,13 @@ struct AttributeChange: Sendable {
 }
 
 extension Session {
-    /// The kernel has checked the permissions and sends what follows of them (set-id bits that go), so
-    /// this is done with the daemon's ids: owner, then mode, because a change of owner clears bits of the
-    /// mode; then the size; then the times, which a new size would change.
+    /// The kernel has checked the permissions and sends what follows of them (set-id bits that go),
+    /// so this is done with the daemon's ids: owner, then mode, because a change of owner clears
+    /// bits of the mode; then the size; then the times, which a new size would change.
     func setAttributes(
         _ reply: consuming Reply, _ id: UInt64, _ change: AttributeChange, _ handle: UInt64?
     ) {
-        if MirrorNumber.owns(id) { return setMirrorAttributes(reply, id, change) }
+        if ControlNumber.owns(id) { return setMirrorAttributes(reply, id, change) }
         do throws(Errno) {
             let node = try nodes.node(id)
             try node.apply(ownerAndModeOf: change)
@@ -52,8 +52,8 @@ extension Session {
         }
     }
 
-    /// The handle that the size is changed through; for truncate(2) and O_TRUNC, which come without one,
-    /// a temporary one that counts as an open for writing.
+    /// The handle that the size is changed through; for truncate(2) and O_TRUNC, which come without
+    /// one, a temporary one that counts as an open for writing.
     private func fileForSize(_ node: Node, _ handle: UInt64?) throws(Errno) -> OpenFile {
         if let handle { return try files.value(handle) }
         return try openBacking(of: node, .writing)
@@ -125,8 +125,8 @@ extension Node {
 }
 
 extension Image {
-    /// Makes a change, again when the cut is over that held it, and hands on what became of it. Never
-    /// blocks.
+    /// Makes a change, again when the cut is over that held it, and hands on what became of it.
+    /// Never blocks.
     func perform(
         _ change: @escaping @Sendable () -> Outcome,
         then finish: @escaping @Sendable (Outcome) -> Void

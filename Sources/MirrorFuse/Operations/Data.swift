@@ -5,8 +5,8 @@ import MirrorSystem
 import Synchronization
 import SystemPackage
 
-// READ and WRITE of images, decoded here: libfuse's own dispatch takes three locks and an allocation
-// for each request.
+// READ and WRITE of images, decoded here: libfuse's own dispatch takes three locks and an
+// allocation for each request.
 
 extension Session {
     /// Corresponds to `pread(2)`. Read until full: a short answer means the end of the file to the
@@ -34,9 +34,10 @@ extension Session {
         }
     }
 
-    /// Answers a large read with the pages of the source's cache: one copy instead of two. False where that cannot
-    /// be, at the end of the file for one. Only of filesystems whose pages stay readable whatever becomes of a write:
-    /// an answer with one that does not is an error for the guest.
+    /// Answers a large read with the pages of the source's cache: one copy instead of two. False
+    /// where that cannot be, at the end of the file for one. Only of filesystems whose pages stay
+    /// readable whatever becomes of a write: an answer with one that does not is an error for the
+    /// guest.
     private func answersByPages(
         _ input: fuse_read_in, _ reply: borrowing DataReply, _ thread: RequestThread
     ) -> Bool {
@@ -64,7 +65,8 @@ extension Session {
         guard files.holds(input.fh) else {
             return DataReply(device: device, unique: header.unique).fail(.staleNFSFileHandle)
         }
-        // Not in `with`: the guest may be answered, and close its file, while this thread still waits for a twin.
+        // Not in `with`: the guest may be answered, and close its file, while this thread still
+        // waits for a twin.
         let late = files.with(input.fh) { file -> (Forward, LateReply)? in
             let reply = DataReply(device: device, unique: header.unique)
             if input.write_flags & CFUSE_WRITE_KILL_SUIDGID != 0 { clearSetID(of: file.node) }
@@ -88,8 +90,8 @@ extension Session {
         threads.live.isBackFromTarget()
     }
 
-    /// A write by someone who may not keep them takes the set-id bits away. The daemon may keep them,
-    /// so the backing filesystem does not do it by itself.
+    /// A write by someone who may not keep them takes the set-id bits away. The daemon may keep
+    /// them, so the backing filesystem does not do it by itself.
     private func clearSetID(of node: Node) {
         guard node.hasSetID.load(ordering: .relaxed) else { return }
         guard let attributes = try? node.attributes(), attributes.hasSetID else { return }

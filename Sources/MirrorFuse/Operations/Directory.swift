@@ -12,7 +12,7 @@ extension Session {
     private static let afterMirror: Int64 = 0x5eed_6d69_7272_6f72
 
     func openDirectory(_ reply: consuming Reply, _ node: UInt64) {
-        if MirrorNumber.owns(node) { return openMirrorDirectory(reply, node) }
+        if ControlNumber.owns(node) { return openMirrorDirectory(reply, node) }
         do throws(Errno) {
             let descriptor = try nodes.node(node).descriptor.reopenedAsDirectory()
             let directory = OpenDirectory(descriptor: descriptor, node: node)
@@ -26,7 +26,7 @@ extension Session {
     }
 
     func releaseDirectory(_ reply: consuming Reply, _ node: UInt64, _ handle: UInt64) {
-        if MirrorNumber.owns(node) {
+        if ControlNumber.owns(node) {
             releaseMirror(handle)
         } else {
             _ = directories.remove(handle)
@@ -37,7 +37,7 @@ extension Session {
     func flushDirectory(
         _ reply: consuming Reply, _ node: UInt64, _ handle: UInt64, dataOnly: Bool
     ) {
-        if MirrorNumber.owns(node) { return reply.done() }
+        if ControlNumber.owns(node) { return reply.done() }
         do throws(Errno) {
             try directories.value(handle).descriptor.synchronize(dataOnly: dataOnly)
             reply.done()
@@ -55,7 +55,7 @@ extension Session {
         var list = EntryList(
             reply.request, room, withAttributes: withAttributes, journal: reply.entry)
         do throws(Errno) {
-            if MirrorNumber.owns(node) {
+            if ControlNumber.owns(node) {
                 try listMirror(handle, offset, &list)
             } else {
                 try fill(&list, from: try directories.value(handle), offset)
@@ -77,7 +77,7 @@ extension Session {
         try directory.reading.withLock { (buffer) throws(Errno) in
             try buffer.seek(to: position)
             while let entry = try buffer.current() {
-                let isHidden = isRoot && entry.name == MirrorTable.name
+                let isHidden = isRoot && entry.name == ControlTable.name
                 if !isHidden, !add(entry, to: &list, directory.node) { break }
                 buffer.advance(past: entry)
             }
@@ -101,7 +101,8 @@ extension Session {
         return false
     }
 
-    /// Nil for `.` and `..`, whose look-up the kernel does not want, and for what is gone meanwhile.
+    /// Nil for `.` and `..`, whose look-up the kernel does not want, and for what is gone
+    /// meanwhile.
     private func hold(
         _ entry: DirectoryEntry, _ parent: UInt64
     ) -> (descriptor: FileDescriptor, attributes: FileAttributes)? {

@@ -35,7 +35,7 @@ extension Session {
     func makeLink(
         _ reply: consuming Reply, _ node: UInt64, _ parent: UInt64, _ name: UnsafePointer<CChar>
     ) {
-        if MirrorNumber.owns(node) { return reply.fail(.notPermitted) }
+        if ControlNumber.owns(node) { return reply.fail(.notPermitted) }
         let known = try? nodes.node(node)
         make(reply, Entry(parent, name)) { (directory) throws(Errno) in
             guard let known else { throw .staleNFSFileHandle }

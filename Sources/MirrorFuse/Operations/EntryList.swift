@@ -22,7 +22,8 @@ struct EntryList {
 
     var filled: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: room[..<used]) }
 
-    /// Adds an entry that the kernel shall look up itself when it needs to. False where it has no room.
+    /// Adds an entry that the kernel shall look up itself when it needs to. False where it has no
+    /// room.
     mutating func add(_ entry: DirectoryEntry) -> Bool {
         let attributes = FileAttributes(
             inode: entry.inode, mode: entry.type, owner: 0, group: 0, size: 0)

@@ -5,15 +5,17 @@ import MirrorSystem
 import MirrorTarget
 import SystemPackage
 
-// SETXATTR, GETXATTR, LISTXATTR, REMOVEXATTR. The kernel has checked the permissions. Files of `.mirror`
-// have none. What switch-overs write on files is theirs alone (`Serving.isMark`).
+// SETXATTR, GETXATTR, LISTXATTR, REMOVEXATTR. The kernel has checked the permissions. Files of
+// `.mirror` have none. What switch-overs write on files is theirs alone (`ServedImages.isMark`).
 
 extension Session {
     func setExtendedAttribute(
         _ reply: consuming Reply, _ node: UInt64, _ name: UnsafePointer<CChar>,
         _ value: UnsafeRawBufferPointer, _ flags: Int32
     ) {
-        if MirrorNumber.owns(node) || Serving.isMark(name) { return reply.fail(.notPermitted) }
+        if ControlNumber.owns(node) || ServedImages.isMark(name) {
+            return reply.fail(.notPermitted)
+        }
         do throws(Errno) {
             let descriptor = try nodes.node(node).descriptor
             let before =
@@ -35,7 +37,9 @@ extension Session {
     func removeExtendedAttribute(
         _ reply: consuming Reply, _ node: UInt64, _ name: UnsafePointer<CChar>
     ) {
-        if MirrorNumber.owns(node) || Serving.isMark(name) { return reply.fail(.notPermitted) }
+        if ControlNumber.owns(node) || ServedImages.isMark(name) {
+            return reply.fail(.notPermitted)
+        }
         do throws(Errno) {
             let descriptor = try nodes.node(node).descriptor
             let before = reply.entry.predecessor { attributeBefore(descriptor, name) }
@@ -65,14 +69,14 @@ extension Session {
     func getExtendedAttribute(
         _ reply: consuming Reply, _ node: UInt64, _ name: UnsafePointer<CChar>, _ size: Int
     ) {
-        if MirrorNumber.owns(node) || Serving.isMark(name) { return reply.fail(.noData) }
+        if ControlNumber.owns(node) || ServedImages.isMark(name) { return reply.fail(.noData) }
         answerValue(reply, size) { (buffer) throws(Errno) in
             try nodes.node(node).descriptor.extendedAttribute(name, into: buffer)
         }
     }
 
     func listExtendedAttributes(_ reply: consuming Reply, _ node: UInt64, _ size: Int) {
-        if MirrorNumber.owns(node) {
+        if ControlNumber.owns(node) {
             if size == 0 { return reply.attributeSize(0) }
             reply.bytes(UnsafeRawBufferPointer(start: nil, count: 0))
             return
@@ -91,7 +95,9 @@ extension Session {
     /// A copy of an image that is made in the mount, attributes and all, is no superseded file.
     private static func withoutMarks(_ names: Slice<UnsafeMutableRawBufferPointer>) -> [UInt8] {
         var shown: [UInt8] = []
-        for name in names.split(separator: 0) where !Serving.isMark(name) { shown += name + [0] }
+        for name in names.split(separator: 0) where !ServedImages.isMark(name) {
+            shown += name + [0]
+        }
         return shown
     }
 

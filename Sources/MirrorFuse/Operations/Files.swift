@@ -8,7 +8,7 @@ import SystemPackage
 
 extension Session {
     func flush(_ reply: consuming Reply, _ node: UInt64, _ handle: UInt64, dataOnly: Bool) {
-        if MirrorNumber.owns(node) { return reply.done() }
+        if ControlNumber.owns(node) { return reply.done() }
         guard let file = try? files.value(handle) else { return reply.fail(.staleNFSFileHandle) }
         do throws(Errno) {
             try file.image.flush(dataOnly: dataOnly, through: file.descriptor)
@@ -26,7 +26,7 @@ extension Session {
         _ reply: consuming Reply, _ node: UInt64, _ handle: UInt64, _ mode: Int32, _ offset: UInt64,
         _ count: UInt64
     ) {
-        if MirrorNumber.owns(node) { return reply.fail(.notPermitted) }
+        if ControlNumber.owns(node) { return reply.fail(.notPermitted) }
         guard let file = try? files.value(handle) else { return reply.fail(.staleNFSFileHandle) }
         let waiting = WaitingReply(reply)
         file.image.perform {
@@ -42,7 +42,7 @@ extension Session {
     func seek(
         _ reply: consuming Reply, _ node: UInt64, _ handle: UInt64, _ offset: Int64, _ whence: Int32
     ) {
-        if MirrorNumber.owns(node) { return reply.fail(.invalidArgument) }
+        if ControlNumber.owns(node) { return reply.fail(.invalidArgument) }
         do throws(Errno) {
             let file = try files.value(handle)
             let found = try file.descriptor.seekRaw(offset, whence)
@@ -54,7 +54,7 @@ extension Session {
 
     /// Only what hypervisors ask for the alignment of direct I/O (XFS_IOC_DIOINFO) is answered.
     func control(_ reply: consuming Reply, _ node: UInt64, _ command: UInt32, _ capacity: Int) {
-        guard command == DirectIOLimits.command, !MirrorNumber.owns(node),
+        guard command == DirectIOLimits.command, !ControlNumber.owns(node),
             capacity >= MemoryLayout<DirectIOLimits>.size
         else { return reply.fail(.inappropriateIOCTLForDevice) }
         let limits = DirectIOLimits()
@@ -62,8 +62,8 @@ extension Session {
     }
 }
 
-/// `struct dioattr` of XFS. What is not aligned for the backing file is done buffered, so nothing is demanded; 512
-/// makes QEMU's `cache=none` accept images whose size is no multiple of 4096.
+/// `struct dioattr` of XFS. What is not aligned for the backing file is done buffered, so nothing
+/// is demanded; 512 makes QEMU's `cache=none` accept images whose size is no multiple of 4096.
 struct DirectIOLimits {
     static let command: UInt32 = 0x800c_581e
 

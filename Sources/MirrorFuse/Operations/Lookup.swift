@@ -9,8 +9,8 @@ import SystemPackage
 // LOOKUP, FORGET, GETATTR, READLINK, STATFS.
 
 extension Session {
-    /// Seconds for which the kernel may remember names and attributes: changes behind the mount show
-    /// after this long.
+    /// Seconds for which the kernel may remember names and attributes: changes behind the mount
+    /// show after this long.
     static let valid = 1.0
 
     func lookUp(_ reply: consuming Reply, _ parent: UInt64, _ name: UnsafePointer<CChar>) {
@@ -25,8 +25,8 @@ extension Session {
 
     /// Whether the name belongs to `.mirror` or is in it; a backing entry of that name is shadowed.
     func hides(_ parent: UInt64, _ name: UnsafePointer<CChar>) -> Bool {
-        if MirrorNumber.owns(parent) { return true }
-        return parent == nodes.root.id && MirrorTable.isName(name)
+        if ControlNumber.owns(parent) { return true }
+        return parent == nodes.root.id && ControlTable.isName(name)
     }
 
     /// Holds what a name of a directory stands for.
@@ -43,15 +43,16 @@ extension Session {
         }
     }
 
-    /// `.` and `..` are only asked for by NFS servers, which this filesystem does not offer itself to.
+    /// `.` and `..` are only asked for by NFS servers, which this filesystem does not offer itself
+    /// to.
     private static func checkName(_ name: UnsafePointer<CChar>) throws(Errno) {
         let dot = CChar(bitPattern: UInt8(ascii: "."))
         guard name[0] == dot else { return }
         if name[1] == 0 || (name[1] == dot && name[2] == 0) { throw .staleNFSFileHandle }
     }
 
-    /// Answers with the node of `descriptor`, which is used up. An answer that nobody waits for counts no
-    /// look-up.
+    /// Answers with the node of `descriptor`, which is used up. An answer that nobody waits for
+    /// counts no look-up.
     func answerEntry(
         _ reply: consuming Reply, _ descriptor: FileDescriptor, _ attributes: FileAttributes,
         _ parent: UInt64, _ name: UnsafePointer<CChar>
@@ -68,12 +69,16 @@ extension Session {
     }
 
     func forget(_ node: UInt64, _ count: UInt64) {
-        if MirrorNumber.owns(node) { mirror.forget(node, count) } else { nodes.forget(node, count) }
+        if ControlNumber.owns(node) {
+            mirror.forget(node, count)
+        } else {
+            nodes.forget(node, count)
+        }
     }
 
     func getAttributes(_ reply: consuming Reply, _ node: UInt64) {
         do throws(Errno) {
-            if MirrorNumber.owns(node) {
+            if ControlNumber.owns(node) {
                 return reply.attributes(try mirror.attributes(of: node, identity), valid: 0)
             }
             let known = try nodes.node(node)
@@ -98,7 +103,7 @@ extension Session {
 
     func statistics(_ reply: consuming Reply, _ node: UInt64) {
         do throws(Errno) {
-            let known = MirrorNumber.owns(node) ? nodes.root : try nodes.node(node)
+            let known = ControlNumber.owns(node) ? nodes.root : try nodes.node(node)
             reply.statistics(try known.descriptor.filesystemStatistics())
         } catch {
             reply.fail(error)

@@ -8,7 +8,7 @@ import SystemPackage
 
 extension Session {
     func open(_ reply: consuming Reply, _ id: UInt64, _ flags: OpenFlags) {
-        if MirrorNumber.owns(id) { return openMirror(reply, id, flags) }
+        if ControlNumber.owns(id) { return openMirror(reply, id, flags) }
         do throws(Errno) {
             let file = try openBacking(of: try nodes.node(id), flags)
             let answer = join(file)
@@ -55,14 +55,14 @@ extension Session {
     }
 
     func release(_ reply: consuming Reply, _ node: UInt64, _ handle: UInt64) {
-        if MirrorNumber.owns(node) { releaseMirror(handle) } else { close(handle) }
+        if ControlNumber.owns(node) { releaseMirror(handle) } else { close(handle) }
         reply.done()
     }
 
     /// Opens the file behind a node with the guest's access mode, and counts the image as open.
     ///
-    /// - Throws: `.resourceBusy` where another process holds a lock on the backing file; `.ioError` where
-    ///   a twin serves the image that is not there.
+    /// - Throws: `.resourceBusy` where another process holds a lock on the backing file; `.ioError`
+    ///   where a twin serves the image that is not there.
     func openBacking(of node: Node, _ flags: OpenFlags) throws(Errno) -> OpenFile {
         guard node.isRegular else { throw .invalidArgument }
         return try counted(node, flags, nil)
@@ -111,8 +111,8 @@ extension Session {
         }
     }
 
-    /// The file of a request whose predecessor has created it is opened as the daemon: its mode may forbid
-    /// the caller what creating it allowed.
+    /// The file of a request whose predecessor has created it is opened as the daemon: its mode may
+    /// forbid the caller what creating it allowed.
     private func createOnce(
         _ reply: borrowing Reply, _ entry: Entry, _ directory: FileDescriptor,
         _ flags: OpenFlags, _ mode: UInt32

@@ -6,8 +6,9 @@ import MirrorSystem
 import Synchronization
 import SystemPackage
 
-// Read-only opens that the kernel serves by itself, from the backing file (`OpenMode` has the rules).
-// The image stays pinned from the first such open to the last RELEASE of the node: no job starts on it.
+// Read-only opens that the kernel serves by itself, from the backing file (`OpenMode` has the
+// rules). The image stays pinned from the first such open to the last RELEASE of the node: no job
+// starts on it.
 
 extension Session {
     /// Counts an open of a node; how to answer it.
@@ -33,16 +34,17 @@ extension Session {
         }
     }
 
-    /// With the first open the keeper gets the file, so that a successor finds it when it has another name by
-    /// then, or none. The name is never used twice: what the last RELEASE drops is not the next open's.
+    /// With the first open the keeper gets the file, so that a successor finds it when it has
+    /// another name by then, or none. The name is never used twice: what the last RELEASE drops is
+    /// not the next open's.
     func keep(_ node: Node) {
         let name = KeptOpen.name(of: node.id, kept.files.newSerial())
         let isFirst = node.opening.withLock { $0.keeps(as: name) }
         if isFirst { keeper.keep(node.descriptor, as: name) }
     }
 
-    /// A backing id for the case that this open is the node's first. Made before the lock is taken (R6),
-    /// so it may turn out not to be needed.
+    /// A backing id for the case that this open is the node's first. Made before the lock is taken
+    /// (R6), so it may turn out not to be needed.
     private func offerBacking(_ file: OpenFile) -> Int32? {
         guard offer.passthrough, !file.flags.writes else { return nil }
         if engine.serving.backing(of: file.image.identity)?.isDevice == true { return nil }
@@ -54,9 +56,10 @@ extension Session {
         return nil
     }
 
-    /// Whether nobody is meant to write the file. Of any other a reader may be a hypervisor on its way to
-    /// writing it: QEMU opens an image for reading, then for writing, and only then closes the first. All its
-    /// opens were passthrough then for as long as the guest runs, and no job could begin.
+    /// Whether nobody is meant to write the file. Of any other a reader may be a hypervisor on its
+    /// way to writing it: QEMU opens an image for reading, then for writing, and only then closes
+    /// the first. All its opens were passthrough then for as long as the guest runs, and no job
+    /// could begin.
     private func isGolden(_ node: Node) -> Bool {
         guard let attributes = try? node.attributes() else { return false }
         return attributes.permissions & 0o222 == 0

@@ -1,11 +1,11 @@
 import Synchronization
 
-/// Requests that were received and not begun, because nearly every thread is at work already: with a source that
-/// hangs, all of them would be, and nobody would answer for `.mirror`.
+/// Requests that were received and not begun, because nearly every thread is at work already: with
+/// a source that hangs, all of them would be, and nobody would answer for `.mirror`.
 ///
-/// R8: one that is added leaves the queue once, for a thread that answers it. A successor needs to know nothing of
-/// them, the kernel sends it what was not answered. Requests that are under way together have no order, so a late
-/// one does no harm.
+/// R8: one that is added leaves the queue once, for a thread that answers it. A successor needs to
+/// know nothing of them, the kernel sends it what was not answered. Requests that are under way
+/// together have no order, so a late one does no harm.
 final class Backlog: Sendable {
     /// Bytes.
     private let most: Int
@@ -45,7 +45,8 @@ final class Backlog: Sendable {
     /// What it keeps in memory, taken requests among them.
     var places: Int { waiting.withLock { $0.requests.count } }
 
-    /// Takes the oldest one, as if it had just been received into `buffer`; its length, nil where there is none.
+    /// Takes the oldest one, as if it had just been received into `buffer`; its length, nil where
+    /// there is none.
     func take(into buffer: UnsafeMutableRawBufferPointer) -> Int? {
         guard let request = waiting.withLock({ $0.take(count) }) else { return nil }
         buffer.copyBytes(from: request)
@@ -64,7 +65,8 @@ extension Backlog.Waiting {
         if first == requests.count {
             (requests, first) = ([], 0)
         } else if first >= Self.mostTaken, first * 2 >= requests.count {
-            // One that is never empty would grow for ever. Each request is moved once for each that was taken.
+            // One that is never empty would grow for ever. Each request is moved once for each that
+            // was taken.
             requests.removeFirst(first)
             first = 0
         }

@@ -1,13 +1,14 @@
 import MirrorSystem
 import Synchronization
 
-/// Which request threads wait for a request: few, the others are parked. Few threads find their buffers in the
-/// processor's cache, and do not queue in the kernel for the lock of one file.
+/// Which request threads wait for a request: few, the others are parked. Few threads find their
+/// buffers in the processor's cache, and do not queue in the kernel for the lock of one file.
 /// `docs/performance-log.md` has figures.
 ///
 /// A reader that may block has another called before. What nobody foresaw, `StallWatch` sees.
 final class Readers: Sendable {
-    /// How many are to wait or work at the same time while nothing blocks: one more than processors.
+    /// How many are to wait or work at the same time while nothing blocks: one more than
+    /// processors.
     static let usual = max(3, min(16, Machine.processors + 1))
 
     private let waiting = Atomic<Int>(0)
@@ -18,7 +19,8 @@ final class Readers: Sendable {
     /// Whether nobody waits for the next request.
     var haveNone: Bool { waiting.load(ordering: .sequentiallyConsistent) == 0 }
 
-    /// Whether the calling thread is to wait for a request, counted from now on; if not, it is to park.
+    /// Whether the calling thread is to wait for a request, counted from now on; if not, it is to
+    /// park.
     @inline(__always)
     func enter() -> Bool {
         if waiting.add(1, ordering: .sequentiallyConsistent).newValue <= Self.usual { return true }
@@ -39,8 +41,9 @@ final class Readers: Sendable {
             + parked.load(ordering: .sequentiallyConsistent)
     }
 
-    /// Waits until another reader is wanted, for requests or because `isWanted`. Of a thread that parks and the last reader that leaves, at least
-    /// one sees the other: each writes its own count before it reads the other's.
+    /// Waits until another reader is wanted, for requests or because `isWanted`. Of a thread that
+    /// parks and the last reader that leaves, at least one sees the other: each writes its own
+    /// count before it reads the other's.
     func park(unless isWanted: () -> Bool = { false }) {
         parked.add(1, ordering: .sequentiallyConsistent)
         let mayNot = haveNone || areEnding.load(ordering: .sequentiallyConsistent) || isWanted()
@@ -64,7 +67,8 @@ final class Readers: Sendable {
 
 /// Whether requests of a kind have been slow of late, so slow that their threads blocked.
 ///
-/// Written by all threads without order: a lost count changes no result, only when a thread is called.
+/// Written by all threads without order: a lost count changes no result, only when a thread is
+/// called.
 struct Slowness: ~Copyable, Sendable {
     /// What a copy of the bytes may take besides, at 2 GiB a second or more.
     private static let usual = 100_000

@@ -2,11 +2,12 @@ import CFuse
 import MirrorSystem
 import SystemPackage
 
-/// Which requests may not simply be done twice. The table in `docs/reliability.md` names every request that is
-/// served and says why it is in this list or not; a test compares the two.
+/// Which requests may not simply be done twice. The table in `docs/reliability.md` names every
+/// request that is served and says why it is in this list or not; a test compares the two.
 enum Repeats {
-    /// A request that has come again as often as this, each time because the worker died over it, is not tried
-    /// once more. Deaths that have other reasons do not meet the same request so often.
+    /// A request that has come again as often as this, each time because the worker died over it,
+    /// is not tried once more. Deaths that have other reasons do not meet the same request so
+    /// often.
     static let most = 4
 
     @inline(__always)
@@ -26,8 +27,8 @@ enum Repeats {
 }
 
 extension JournalEntry? {
-    /// Notes what was there before a change, or tells what a predecessor noted that has begun the same one; nil
-    /// where nobody did.
+    /// Notes what was there before a change, or tells what a predecessor noted that has begun the
+    /// same one; nil where nobody did.
     func predecessor(_ before: () -> JournalEntry.Before) -> JournalEntry.Before? {
         guard let entry = self else { return nil }
         if entry.isRepeat, entry.stage != .taken { return entry.before }
@@ -42,8 +43,8 @@ extension Session {
         HeldEntry(try? holdEntry(entry.parent, entry.name)).identity
     }
 
-    /// Makes an entry with `body`, which fails where the name is taken, unless a predecessor took it for the
-    /// same request.
+    /// Makes an entry with `body`, which fails where the name is taken, unless a predecessor took
+    /// it for the same request.
     func makeOnce(
         _ slot: JournalEntry?, _ entry: Entry, _ body: () throws(Errno) -> Void
     ) throws(Errno) {

@@ -12,8 +12,8 @@ final class RequestThread: @unchecked Sendable {
     static let answerHeaderSize = 16
 
     private let memory: PageMemory
-    /// A request is received here. Its byte 80 is page-aligned, so that the payload of a WRITE could go
-    /// to a descriptor that wants alignment.
+    /// A request is received here. Its byte 80 is page-aligned, so that the payload of a WRITE
+    /// could go to a descriptor that wants alignment.
     let request: UnsafeMutableRawBufferPointer
     /// What READ answers with: page-aligned, with room for the answer's head before it.
     let answer: UnsafeMutableRawBufferPointer
@@ -22,7 +22,8 @@ final class RequestThread: @unchecked Sendable {
 
     /// Bytes from which on a read is answered through a pipe (docs/performance-log.md).
     static let leastPiped: UInt32 = 32 << 10
-    /// For large reads; nil where there are no descriptors for it. With room for the largest read and its head.
+    /// For large reads; nil where there are no descriptors for it. With room for the largest read
+    /// and its head.
     private(set) lazy var pipe = try? PagePipe(2 * Session.payload)
 
     let round = Round()
@@ -44,9 +45,9 @@ final class RequestThread: @unchecked Sendable {
         touch()
     }
 
-    /// Has the pages of `request` there before a request is received. A thread of a process that is being killed
-    /// may still receive one; the kernel cannot then find a page for it that was never used, and answers
-    /// the caller with EIO.
+    /// Has the pages of `request` there before a request is received. A thread of a process that is
+    /// being killed may still receive one; the kernel cannot then find a page for it that was never
+    /// used, and answers the caller with EIO.
     private func touch() {
         for offset in stride(from: 0, to: request.count, by: PageMemory.pageSize) {
             request[offset] = 0

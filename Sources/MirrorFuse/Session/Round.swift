@@ -1,7 +1,7 @@
 import Synchronization
 
-/// Where a request thread is in its loop: whether it may hold a request that the journal does not know. Written
-/// by its thread alone.
+/// Where a request thread is in its loop: whether it may hold a request that the journal does not
+/// know. Written by its thread alone.
 final class Round: Sendable {
     /// Even from before a request is received until the journal knows it, odd from then on.
     private let count = Atomic<UInt64>(0)
@@ -20,7 +20,8 @@ final class Round: Sendable {
 
     var now: UInt64 { count.load(ordering: .relaxed) }
 
-    /// What to ask `hasPassed` with; nil where the thread holds nothing that the journal does not know.
+    /// What to ask `hasPassed` with; nil where the thread holds nothing that the journal does not
+    /// know.
     var open: UInt64? {
         let now = count.load(ordering: .acquiring)
         return now & 1 == 0 ? now : nil

@@ -13,8 +13,8 @@ extension Session {
         return threads.backlog.add(request)
     }
 
-    /// Takes a request from the backlog and serves it, if more than the reserve is left. The calling thread is counted
-    /// as one that works.
+    /// Takes a request from the backlog and serves it, if more than the reserve is left. The
+    /// calling thread is counted as one that works.
     func serveBacklog(_ thread: RequestThread) -> Bool {
         guard !areThreadsScarce, let count = threads.backlog.take(into: thread.request) else {
             return false
@@ -23,7 +23,8 @@ extension Session {
         return true
     }
 
-    /// Whether one more than those that work, the calling thread not among them, may take a request from the backlog.
+    /// Whether one more than those that work, the calling thread not among them, may take a request
+    /// from the backlog.
     var isBacklogDue: Bool { !threads.backlog.isEmpty && busyThreads < ThreadCount.mostBusy }
 
     /// Whether only the reserve does not work. One that is being started counts as one at work.
@@ -41,8 +42,8 @@ extension Session {
         case FUSE_GETATTR.rawValue where header.nodeid == nodes.root.id: return false
         case FUSE_LOOKUP.rawValue where header.nodeid == nodes.root.id:
             let name = request.baseAddress! + MemoryLayout<fuse_in_header>.size
-            return !MirrorTable.isName(name.assumingMemoryBound(to: CChar.self))
-        default: return !MirrorNumber.owns(header.nodeid)
+            return !ControlTable.isName(name.assumingMemoryBound(to: CChar.self))
+        default: return !ControlNumber.owns(header.nodeid)
         }
     }
 }

@@ -7,9 +7,9 @@ extension Session {
     @inline(__always)
     var isDraining: Bool { life.stopping.load(ordering: .relaxed) }
 
-    /// Interrupts the threads that wait for a request; the others end after the one that they work on.
-    /// A thread that is between its look at the flag and the call that waits misses the first signal, so
-    /// signals are sent until all have ended.
+    /// Interrupts the threads that wait for a request; the others end after the one that they work
+    /// on. A thread that is between its look at the flag and the call that waits misses the first
+    /// signal, so signals are sent until all have ended.
     func drain(_ patience: Duration) {
         ThreadSignal.prepare()
         life.stopping.store(true, ordering: .sequentiallyConsistent)

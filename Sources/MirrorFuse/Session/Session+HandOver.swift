@@ -3,12 +3,12 @@ import Logging
 import MirrorSystem
 import SystemPackage
 
-// Requests other than READ and WRITE of images: libfuse decodes them, and the journal knows of those that must not
-// simply be done twice.
+// Requests other than READ and WRITE of images: libfuse decodes them, and the journal knows of
+// those that must not simply be done twice.
 
 extension Session {
-    /// Everything else is libfuse's to decode. What must not simply be done twice gets a slot in the
-    /// journal first; a predecessor's slot says how far it came.
+    /// Everything else is libfuse's to decode. What must not simply be done twice gets a slot in
+    /// the journal first; a predecessor's slot says how far it came.
     func handOver(
         _ request: UnsafeRawBufferPointer, _ header: fuse_in_header, _ thread: RequestThread
     ) {
@@ -27,13 +27,13 @@ extension Session {
         kept.journal.begin(unique: header.unique, opcode: header.opcode, node: header.nodeid)
     }
 
-    /// One that a predecessor received too. Those of `.mirror` get a slot in any case, to count them by; those of
-    /// images only where they need it: a guest's data is tried for ever.
+    /// One that a predecessor received too. Those of `.mirror` get a slot in any case, to count
+    /// them by; those of images only where they need it: a guest's data is tried for ever.
     private func repeatRequest(
         _ request: UnsafeRawBufferPointer, _ header: fuse_in_header, _ thread: RequestThread
     ) {
         let isJournalled = Repeats.isJournalled(header)
-        let entry = isJournalled || MirrorNumber.owns(header.nodeid) ? entry(of: header) : nil
+        let entry = isJournalled || ControlNumber.owns(header.nodeid) ? entry(of: header) : nil
         thread.round.isJournalled()
         if let entry, entry.isRepeat { undo(entry) }
         if let entry, entry.countRepeat() > Repeats.most { return refuse(entry, header) }
@@ -57,8 +57,8 @@ extension Session {
         entry.free()
     }
 
-    /// The first request: INIT, also one that a predecessor received and did not answer; else a predecessor has
-    /// answered it and died before it could say so.
+    /// The first request: INIT, also one that a predecessor received and did not answer; else a
+    /// predecessor has answered it and died before it could say so.
     private func begin(_ request: UnsafeRawBufferPointer, _ header: fuse_in_header) {
         if header.opcode != FUSE_INIT.rawValue {
             replayInit()

@@ -2,8 +2,8 @@ import CFuse
 import MirrorSystem
 import SystemPackage
 
-/// What the kernel offered in the second word of INIT's flags, which libfuse 3.14 passes over, and what
-/// was taken of it.
+/// What the kernel offered in the second word of INIT's flags, which libfuse 3.14 passes over, and
+/// what was taken of it.
 struct KernelOffer: Sendable {
     var flags2: UInt32 = 0
     /// Number of the request, to know its answer by.
@@ -31,8 +31,8 @@ extension Session {
         useOwnIO()
     }
 
-    /// libfuse's answers pass through us, so that INIT's can be completed. Its reads never happen: the
-    /// loop reads the device itself.
+    /// libfuse's answers pass through us, so that INIT's can be completed. Its reads never happen:
+    /// the loop reads the device itself.
     private func useOwnIO() {
         var io = fuse_custom_io()
         io.read = { device, buffer, count, _ in cfuse_read(device, buffer, count) }
@@ -60,8 +60,8 @@ extension Session {
         offer.flags2 = request.loadUnaligned(fromByteOffset: 56, as: UInt32.self)
     }
 
-    /// Gives libfuse the INIT request that a predecessor has answered, and throws its answer away. What the
-    /// kernel offered is the same, so what was chosen is too.
+    /// Gives libfuse the INIT request that a predecessor has answered, and throws its answer away.
+    /// What the kernel offered is the same, so what was chosen is too.
     func replayInit() {
         var bytes = kept.initRequest
         swallowsAnswer = true
@@ -81,8 +81,8 @@ extension Session {
         fuse_session_process_buf(libfuse, &buffer)
     }
 
-    /// Adds to INIT's answer what libfuse does not know: shared mappings of files opened for direct I/O,
-    /// passthrough, and requests that are sent again.
+    /// Adds to INIT's answer what libfuse does not know: shared mappings of files opened for direct
+    /// I/O, passthrough, and requests that are sent again.
     private func completeInit(_ vector: UnsafeMutablePointer<iovec>, _ count: Int) {
         guard let unique = offer.unique, count > 1 else { return }
         let header = vector[0].iov_base.load(as: fuse_out_header.self)
@@ -96,9 +96,9 @@ extension Session {
         if offer.passthrough { cfuse_set_max_stack_depth(answer, 1) }
     }
 
-    /// Chooses among what libfuse knows. Not chosen, though libfuse would: splice and the write-back
-    /// cache (slower here), auto-invalidation (a GETATTR for each cached read after a write), atomic
-    /// O_TRUNC (truncation must come as a change of size, which is tracked).
+    /// Chooses among what libfuse knows. Not chosen, though libfuse would: splice and the
+    /// write-back cache (slower here), auto-invalidation (a GETATTR for each cached read after a
+    /// write), atomic O_TRUNC (truncation must come as a change of size, which is tracked).
     func configure(_ connection: UnsafeMutablePointer<fuse_conn_info>) {
         let wanted: [Int32] = [
             FUSE_CAP_ASYNC_READ, FUSE_CAP_ASYNC_DIO, FUSE_CAP_PARALLEL_DIROPS,

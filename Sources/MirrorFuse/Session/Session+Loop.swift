@@ -4,8 +4,9 @@ import MirrorSystem
 import SystemPackage
 
 // The request loop: plain threads that read the device, answer READ and WRITE themselves and hand
-// everything else to libfuse. A thread that blocks (a slow flush, say) is made up for by another one; when there
-// are as many as may be, what could block waits in the backlog. So `.mirror` always answers.
+// everything else to libfuse. A thread that blocks (a slow flush, say) is made up for by another
+// one; when there are as many as may be, what could block waits in the backlog. So `.mirror` always
+// answers.
 
 extension Session {
     /// Room for the deepest callback with its temporary buffers.
@@ -53,7 +54,8 @@ extension Session {
                 threads.readers.park { isBacklogDue }
                 continue
             }
-            // After `enter`: of a thread that adds to the backlog and one that comes back, the later one looks last.
+            // After `enter`: of a thread that adds to the backlog and one that comes back, the
+            // later one looks last.
             if isBacklogDue {
                 _ = threads.readers.leave()
                 continue
@@ -90,11 +92,11 @@ extension Session {
     func dispatch(_ thread: RequestThread, _ count: Int, _ isLast: Bool) {
         let request = UnsafeRawBufferPointer(rebasing: thread.request[..<count])
         let header = request.load(as: fuse_in_header.self)
-        if header.opcode == FUSE_WRITE.rawValue, !MirrorNumber.owns(header.nodeid) {
+        if header.opcode == FUSE_WRITE.rawValue, !ControlNumber.owns(header.nodeid) {
             thread.round.isJournalled()
             return timed(threads.slowWrites, count, isLast) { write(request, header) }
         }
-        if header.opcode == FUSE_READ.rawValue, !MirrorNumber.owns(header.nodeid) {
+        if header.opcode == FUSE_READ.rawValue, !ControlNumber.owns(header.nodeid) {
             thread.round.isJournalled()
             let bytes = Int(request.load(fromByteOffset: 40, as: fuse_read_in.self).size)
             return timed(threads.slowReads, bytes, isLast) { read(request, header, thread) }
@@ -108,7 +110,11 @@ extension Session {
     private func timed(
         _ slowness: borrowing Slowness, _ bytes: Int, _ isLast: Bool, _ serve: () -> Void
     ) {
-        if isLast, slowness.isLikely { callReader() } else if isLast { threads.stallWatch.isNeeded() }
+        if isLast, slowness.isLikely {
+            callReader()
+        } else if isLast {
+            threads.stallWatch.isNeeded()
+        }
         let begin = Stopwatch.nanoseconds
         serve()
         slowness.note(Stopwatch.nanoseconds - begin, bytes: bytes)

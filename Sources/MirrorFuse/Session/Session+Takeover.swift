@@ -6,8 +6,9 @@ import MirrorSystem
 import Synchronization
 import SystemPackage
 
-// What a worker does whose predecessor has died: it makes every node and handle mean again what it meant, tells
-// libfuse of INIT, and has the kernel send again what was not answered. Only then a request is read.
+// What a worker does whose predecessor has died: it makes every node and handle mean again what it
+// meant, tells libfuse of INIT, and has the kernel send again what was not answered. Only then a
+// request is read.
 
 extension Session {
     /// Does nothing where there was no predecessor.
@@ -21,7 +22,7 @@ extension Session {
         takeover.dropUnused()
         if kept.initAnswered.value != 0 { replayInit() }
         sendAgain()
-        for handle in mirrorFiles.records.all where handle.poller != 0 { wake(handle.poller) }
+        for handle in controlFiles.records.all where handle.poller != 0 { wake(handle.poller) }
         if isInitialized { life.usable.open() }
     }
 
@@ -42,10 +43,11 @@ extension Session {
         _ = cfuse_write(device, &message, 24)
     }
 
-    /// A request came that no predecessor received, so all of theirs are received by now. Once every thread has
-    /// told the journal of the one that it may hold, what is there besides belongs to callers that were
-    /// killed or answered. A thread that waits for a request cannot be told from one that has just got it:
-    /// it counts when it goes round its loop, which on a mount that nobody uses may be later.
+    /// A request came that no predecessor received, so all of theirs are received by now. Once
+    /// every thread has told the journal of the one that it may hold, what is there besides belongs
+    /// to callers that were killed or answered. A thread that waits for a request cannot be told
+    /// from one that has just got it: it counts when it goes round its loop, which on a mount that
+    /// nobody uses may be later.
     func sawFreshRequest(_ header: fuse_in_header) {
         let asksNothing: [UInt32] = [
             FUSE_FORGET.rawValue, FUSE_BATCH_FORGET.rawValue, FUSE_INTERRUPT.rawValue,
@@ -76,7 +78,7 @@ extension Session {
         while let node = entry.takeNode() { forget(node, 1) }
         let handle = entry.handle
         guard handle != 0 else { return }
-        switch (MirrorNumber.owns(entry.node), entry.opcode) {
+        switch (ControlNumber.owns(entry.node), entry.opcode) {
         case (true, FUSE_OPEN.rawValue), (true, FUSE_OPENDIR.rawValue): releaseMirror(handle)
         case (false, FUSE_OPENDIR.rawValue): _ = directories.remove(handle)
         default: close(handle)
@@ -112,8 +114,8 @@ private struct Takeover {
         }
     }
 
-    /// A node by what the keeper holds of it, or beneath its directory by its name; nil where that is another
-    /// file now, or none.
+    /// A node by what the keeper holds of it, or beneath its directory by its name; nil where that
+    /// is another file now, or none.
     private mutating func node(_ id: UInt64) -> Node? {
         if id == session.nodes.root.id { return session.nodes.root }
         if let known = found[id] { return known }
@@ -181,13 +183,13 @@ private struct Takeover {
     }
 
     func restoreMirror() {
-        let handles = session.mirrorFiles.records.all
-        let read = handles.map { ($0.node, session.mirrorFiles.records.read(of: $0.number)) }
+        let handles = session.controlFiles.records.all
+        let read = handles.map { ($0.node, session.controlFiles.records.read(of: $0.number)) }
         session.mirror.restore(session.identity, read: Dictionary(read, uniquingKeysWith: max))
         for handle in handles {
             guard let node = try? session.mirror.node(handle.node) else { continue }
             let entries = node.file.isDirectory ? session.engine.entries(of: node.file) : []
-            session.mirrorFiles.restore(handle.number, OpenMirrorFile(node, entries: entries))
+            session.controlFiles.restore(handle.number, OpenControlFile(node, entries: entries))
         }
     }
 

@@ -8,16 +8,16 @@ import SystemPackage
 
 /// Everything that the operations of one mount share.
 ///
-/// `@unchecked Sendable`: what is `var` is written before the request threads start, or while the first
-/// of them answers INIT and no other runs.
+/// `@unchecked Sendable`: what is `var` is written before the request threads start, or while the
+/// first of them answers INIT and no other runs.
 final class Session: @unchecked Sendable {
     let engine: Engine
     let nodes: NodeTable
     let root: RootLook
     let files: HandleTable<OpenFile>
     let directories: HandleTable<OpenDirectory>
-    let mirror: MirrorTable
-    let mirrorFiles: HandleTable<OpenMirrorFile>
+    let mirror: ControlTable
+    let controlFiles: HandleTable<OpenControlFile>
     let pollers = Pollers()
     let identity = MountIdentity()
     let log = Logger(label: "twinfs.fuse")
@@ -51,13 +51,13 @@ final class Session: @unchecked Sendable {
         kept = try SessionMemory(keeper)
         files = HandleTable(kept.files)
         directories = HandleTable(kept.directories)
-        mirrorFiles = HandleTable(kept.mirrorFiles)
+        controlFiles = HandleTable(kept.controlFiles)
         let root = try source.openNode(".")
         let attributes = try root.attributes()
         nodes = NodeTable(
             root: root, attributes: attributes, kept: kept.nodes, last: kept.lastNode)
         self.root = RootLook(nodes.root, attributes)
-        mirror = MirrorTable(engine, kept.mirrorNodes, kept.lastMirrorNode)
+        mirror = ControlTable(engine, kept.controlNodes, kept.lastControlNode)
         let pollers = pollers
         engine.events.subscribe { pollers.wake() }
     }

@@ -5,7 +5,8 @@ import Synchronization
 final class StallWatch: Sendable {
     /// What a request may wait for because all readers block and nobody foresaw it.
     static let interval = Duration.milliseconds(2)
-    /// Looks in a row that find somebody waiting before it sleeps: waking it costs the guest's request.
+    /// Looks in a row that find somebody waiting before it sleeps: waking it costs the guest's
+    /// request.
     static let patience = 16
 
     private let isAsleep = Atomic<Bool>(false)
@@ -28,8 +29,8 @@ final class StallWatch: Sendable {
 }
 
 extension Session {
-    /// Makes up for request threads that are stuck, that is, with the same request since the look before. On a
-    /// thread of its own, until the session ends.
+    /// Makes up for request threads that are stuck, that is, with the same request since the look
+    /// before. On a thread of its own, until the session ends.
     func watchForStalls() {
         var (quiet, rounds) = (0, [Int32: UInt64]())
         while !threads.live.isEnding {

@@ -3,9 +3,11 @@ import Synchronization
 
 /// How many request threads there are, and where each is in its loop.
 struct ThreadCount: ~Copyable, Sendable {
-    /// Most threads, so that many slow flushes at once cost a bounded amount of memory (2 MiB each).
+    /// Most threads, so that many slow flushes at once cost a bounded amount of memory (2 MiB
+    /// each).
     static let most = 64
-    /// Those of `most` that only answer for what cannot hang, once all others are at work (`Backlog`).
+    /// Those of `most` that only answer for what cannot hang, once all others are at work
+    /// (`Backlog`).
     static let reserve = 8
 
     /// Most that may be at work at once.
@@ -27,7 +29,8 @@ struct ThreadCount: ~Copyable, Sendable {
     /// Where each thread is, by its number.
     var rounds: [Int32: UInt64] { live.withLock { $0.mapValues(\.now) } }
 
-    /// Those that may hold a request that the journal does not know, each with the round that it is in.
+    /// Those that may hold a request that the journal does not know, each with the round that it is
+    /// in.
     var openRounds: [(round: Round, number: UInt64)] {
         live.withLock { $0.values.compactMap { round in round.open.map { (round, $0) } } }
     }
@@ -61,8 +64,9 @@ struct ThreadCount: ~Copyable, Sendable {
         return left == 0 || isLastAwaited
     }
 
-    /// The calling thread may hang with a target, and at the end nobody waits for it; whether it was the last one to
-    /// wait for. Of two last ones, one that ends and one that leaves, at least one sees the other.
+    /// The calling thread may hang with a target, and at the end nobody waits for it; whether it
+    /// was the last one to wait for. Of two last ones, one that ends and one that leaves, at least
+    /// one sees the other.
     func leavesForTarget() -> Bool {
         atTargets.add(1, ordering: .sequentiallyConsistent)
         return isLastAwaited

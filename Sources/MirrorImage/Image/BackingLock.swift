@@ -2,11 +2,11 @@ import MirrorSystem
 import Synchronization
 package import SystemPackage
 
-/// The exclusive lock on an image's backing file, held by an open file of its own for as long as anybody
-/// needs it. Locks that guests take through the mount stay in the kernel and never meet it.
+/// The exclusive lock on an image's backing file, held by an open file of its own for as long as
+/// anybody needs it. Locks that guests take through the mount stay in the kernel and never meet it.
 package final class BackingLock: Sendable {
-    /// Protects the descriptor and the count, also over open and close, which the next taker has to wait
-    /// for. The status never takes it.
+    /// Protects the descriptor and the count, also over open and close, which the next taker has to
+    /// wait for. The status never takes it.
     private let state = Mutex<(users: Int, descriptor: FileDescriptor?)>((0, nil))
 
     /// - Throws: `.resourceBusy` where another process holds a lock on the file.
@@ -43,7 +43,8 @@ package final class BackingLock: Sendable {
     private static func lock(_ backing: FilePath) throws(Errno) -> FileDescriptor? {
         let descriptor: FileDescriptor
         do throws(Errno) {
-            // On a block device O_EXCL keeps others from mounting it. On a file it means nothing here.
+            // On a block device O_EXCL keeps others from mounting it. On a file it means nothing
+            // here.
             let isDevice = try backing.status().kind == .blockDevice
             descriptor = try FileDescriptor.openBacking(
                 backing, .writeOnly, isDevice ? .exclusiveCreate : [])

@@ -6,11 +6,12 @@ public import SystemPackage
 extension Image {
     public enum Access: Sendable { case reading, writing }
 
-    /// Counts a handle. The first writer takes the exclusive lock on the file that serves the image.
+    /// Counts a handle. The first writer takes the exclusive lock on the file that serves the
+    /// image.
     ///
     /// - Throws: `.resourceBusy` where another process holds a lock on it.
-    /// - Parameter insists: a guest has the image open since before this process: it is counted without the
-    ///   lock where that cannot be taken.
+    /// - Parameter insists: a guest has the image open since before this process: it is counted
+    ///   without the lock where that cannot be taken.
     /// - Returns: whether the lock is held where it is wanted.
     @discardableResult
     package func opened(
@@ -30,7 +31,8 @@ extension Image {
         return isLocked
     }
 
-    /// An earlier process has seen a flush fail, and the image is open ever since: every flush fails.
+    /// An earlier process has seen a flush fail, and the image is open ever since: every flush
+    /// fails.
     public func flushFailed(before error: Errno) {
         flushFailure.store(error.rawValue, ordering: .releasing)
     }
@@ -38,8 +40,8 @@ extension Image {
     /// Counts a reader again that the kernel serves past the daemon since before this process.
     public func pinAgain() { state.withLock { $0.pins += 1 } }
 
-    /// Counts it out, before its descriptors are closed; the last one gives the lock back and forgets a
-    /// failed flush.
+    /// Counts it out, before its descriptors are closed; the last one gives the lock back and
+    /// forgets a failed flush.
     package func closed(_ path: DataPath, for access: Access) {
         handles.remove(path)
         state.withLock { state in
@@ -49,9 +51,9 @@ extension Image {
         if access == .writing { lock.drop() }
     }
 
-    /// Asks for a read-only open that the kernel serves past the daemon. Refused while somebody has the
-    /// image open for writing or a job tracks it: a later shared mapping of such an inode goes to the
-    /// backing file unseen, and R1 would not hold.
+    /// Asks for a read-only open that the kernel serves past the daemon. Refused while somebody has
+    /// the image open for writing or a job tracks it: a later shared mapping of such an inode goes
+    /// to the backing file unseen, and R1 would not hold.
     public func pin() -> Bool {
         state.withLock { state in
             guard state.writers == 0, state.jobs == 0 else { return false }
@@ -64,8 +66,8 @@ extension Image {
 
     /// Counts a job in, and takes the lock on the backing file for as long as it lives.
     ///
-    /// - Throws: `imageBusy` while the kernel serves readers past us, or another process has the backing
-    ///   file locked.
+    /// - Throws: `imageBusy` while the kernel serves readers past us, or another process has the
+    ///   backing file locked.
     package func beginJob(backing: FilePath) throws(CommandError) {
         if let refusal = state.withLock({ $0.beginJob() }) { throw refusal }
         do throws(Errno) {

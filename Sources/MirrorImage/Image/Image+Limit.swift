@@ -3,21 +3,23 @@ import MirrorSystem
 import Synchronization
 public import SystemPackage
 
-// An image on a block device, which may be larger than the image: what lies past its end is not the guest's.
+// An image on a block device, which may be larger than the image: what lies past its end is not the
+// guest's.
 
 extension Image {
-    /// Past which nothing of the image can be from now on: its length where a device serves it, `UInt64.max`
-    /// where a file does. Under `opening`.
+    /// Past which nothing of the image can be from now on: its length where a device serves it,
+    /// `UInt64.max` where a file does. Under `opening`.
     package func bound(to limit: UInt64) { self.limit.store(limit, ordering: .releasing) }
 
-    /// How many of the bytes that a read at `offset` got from the file belong to the image. Asked after the
-    /// read: the file may have become a device just before it.
+    /// How many of the bytes that a read at `offset` got from the file belong to the image. Asked
+    /// after the read: the file may have become a device just before it.
     package func owned(_ count: Int, at offset: UInt64) -> Int {
         let limit = limit.load(ordering: .acquiring)
         return offset >= limit ? 0 : Int(min(UInt64(count), limit - offset))
     }
 
-    /// Where the next data or hole is, found in the file from `offset` on; the image ends in a hole.
+    /// Where the next data or hole is, found in the file from `offset` on; the image ends in a
+    /// hole.
     public func owned(_ found: Int64, from offset: Int64) throws(Errno) -> Int64 {
         let limit = Int64(clamping: limit.load(ordering: .acquiring))
         if offset >= limit { throw .noSuchAddressOrDevice }

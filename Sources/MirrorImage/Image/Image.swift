@@ -4,10 +4,11 @@ public import MirrorSystem
 package import Synchronization
 public import SystemPackage
 
-/// A regular file under the source directory that somebody has open in the mount, or that a job mirrors.
+/// A regular file under the source directory that somebody has open in the mount, or that a job
+/// mirrors.
 ///
-/// Guests' changes come in through `write`, `truncate` and `allocate` (in `Intercept/`); jobs attach a
-/// `Tracker` each. One object per file, whatever its names: identity is device and inode.
+/// Guests' changes come in through `write`, `truncate` and `allocate` (in `Intercept/`); jobs
+/// attach a `Tracker` each. One object per file, whatever its names: identity is device and inode.
 public final class Image: Sendable {
     public let identity: FileIdentity
 
@@ -18,10 +19,12 @@ public final class Image: Sendable {
     package let order = RangeOrder()
     /// Where the file ends: which changes move it, and what a truncation takes away.
     package let end = EndOfFile()
-    /// End of the image where a block device serves it; `UInt64.max` where a file does, which has its own
-    /// end. Changed only while the gate is held and idle, or while nobody has the image open.
+    /// End of the image where a block device serves it; `UInt64.max` where a file does, which has
+    /// its own end. Changed only while the gate is held and idle, or while nobody has the image
+    /// open.
     package let limit = Atomic<UInt64>(.max)
-    /// Whether the file that serves the image may give its pages away (`FileDescriptor.givesPages`).
+    /// Whether the file that serves the image may give its pages away
+    /// (`FileDescriptor.givesPages`).
     package let pagesMayGo = Atomic<Bool>(false)
     /// The first failure of a flush, kept until the last handle is closed; 0 is none.
     package let flushFailure = Atomic<Int32>(0)
@@ -49,15 +52,16 @@ public final class Image: Sendable {
     /// Keeps other processes from the backing file while somebody writes or a job lives.
     package let lock = BackingLock()
 
-    /// Held while `VoidMark` changes what the image's file says: two of its jobs would erase each other's.
-    package let voidMarks = Mutex<Void>(())
+    /// Held while `VoidLabel` changes what the image's file says: two of its jobs would erase each
+    /// other's.
+    package let voidLabels = Mutex<Void>(())
 
     /// Every descriptor that a switch-over has to move to the twin.
     package let handles = OpenHandles()
 
     /// Held while the image is opened, from choosing the file until the handle is counted, and by a
-    /// switch-over from its preparation to its end: an open gets the old file and is moved, or the new
-    /// one. Only other opens of this image wait for it.
+    /// switch-over from its preparation to its end: an open gets the old file and is moved, or the
+    /// new one. Only other opens of this image wait for it.
     package let opening = Mutex<Void>(())
 
     /// Protects names and counts. Leaf lock: nothing is called under it.

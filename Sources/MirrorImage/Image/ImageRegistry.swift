@@ -9,9 +9,9 @@ public final class ImageRegistry: Sendable {
 
     package init() {}
 
-    /// The image with this identity; made, and known as `path` (relative to the source), where it is new.
-    /// Every call is paired with one of `release`: two objects for one file would track each other's
-    /// writes nowhere.
+    /// The image with this identity; made, and known as `path` (relative to the source), where it
+    /// is new. Every call is paired with one of `release`: two objects for one file would track
+    /// each other's writes nowhere.
     public func image(_ identity: FileIdentity, path: FilePath) -> Image {
         images.withLock { images in
             let image = images[identity] ?? Image(identity: identity, path: path)

@@ -2,7 +2,8 @@ import MirrorCore
 import Synchronization
 import SystemPackage
 
-/// What a change of an image does, as far as the shim has to know: to its range, and to the image's end.
+/// What a change of an image does, as far as the shim has to know: to its range, and to the image's
+/// end.
 struct Change: Sendable {
     /// Of a truncation: the new size, and no bytes.
     let range: ByteRange
@@ -58,12 +59,14 @@ struct BegunChange: Sendable {
     let truncations: UInt64
 }
 
-// The shim's steps, each once: `Interceptor.swift` says what they are for. A plain change goes through `change`; a
-// forwarded write (`Forward`) through the same steps, with its order and its twin in between.
+// The shim's steps, each once: `Interceptor.swift` says what they are for. A plain change goes
+// through `change`; a forwarded write (`Forward`) through the same steps, with its order and its
+// twin in between.
 
 extension Image {
-    /// All five steps. `act` changes the source. `bounded` does what can be done of a change that leads past the
-    /// limit, after the gate was left; `instead` may take over a change that was admitted.
+    /// All five steps. `act` changes the source. `bounded` does what can be done of a change that
+    /// leads past the limit, after the gate was left; `instead` may take over a change that was
+    /// admitted.
     @inline(__always)
     func change(
         _ change: Change, bounded: (UInt64) -> Outcome, instead: () -> Outcome? = { nil },
@@ -88,8 +91,9 @@ extension Image {
         return outcome
     }
 
-    /// R11, for all that the change may touch. No change that begins after this look can raise the reach past
-    /// extents that are not intended, and none is cleared while a truncation is in the gauge everywhere.
+    /// R11, for all that the change may touch. No change that begins after this look can raise the
+    /// reach past extents that are not intended, and none is cleared while a truncation is in the
+    /// gauge everywhere.
     @inline(__always)
     private func isIntended(_ change: Change) -> Bool {
         !change.changesBytes || isIntended(touched(by: change))
@@ -110,8 +114,8 @@ extension Image {
         return BegunChange(change: change, slot: slot, truncations: end.begin())
     }
 
-    /// R1: after the data is in the source, before the reply. R4: whatever came of it. `markBytes` marks the
-    /// bytes of the change's range that no twin gets by itself.
+    /// R1: after the data is in the source, before the reply. R4: whatever came of it. `markBytes`
+    /// marks the bytes of the change's range that no twin gets by itself.
     @inline(__always)
     func mark(_ begun: BegunChange, _ outcome: Outcome, _ markBytes: () -> Void) {
         let change = begun.change

@@ -1,16 +1,17 @@
 import Synchronization
 
-/// Where an image ends, as far as the changes of the mount tell. Two estimates, each wrong only on the
-/// side that costs a look and never a byte.
+/// Where an image ends, as far as the changes of the mount tell. Two estimates, each wrong only on
+/// the side that costs a look and never a byte.
 ///
-/// `known` is at most the size: a change that ends past it may have grown the file and marks the size.
-/// `reach` is at least the end of what any twin may hold: the size when a job began, and the end of every
-/// change that was marked since. What lies between the new size of a truncation and it must be marked.
+/// `known` is at most the size: a change that ends past it may have grown the file and marks the
+/// size. `reach` is at least the end of what any twin may hold: the size when a job began, and the
+/// end of every change that was marked since. What lies between the new size of a truncation and it
+/// must be marked.
 package struct EndOfFile: ~Copyable, Sendable {
     private let known = Atomic<UInt64>(0)
     private let reach = Atomic<UInt64>(0)
-    /// Truncations done. A write that began before the last one must not raise `known`: what it wrote may
-    /// be gone since.
+    /// Truncations done. A write that began before the last one must not raise `known`: what it
+    /// wrote may be gone since.
     private let truncations = Atomic<UInt64>(0)
     /// Protects raising `known` and changing `truncations` together. Nothing is called under it.
     private let lock = Mutex<Void>(())
@@ -29,8 +30,8 @@ package struct EndOfFile: ~Copyable, Sendable {
         truncations.load(ordering: .sequentiallyConsistent) != then
     }
 
-    /// After the source was changed up to `end`, and before that is marked: nothing of it can be in a
-    /// twin before the mark, and a truncation that comes after the mark finds `reach` raised.
+    /// After the source was changed up to `end`, and before that is marked: nothing of it can be in
+    /// a twin before the mark, and a truncation that comes after the mark finds `reach` raised.
     @inline(__always)
     package func reached(_ end: UInt64) {
         if end > reach.load(ordering: .relaxed) {
@@ -54,7 +55,8 @@ package struct EndOfFile: ~Copyable, Sendable {
         }
     }
 
-    /// Before the file's size is set: the end of what a truncation may remove, but for changes that begin from here on.
+    /// Before the file's size is set: the end of what a truncation may remove, but for changes that
+    /// begin from here on.
     var farthest: UInt64 { reach.load(ordering: .sequentiallyConsistent) }
 
     /// After the file's size was set, and before that is marked.

@@ -50,8 +50,8 @@ package final class FlushWatch: Sendable {
     /// The first caller gets true.
     package func end() -> Bool { !isDone.exchange(true, ordering: .acquiringAndReleasing) }
 
-    /// A guest's flush has ended and was not answered yet. Closes the doors; keeps them closed if nothing is
-    /// under way.
+    /// A guest's flush has ended and was not answered yet. Closes the doors; keeps them closed if
+    /// nothing is under way.
     package func flushed() {
         guard let images = images(), !isDone.load(ordering: .acquiring) else { return }
         // Of its own: another flush may hold and lift at the same time.

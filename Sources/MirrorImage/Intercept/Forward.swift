@@ -6,16 +6,17 @@ import SystemPackage
 
 /// A guest's write that may go to twins beside the source (`copy-mode=write-blocking`).
 ///
-/// 1. The write is counted in the gauge. Writes that share a byte with it come before or after it as a
-///    whole (`RangeOrder`): source and twins see them in the same order.
-/// 2. For each job that forwards: what of it may go to the twin (`DirtyTable.beginForward`); lanes write
-///    that while this thread writes the source, both from one copy of the guest's bytes. Where the one twin
-///    answers faster than a lane wakes up, this thread writes it after the source, from the guest's own
-///    bytes (`Forwarder.admitsCaller`): in `then`, when somebody else could answer the guest already.
-/// 3. What was not forwarded is marked (R1), everything where the source's write failed or was short (R4).
-///    A piece that a twin did not take is marked before it ends (R4, `ForwardMachine`).
-/// 4. When source and twins are done, or a twin's write was abandoned: order and gauge are left, the
-///    guest is answered. It never sees an error of a target.
+/// 1. The write is counted in the gauge. Writes that share a byte with it come before or after it
+///    as a whole (`RangeOrder`): source and twins see them in the same order.
+/// 2. For each job that forwards: what of it may go to the twin (`DirtyTable.beginForward`); lanes
+///    write that while this thread writes the source, both from one copy of the guest's bytes.
+///    Where the one twin answers faster than a lane wakes up, this thread writes it after the
+///    source, from the guest's own bytes (`Forwarder.admitsCaller`): in `then`, when somebody else
+///    could answer the guest already.
+/// 3. What was not forwarded is marked (R1), everything where the source's write failed or was
+///    short (R4). A piece that a twin did not take is marked before it ends (R4, `ForwardMachine`).
+/// 4. When source and twins are done, or a twin's write was abandoned: order and gauge are left,
+///    the guest is answered. It never sees an error of a target.
 ///
 /// Whoever is last goes on. No thread but the request's own waits for a twin.
 public final class Forward: Sendable {
@@ -49,10 +50,10 @@ public final class Forward: Sendable {
         state = Mutex(State())
     }
 
-    /// Calls `handler` once, with what became of the write; at once where that is known. Every forward needs
-    /// it, on the thread that called `write`: that thread may have the twin to write, and waits for the
-    /// twin then, as long as that likes. The guest waits no longer than the job lets it: `handler` may be
-    /// called meanwhile, and the guest close its file.
+    /// Calls `handler` once, with what became of the write; at once where that is known. Every
+    /// forward needs it, on the thread that called `write`: that thread may have the twin to write,
+    /// and waits for the twin then, as long as that likes. The guest waits no longer than the job
+    /// lets it: `handler` may be called meanwhile, and the guest close its file.
     ///
     /// - Parameter data: what `write` was given, still there. Nobody else reads it.
     public func then(
@@ -66,7 +67,8 @@ public final class Forward: Sendable {
         if let (forwarder, write) = own { forwarder.writeHere(write, data, at: range.lowerBound) }
     }
 
-    /// Does the write now, or when those have ended that come before it. The caller has entered the gauge.
+    /// Does the write now, or when those have ended that come before it. The caller has entered the
+    /// gauge.
     ///
     /// - Parameter mayStay: whether the calling thread may wait for a twin, and calls `then`.
     package func begin(_ data: UnsafeRawBufferPointer, mayStay: Bool) {
@@ -94,8 +96,9 @@ public final class Forward: Sendable {
         finishedOne()
     }
 
-    /// Whether the calling thread writes the twin itself, in `then`. Not where several jobs forward: a twin that
-    /// hangs would keep this thread from the next one, which would then be blamed.
+    /// Whether the calling thread writes the twin itself, in `then`. Not where several jobs
+    /// forward: a twin that hangs would keep this thread from the next one, which would then be
+    /// blamed.
     private func stays(_ sides: [TwinSide]) -> Bool {
         guard sides.count == 1, sides[0].forwarder.admitsCaller(sides[0].write) else {
             return false
@@ -108,8 +111,8 @@ public final class Forward: Sendable {
         for (forwarder, write) in sides { forwarder.send(write, data, at: range.lowerBound) }
     }
 
-    /// A write that may make the file longer goes the way of the background: the twin gets its size and what
-    /// lies at its end one after the other, from the copier.
+    /// A write that may make the file longer goes the way of the background: the twin gets its size
+    /// and what lies at its end one after the other, from the copier.
     private func beginSides(_ truncations: UInt64) -> [TwinSide] {
         var sides: [TwinSide] = []
         if image.end.mayGrow(to: range.upperBound) { return sides }
@@ -124,7 +127,8 @@ public final class Forward: Sendable {
         return sides
     }
 
-    /// Marks all that does not go to a twin by itself; everything where the source was not written whole.
+    /// Marks all that does not go to a twin by itself; everything where the source was not written
+    /// whole.
     private func markRest(_ sides: [TwinSide], isWhole: Bool) {
         image.trackers.withEach { tracker in
             let side = sides.first { $0.forwarder === tracker.forwarder }
@@ -159,8 +163,8 @@ public final class Forward: Sendable {
     }
 }
 
-/// The bytes of a forwarded write: a copy of their own, since a twin that hangs may read them long after the
-/// guest was answered.
+/// The bytes of a forwarded write: a copy of their own, since a twin that hangs may read them long
+/// after the guest was answered.
 package final class ForwardData: @unchecked Sendable {
     private let memory: UnsafeMutableRawBufferPointer
 

@@ -6,8 +6,9 @@ package import SystemPackage
 
 /// Sends guest writes to the twin of one member of a job.
 ///
-/// On and off at any time: a write that began before the change goes on as it began. A background write
-/// beside a forwarded one of the same bytes marks after its source write, so the copier has the last word.
+/// On and off at any time: a write that began before the change goes on as it began. A background
+/// write beside a forwarded one of the same bytes marks after its source write, so the copier has
+/// the last word.
 package final class Forwarder: Sendable {
     package let table: DirtyTable
     private let unflushed: DirtyTable
@@ -74,13 +75,13 @@ package final class Forwarder: Sendable {
     /// Whether no lane uses the twin.
     package var isIdle: Bool { state.withLock { $0.underWay.isEmpty } }
 
-    /// What of a guest's write goes to the twin, counted as under way; nil where nothing does. The caller goes on
-    /// with `send` or `admitsCaller`, and tells `sourceDone`.
+    /// What of a guest's write goes to the twin, counted as under way; nil where nothing does. The
+    /// caller goes on with `send` or `admitsCaller`, and tells `sourceDone`.
     ///
     /// - Parameters:
     ///   - wasTruncated: whether the image was truncated since the write began.
-    ///   - done: called once: when source and twin are written, or the twin has failed or is not waited for
-    ///     any more. What is not on the twin is marked by then.
+    ///   - done: called once: when source and twin are written, or the twin has failed or is not
+    ///     waited for any more. What is not on the twin is marked by then.
     func begin(
         _ range: ByteRange, wasTruncated: @escaping @Sendable () -> Bool,
         done: @escaping @Sendable () -> Void
@@ -107,13 +108,15 @@ package final class Forwarder: Sendable {
         if closed.load(ordering: .sequentiallyConsistent) { handle(.abandon, of: write) }
     }
 
-    /// The source's write has ended, after what goes to no twin was marked; `isGood`: all of it was written.
+    /// The source's write has ended, after what goes to no twin was marked; `isGood`: all of it was
+    /// written.
     func sourceDone(_ write: TwinWrite, isGood: Bool) {
         handle(.sourceDone(isGood: isGood && !write.wasTruncated()), of: write)
     }
 
-    /// Where the twin was truncated in between, this write may have made it longer again: it has failed then. Each
-    /// side asks when it is done, so the later one sees every truncation before the end.
+    /// Where the twin was truncated in between, this write may have made it longer again: it has
+    /// failed then. Each side asks when it is done, so the later one sees every truncation before
+    /// the end.
     private func targetDone(_ write: TwinWrite, isGood: Bool) {
         handle(.targetDone(isGood: isGood && !write.wasTruncated()), of: write)
         leftTwin(write)
@@ -146,8 +149,8 @@ package final class Forwarder: Sendable {
         if needsWake { wake() }
     }
 
-    /// Whether the calling thread may write it to the twin itself: that takes less than to wake a lane, and
-    /// another thread again for the answer. After true it calls `writeHere`.
+    /// Whether the calling thread may write it to the twin itself: that takes less than to wake a
+    /// lane, and another thread again for the answer. After true it calls `writeHere`.
     func admitsCaller(_ write: TwinWrite) -> Bool {
         guard write.byteCount <= TwinSpeed.mostBytes, speed.isFast, twin.isLocal,
             permits.take()
@@ -157,8 +160,8 @@ package final class Forwarder: Sendable {
         return true
     }
 
-    /// After `admitsCaller`, on the same thread, once the source is written. Waits for the twin, and not where
-    /// nobody waits for the write any more: then its pieces are marked.
+    /// After `admitsCaller`, on the same thread, once the source is written. Waits for the twin,
+    /// and not where nobody waits for the write any more: then its pieces are marked.
     func writeHere(_ write: TwinWrite, _ data: UnsafeRawBufferPointer, at offset: UInt64) {
         write.beginWait()
         if write.isAbandoned {
@@ -178,8 +181,8 @@ package final class Forwarder: Sendable {
         return all.count { isSlow($0) && handle(.abandon, of: $0) }
     }
 
-    /// On a lane, or a request's thread. `unflushed` is marked before the failures are counted again: of a failing
-    /// flush and this thread, one sees the other.
+    /// On a lane, or a request's thread. `unflushed` is marked before the failures are counted
+    /// again: of a failing flush and this thread, one sees the other.
     private func carryOut(
         _ write: TwinWrite, _ data: UnsafeRawBufferPointer, at offset: UInt64
     ) {
@@ -215,10 +218,11 @@ package final class Forwarder: Sendable {
     }
 }
 
-/// Whether small writes to a twin are fast, but for those that wait for a processor or for each other.
+/// Whether small writes to a twin are fast, but for those that wait for a processor or for each
+/// other.
 ///
-/// Whether a request's thread writes the twin itself depends on it: with a lane guests wait for two threads to wake up,
-/// some tens of microseconds, but source and twin are written side by side.
+/// Whether a request's thread writes the twin itself depends on it: with a lane guests wait for two
+/// threads to wake up, some tens of microseconds, but source and twin are written side by side.
 final class TwinSpeed: Sendable {
     /// Longer writes outweigh two wake-ups.
     static let mostBytes = 128 << 10
@@ -226,8 +230,9 @@ final class TwinSpeed: Sendable {
     private static let fast = 100_000
     private static let most = 48
 
-    /// Rises with each slow write, and falls by three with each fast one: many writes at once make each other slow, with
-    /// lanes still more, and one fast one in four shows that it is not the twin. Two threads at once may lose one's.
+    /// Rises with each slow write, and falls by three with each fast one: many writes at once make
+    /// each other slow, with lanes still more, and one fast one in four shows that it is not the
+    /// twin. Two threads at once may lose one's.
     private let score = Atomic<Int>(0)
 
     var isFast: Bool { score.load(ordering: .relaxed) < Self.most / 2 }

@@ -1,14 +1,16 @@
 package import MirrorCore
 import Synchronization
 
-/// The door through which every change of an image passes: open, or held for a moment while a job cuts.
+/// The door through which every change of an image passes: open, or held for a moment while a job
+/// cuts.
 ///
-/// enter   gauge += 1, then look whether the door is held. Held: gauge -= 1, and the change is parked.
-/// hold    holds += 1; from then on, once the gauge is idle, no change is under way and none begins.
-/// lift    holds -= 1; at zero every parked change is run again, each through `enter` anew.
+/// enter   gauge += 1, then look whether the door is held. Held: gauge -= 1, and the change is
+/// parked. hold    holds += 1; from then on, once the gauge is idle, no change is under way and
+/// none begins. lift    holds -= 1; at zero every parked change is run again, each through `enter`
+/// anew.
 ///
-/// Both sides use sequentially consistent operations on `gauge` and `holds`: of a change that enters
-/// and a holder who reads the gauge, at least one sees the other.
+/// Both sides use sequentially consistent operations on `gauge` and `holds`: of a change that
+/// enters and a holder who reads the gauge, at least one sees the other.
 package final class Gate: Sendable {
     package let gauge = WriteGauge()
     private let holds = Atomic<Int>(0)
@@ -46,7 +48,8 @@ package final class Gate: Sendable {
         if !isHeld { retry() }
     }
 
-    /// Holds the door for `holder`. `changed` is called whenever a change has left; it must not block.
+    /// Holds the door for `holder`. `changed` is called whenever a change has left; it must not
+    /// block.
     package func hold(by holder: AnyObject, changed: @escaping @Sendable () -> Void) {
         parked.withLock { state in
             let isNew = state.holders.updateValue(changed, forKey: ObjectIdentifier(holder)) == nil

@@ -2,13 +2,15 @@ package import MirrorCore
 import MirrorSystem
 package import Synchronization
 
-/// The bits of a write-intent log in memory, as every change of an image asks for them: a load or two, no
-/// lock, no retain. Memory is used only where a bit was ever set.
+/// The bits of a write-intent log in memory, as every change of an image asks for them: a load or
+/// two, no lock, no retain. Memory is used only where a bit was ever set.
 ///
-/// Three for each extent: *durable*, set on disk; *touched*, written since the last look; *recent*, written
-/// between the last two looks. Set and cleared on the log's queue, but for `touched`, which writers set.
+/// Three for each extent: *durable*, set on disk; *touched*, written since the last look; *recent*,
+/// written between the last two looks. Set and cleared on the log's queue, but for `touched`, which
+/// writers set.
 ///
-/// `@unchecked Sendable`: nothing but atomics is reachable through it, and leaves are never freed before it.
+/// `@unchecked Sendable`: nothing but atomics is reachable through it, and leaves are never freed
+/// before it.
 package final class IntentBits: @unchecked Sendable {
     /// Words of 64 extents in one leaf: 1 TiB of an image.
     static let leafWords = 4096
@@ -23,7 +25,8 @@ package final class IntentBits: @unchecked Sendable {
     /// Everything is admitted: the log is void, or is not to be kept.
     package let admitsAll = Atomic<Bool>(false)
     private let roots: PageMemory
-    /// Behind the last word that ever had a durable bit: nobody need look at what an image does not have.
+    /// Behind the last word that ever had a durable bit: nobody need look at what an image does not
+    /// have.
     private let end = Atomic<Int>(0)
     private var table: UnsafeMutablePointer<Atomic<UInt>> {
         roots.bytes.baseAddress!.assumingMemoryBound(to: Atomic<UInt>.self)
@@ -39,8 +42,8 @@ package final class IntentBits: @unchecked Sendable {
         }
     }
 
-    /// Whether the extent's bit is durable, and notes that it is written. Sequentially consistent with what
-    /// the caller did before: see `IntentLog`.
+    /// Whether the extent's bit is durable, and notes that it is written. Sequentially consistent
+    /// with what the caller did before: see `IntentLog`.
     @inline(__always)
     package func use(_ extent: Int) -> Bool {
         guard let words = leaf(extent >> 6) else { return false }
@@ -55,8 +58,8 @@ package final class IntentBits: @unchecked Sendable {
 
     /// Whether a write of `range` may go on: its bits are durable. Notes that it is written.
     ///
-    /// The caller has entered the gate. A clearer clears the bit and then looks at the gauge: of the two, at
-    /// least one sees the other, as in `Gate`.
+    /// The caller has entered the gate. A clearer clears the bit and then looks at the gauge: of
+    /// the two, at least one sees the other, as in `Gate`.
     @inline(__always)
     package func admits(_ range: ByteRange) -> Bool {
         if range.isEmpty { return true }

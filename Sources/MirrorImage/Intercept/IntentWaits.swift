@@ -4,12 +4,12 @@ import MirrorSystem
 import Synchronization
 import SystemPackage
 
-/// Changes of an image that wait until what they are about to touch is intended, durably (`IntentLog`). They
-/// waited outside of the gate, so whoever holds it does not wait for them.
+/// Changes of an image that wait until what they are about to touch is intended, durably
+/// (`IntentLog`). They waited outside of the gate, so whoever holds it does not wait for them.
 ///
-/// A change that is not admitted asks every log that does not admit it, counts here as one that waits for a
-/// commit, and is parked. Whenever a commit is done all that are parked try again, each through the gate
-/// anew: those that came later ask again.
+/// A change that is not admitted asks every log that does not admit it, counts here as one that
+/// waits for a commit, and is parked. Whenever a commit is done all that are parked try again, each
+/// through the gate anew: those that came later ask again.
 final class IntentWaits: Sendable {
     /// Commits that somebody waits for. Looked at without the lock.
     private let pending = Atomic<Int>(0)
@@ -39,8 +39,9 @@ final class IntentWaits: Sendable {
 }
 
 extension Image {
-    /// Step 2 of the shim: whether `range` may be changed now. Otherwise its intent is on its way, and the
-    /// caller leaves the gate and answers `.held`. Only between the gate's `enter` and `leave`.
+    /// Step 2 of the shim: whether `range` may be changed now. Otherwise its intent is on its way,
+    /// and the caller leaves the gate and answers `.held`. Only between the gate's `enter` and
+    /// `leave`.
     @inline(__always)
     func isIntended(_ range: ByteRange) -> Bool {
         trackers.areIntended(range) || !requestIntent(range)

@@ -6,8 +6,8 @@ public import SystemPackage
 // Changes of an image that are no writes, by the steps of `Change.swift`; and its flush.
 
 extension Image {
-    /// Sets the image's size. What it may remove is marked, and so is the size itself. Growth needs no
-    /// mark of its bytes: past its end a twin reads as zero. Corresponds to `ftruncate(2)`.
+    /// Sets the image's size. What it may remove is marked, and so is the size itself. Growth needs
+    /// no mark of its bytes: past its end a twin reads as zero. Corresponds to `ftruncate(2)`.
     public func truncate(to size: UInt64, through descriptor: FileDescriptor) -> Outcome {
         change(
             .truncation(to: size), bounded: { truncateBounded(to: size, $0) },
@@ -31,9 +31,9 @@ extension Image {
             })
     }
 
-    /// Makes the source durable. A failure sticks until the last handle is closed: filesystems report
-    /// it once and then pretend. Twins follow where `flushesTwins` says so. Corresponds to `fsync(2)` and
-    /// `fdatasync(2)`.
+    /// Makes the source durable. A failure sticks until the last handle is closed: filesystems
+    /// report it once and then pretend. Twins follow where `flushesTwins` says so. Corresponds to
+    /// `fsync(2)` and `fdatasync(2)`.
     public func flush(dataOnly: Bool, through descriptor: FileDescriptor) throws(Errno) {
         let earlier = flushFailure.load(ordering: .acquiring)
         if earlier != 0 { throw Errno(rawValue: earlier) }

@@ -6,24 +6,28 @@ public import SystemPackage
 /// The shim: every change of an image's bytes goes through here, and nowhere else.
 ///
 /// 1. `gate.enter`: counted as under way, or parked while a job cuts.
-/// 2. its intent is durable (R11), or it leaves the gate and is parked until that is so; and it is noted as under
-///    way, for the worker that comes after this one (`TrackerList.beginChange`)
+/// 2. its intent is durable (R11), or it leaves the gate and is parked until that is so; and it is
+///    noted as under way, for the worker that comes after this one (`TrackerList.beginChange`)
 /// 3. the source is changed, whatever comes of it
 /// 4. every granule that the change may have touched is marked, also when it failed (R1, R4)
-/// 5. the note is taken back, `gate.leave`; the copiers that slept are woken; only then the caller replies.
+/// 5. the note is taken back, `gate.leave`; the copiers that slept are woken; only then the caller
+///    replies.
 ///
-/// `Image.change` does these steps, for every kind of change (`Change.swift`). A write that a job forwards goes through
-/// the same ones, with its twin beside the source (`Forward`); changes that are no writes are in
-/// `Interceptor+Changes.swift`. A read changes nothing: it is here because guests come this way.
+/// `Image.change` does these steps, for every kind of change (`Change.swift`). A write that a job
+/// forwards goes through the same ones, with its twin beside the source (`Forward`); changes that
+/// are no writes are in `Interceptor+Changes.swift`. A read changes nothing: it is here because
+/// guests come this way.
 extension Image {
     /// What became of a change.
     public enum Outcome: Sendable {
         /// Bytes written; 0 for changes that do not count bytes.
         case done(Int)
         case failed(Errno)
-        /// A cut holds the image: nothing was done. Keep the request, and pass its retry to `whenLifted`.
+        /// A cut holds the image: nothing was done. Keep the request, and pass its retry to
+        /// `whenLifted`.
         case held
-        /// The write goes to twins too: `Forward.then`, which must be called, tells what became of it. Only from `write`.
+        /// The write goes to twins too: `Forward.then`, which must be called, tells what became of
+        /// it. Only from `write`.
         case forwarded(Forward)
 
         /// As in `done`; nil where nothing is known to have changed.
@@ -42,8 +46,9 @@ extension Image {
         }
     }
 
-    /// Reads until `buffer` is full or the image ends; says how many bytes came. Answers by a value: with `throws`
-    /// the caller would count references for each read. Corresponds to `pread(2)`.
+    /// Reads until `buffer` is full or the image ends; says how many bytes came. Answers by a
+    /// value: with `throws` the caller would count references for each read. Corresponds to
+    /// `pread(2)`.
     public func read(
         into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64, through path: DataPath
     ) -> Result<Int, Errno> {
@@ -60,7 +65,8 @@ extension Image {
     /// Whether `readPages` is worth trying.
     public var givesPages: Bool { pagesMayGo.load(ordering: .relaxed) }
 
-    /// The same into a pipe. False where they are not all in it, whatever the reason: `read` tells it.
+    /// The same into a pipe. False where they are not all in it, whatever the reason: `read` tells
+    /// it.
     public func readPages(
         _ count: Int, into pipe: PagePipe, at offset: UInt64, through path: DataPath
     ) -> Bool {
@@ -71,10 +77,11 @@ extension Image {
         return true
     }
 
-    /// Writes `data` at `offset` of the source through the handle's own descriptors, which carry its
-    /// O_SYNC or O_DSYNC. Corresponds to `pwrite(2)`.
+    /// Writes `data` at `offset` of the source through the handle's own descriptors, which carry
+    /// its O_SYNC or O_DSYNC. Corresponds to `pwrite(2)`.
     ///
-    /// - Parameter mayStay: whether this thread may wait for a twin, in `Forward.then`. Not one that others need.
+    /// - Parameter mayStay: whether this thread may wait for a twin, in `Forward.then`. Not one
+    ///   that others need.
     public func write(
         _ data: UnsafeRawBufferPointer, at offset: UInt64, through path: DataPath,
         mayStay: Bool = true
@@ -105,8 +112,8 @@ extension Image {
         }
     }
 
-    /// Runs `retry` when what answered `.held` is over, a hold or the wait for an intent; at once where it is
-    /// already.
+    /// Runs `retry` when what answered `.held` is over, a hold or the wait for an intent; at once
+    /// where it is already.
     public func whenLifted(_ retry: @escaping @Sendable () -> Void) {
         if !intentWaits.park(retry) { gate.park(retry) }
     }

@@ -1,7 +1,8 @@
 import MirrorSystem
 import Synchronization
 
-/// How many threads of a mount may do something at once. Nobody waits for one: who gets none does without.
+/// How many threads of a mount may do something at once. Nobody waits for one: who gets none does
+/// without.
 package final class Permits: Sendable {
     private let free: Atomic<Int>
 

@@ -2,9 +2,9 @@ package import Dispatch
 import MirrorCore
 
 extension Image {
-    /// Runs `body` on `queue` at an instant when no change of the image is under way and none begins;
-    /// then lets changes go on. For attaching and detaching trackers. Takes as long as the slowest change
-    /// that is under way.
+    /// Runs `body` on `queue` at an instant when no change of the image is under way and none
+    /// begins; then lets changes go on. For attaching and detaching trackers. Takes as long as the
+    /// slowest change that is under way.
     package func quiesce(on queue: DispatchQueue, _ body: @escaping @Sendable () -> Void) {
         let moment = QuietMoment(image: self, queue: queue, body: body)
         gate.hold(by: moment) { moment.look() }

@@ -2,8 +2,8 @@ package import MirrorCore
 import MirrorSystem
 import Synchronization
 
-/// Times what guests' requests spend at the source, while a job wants to know (`pace=guest`). What a hold, an
-/// order among writes or a twin makes them wait for is not in it.
+/// Times what guests' requests spend at the source, while a job wants to know (`pace=guest`). What
+/// a hold, an order among writes or a twin makes them wait for is not in it.
 package final class RequestTimer: Sendable {
     package let meter = LatencyMeter()
     /// Jobs that want to know.

@@ -27,11 +27,12 @@ package final class Tracker: Sendable {
 
 /// The trackers of one image, read by every change without a lock or a retain.
 ///
-/// `nonisolated(unsafe)`: the buffer is replaced only while the gate is held and its gauge idle, so no
-/// reader is between `enter` and `leave`; the gate's atomics order the replacement before later readers.
+/// `nonisolated(unsafe)`: the buffer is replaced only while the gate is held and its gauge idle, so
+/// no reader is between `enter` and `leave`; the gate's atomics order the replacement before later
+/// readers.
 package final class TrackerList: Sendable {
-    /// Held while the list is changed: jobs and checkpoints of one image may begin and end in one hold. Leaf
-    /// lock; changes of the image never take it.
+    /// Held while the list is changed: jobs and checkpoints of one image may begin and end in one
+    /// hold. Leaf lock; changes of the image never take it.
     private let changing = Mutex<Void>(())
     private nonisolated(unsafe) var trackers: UnsafeMutableBufferPointer<Unmanaged<Tracker>> =
         .init(
@@ -71,7 +72,8 @@ package final class TrackerList: Sendable {
         for tracker in trackers { tracker._withUnsafeGuaranteedRef { body($0) } }
     }
 
-    /// Whether every log says durably that `range` may differ. Only between the gate's `enter` and `leave`.
+    /// Whether every log says durably that `range` may differ. Only between the gate's `enter` and
+    /// `leave`.
     @inline(__always)
     func areIntended(_ range: ByteRange) -> Bool {
         for tracker in trackers {
@@ -91,8 +93,8 @@ package final class TrackerList: Sendable {
         return false
     }
 
-    /// Before the source is changed: a worker that finds this one dead in between takes `range` for dirty (R4). Only
-    /// between the gate's `enter` and `leave`, as `endChange`.
+    /// Before the source is changed: a worker that finds this one dead in between takes `range` for
+    /// dirty (R4). Only between the gate's `enter` and `leave`, as `endChange`.
     ///
     /// - Returns: what `endChange` wants.
     @inline(__always)

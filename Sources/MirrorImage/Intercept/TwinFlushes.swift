@@ -2,7 +2,8 @@ import Synchronization
 
 /// Jobs that make an image's twin durable whenever its guest flushes (`fsync=both`).
 package final class TwinFlushes: Sendable {
-    /// Makes the twin durable as far as that can be had, then calls back; soon, whatever the twin does.
+    /// Makes the twin durable as far as that can be had, then calls back; soon, whatever the twin
+    /// does.
     package typealias Flush = @Sendable (_ done: @escaping @Sendable () -> Void) -> Void
 
     /// Looked at by every flush without the lock.
@@ -33,8 +34,8 @@ extension Image {
     /// Whether a guest's flush is to make twins durable as well, by `flushTwins`.
     public var flushesTwins: Bool { !twinFlushes.isEmpty }
 
-    /// After the source is durable: calls `done` once the twins are too, or cannot be. The guest learns
-    /// nothing of the latter. Blocks nobody.
+    /// After the source is durable: calls `done` once the twins are too, or cannot be. The guest
+    /// learns nothing of the latter. Blocks nobody.
     public func flushTwins(then done: @escaping @Sendable () -> Void) {
         let flushes = twinFlushes.all()
         let left = Countdown(flushes.count + 1, done)

@@ -2,13 +2,14 @@ import MirrorCore
 import MirrorSystem
 import Synchronization
 
-/// What of one guest write goes to one twin. Only `Forwarder` changes it; `ForwardMachine` says what happens when.
+/// What of one guest write goes to one twin. Only `Forwarder` changes it; `ForwardMachine` says
+/// what happens when.
 package final class TwinWrite: Sendable {
     let pieces: [ByteRange]
     /// Whether the file was truncated since the write began.
     let wasTruncated: @Sendable () -> Bool
-    /// When the guest began to wait for the twin, by `Stopwatch`; where the request's own thread writes the twin,
-    /// that is once the source is written.
+    /// When the guest began to wait for the twin, by `Stopwatch`; where the request's own thread
+    /// writes the twin, that is once the source is written.
     private let begun = Atomic<Int>(.max)
 
     /// Nothing is called under the lock.

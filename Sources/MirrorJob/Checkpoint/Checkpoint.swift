@@ -6,11 +6,11 @@ import MirrorTarget
 import Synchronization
 package import SystemPackage
 
-/// A named instant of an image, and what changed since: a tracker with a table of its own, from which nothing
-/// is ever taken.
+/// A named instant of an image, and what changed since: a tracker with a table of its own, from
+/// which nothing is ever taken.
 package final class Checkpoint: Sendable {
-    /// Names this checkpoint, and no other anywhere: 32 hexadecimal digits. Twins say with it that they
-    /// were cut while it existed.
+    /// Names this checkpoint, and no other anywhere: 32 hexadecimal digits. Twins say with it that
+    /// they were cut while it existed.
     package let id: String
     package let name: String
     /// Seconds since 1970.
@@ -21,8 +21,8 @@ package final class Checkpoint: Sendable {
     package let table: DirtyTable
     private let kept = Atomic<Bool>(false)
 
-    /// - Parameter opened: the image, counted as having a job: what is to be tracked must come through the
-    ///   mount. The caller's to close, once this is detached.
+    /// - Parameter opened: the image, counted as having a job: what is to be tracked must come
+    ///   through the mount. The caller's to close, once this is detached.
     package init(
         _ stub: CheckpointStub, _ opened: OpenedImage, _ table: DirtyTable,
         isComplete: Bool = true
@@ -34,8 +34,8 @@ package final class Checkpoint: Sendable {
 
     package var image: Image { opened.image }
 
-    /// Whether every change of the image is marked here. False before anything is detached: whoever holds
-    /// the image's changes back and sees it true knows that none was missed up to then.
+    /// Whether every change of the image is marked here. False before anything is detached: whoever
+    /// holds the image's changes back and sees it true knows that none was missed up to then.
     package var isKept: Bool { kept.load(ordering: .sequentiallyConsistent) }
 
     /// Marks from now on. Only while no change of the image is under way.
@@ -57,8 +57,8 @@ package final class Checkpoint: Sendable {
     /// Everything counts as changed.
     package func markAll(_ size: UInt64) { table.markUncounted(ByteRange(0, size)) }
 
-    /// What changed, below `size`, ascending. Everything where that is not known for sure (R10): the image may
-    /// have been longer or shorter meanwhile.
+    /// What changed, below `size`, ascending. Everything where that is not known for sure (R10):
+    /// the image may have been longer or shorter meanwhile.
     package func extents(below size: UInt64) -> [ByteRange] {
         if !isComplete { return size > 0 ? [ByteRange(0, size)] : [] }
         return table.dirtyExtents(limit: .max).map { $0.clamped(below: size) }.filter {

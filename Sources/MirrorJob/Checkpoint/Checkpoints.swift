@@ -14,7 +14,7 @@ package import SystemPackage
 /// |---|---|
 /// | what one is | `Checkpoint.swift` |
 /// | the command | `Engine+Checkpoint.swift` |
-/// | what is kept over the end of a mount, and how much of it is believed | `Checkpoints+Persist.swift` |
+/// | what outlives a mount, and how much of it is believed | `Checkpoints+Persist.swift` |
 /// | the files under `.mirror/checkpoints` | `Checkpoints+Tree.swift` |
 package final class Checkpoints: Sendable {
     /// Of one image: each has a mark to set in every write.

@@ -1,22 +1,22 @@
 import Dispatch
 import MirrorCore
 
-// On the job's queue: with `pace=guest` a ready job lets changes gather before it copies them. A granule that a
-// guest writes again and again is then copied once for many writes, and the guest's processors are not
-// spent on waking the copier for each.
+// On the job's queue: with `pace=guest` a ready job lets changes gather before it copies them. A
+// granule that a guest writes again and again is then copied once for many writes, and the guest's
+// processors are not spent on waking the copier for each.
 //
 //     asleep ──mark──▶ gathering ──time──▶ copying ──all gone through──▶ asleep, or gathering again
 //
-// It does so only while nobody waits for the twin, and as long as a cut could copy what has gathered. R1 to R5 do
-// not know of it: a mark stays where it is until it is taken.
+// It does so only while nobody waits for the twin, and as long as a cut could copy what has
+// gathered. R1 to R5 do not know of it: a mark stays where it is until it is taken.
 
 /// When the next pass may begin.
 struct Gathering {
     /// Times are chosen; docs/performance-log.md has what they bring.
     static let shortest = Duration.milliseconds(10)
     static let longest = Duration.milliseconds(250)
-    /// So many times as long as the last pass took: of a guest that never stops the copier is a fifth of
-    /// the time in the way.
+    /// So many times as long as the last pass took: of a guest that never stops the copier is a
+    /// fifth of the time in the way.
     static let share = 4
 
     /// The copier sleeps: the next change begins something new.

@@ -3,8 +3,8 @@ import MirrorCore
 import MirrorImage
 import SystemPackage
 
-// On the job's queue: `pace=guest`. While something is copied, guests' requests are timed and the copier's
-// rate follows (`Pacer`). A hold is never slowed down: the guest waits for its end.
+// On the job's queue: `pace=guest`. While something is copied, guests' requests are timed and the
+// copier's rate follows (`Pacer`). A hold is never slowed down: the guest waits for its end.
 
 /// What a job knows of the guest's latency.
 struct Pace {

@@ -7,8 +7,8 @@ import Synchronization
 extension Copier {
     var isLengthDirty: Bool { job.members.contains { $0.table.isLengthDirty } }
 
-    /// Gives the twins the sizes of their images. Nothing is being copied, and nothing is taken until it
-    /// is done.
+    /// Gives the twins the sizes of their images. Nothing is being copied, and nothing is taken
+    /// until it is done.
     func copyLengths() {
         job.standing.forget()
         let changed = job.members.filter { $0.table.isLengthDirty }

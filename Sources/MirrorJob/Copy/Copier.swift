@@ -75,14 +75,16 @@ final class Copier: @unchecked Sendable {
     /// The job is over: nothing will be copied.
     func dropLanes() { idleLanes = [] }
 
-    /// Waits for the next mark. Marks that came before the table heard of it are found by the second look.
+    /// Waits for the next mark. Marks that came before the table heard of it are found by the
+    /// second look.
     func sleep() {
         let isForQuiet = job.machine.isEnding || job.machine.phase == .bulk
         for member in job.members { member.table.fallAsleep(isForQuiet: isForQuiet) }
         // What is dirty under a forward wakes the copier when the forward ends.
         let hasWork = job.members.contains { $0.table.canTake || $0.table.isLengthDirty }
         if hasWork {
-            // What is known to be dirty need not be told again by each mark, also while nothing may be copied.
+            // What is known to be dirty need not be told again by each mark, also while nothing may
+            // be copied.
             for member in job.members { member.table.stayAwake() }
             if job.machine.mayCopy { return job.wake() }
         } else {
@@ -111,7 +113,8 @@ final class Copier: @unchecked Sendable {
 // Lanes.
 
 extension Copier {
-    /// Extents that one lane copies before it reports, so that scattered small ones cost one hop together.
+    /// Extents that one lane copies before it reports, so that scattered small ones cost one hop
+    /// together.
     private static let batchExtents = 32
     private static let batchBytes = Lane.largestPiece
 
@@ -170,7 +173,8 @@ extension Copier {
         job.advance()
     }
 
-    /// R4: a copy that failed, or that a failed flush may have lost, is marked before its claim ends.
+    /// R4: a copy that failed, or that a failed flush may have lost, is marked before its claim
+    /// ends.
     private func finished(_ member: Member, _ result: CopyResult, isDoubtful: Bool) {
         if !result.wroteNothing { job.standing.forget() }
         if let (side, error) = result.failure {
@@ -204,8 +208,9 @@ struct CopyBatch: Sendable {
 }
 
 extension Copier {
-    /// While a twin has never been in sync its beginning (partition table, image header) comes last: a granule, and
-    /// the whole of a filesystem's block, of which a part alone never becomes a hole.
+    /// While a twin has never been in sync its beginning (partition table, image header) comes
+    /// last: a granule, and the whole of a filesystem's block, of which a part alone never becomes
+    /// a hole.
     private var firstGranule: Int {
         job.machine.wasReady || job.isDelta ? 0 : max(1, 4096 / job.granularity.bytes)
     }

@@ -7,7 +7,8 @@ import MirrorTarget
 import Synchronization
 import SystemPackage
 
-/// Whether guest writes go to the twins at once: as `copy-mode` asks, and as far as the target keeps up.
+/// Whether guest writes go to the twins at once: as `copy-mode` asks, and as far as the target
+/// keeps up.
 ///
 /// `@unchecked Sendable`: every `var` is touched on the job's queue only.
 final class Forwarding: @unchecked Sendable {
@@ -25,8 +26,8 @@ final class Forwarding: @unchecked Sendable {
     /// The user has set `copy-mode`: what was learned under the other one is forgotten.
     func startAnew() { (isFallenBack, copyModeControl) = (false, CopyModeControl()) }
 
-    /// Makes the member's forwarder; it forwards nothing yet. A delta has none: a part of a granule forwarded
-    /// there would leave the rest of it unknown.
+    /// Makes the member's forwarder; it forwards nothing yet. A delta has none: a part of a granule
+    /// forwarded there would leave the rest of it unknown.
     func makeForwarder(_ member: Member) -> Forwarder? {
         if job.isDelta { return nil }
         return Forwarder(
@@ -47,8 +48,8 @@ final class Forwarding: @unchecked Sendable {
     /// Whether guest writes are being forwarded.
     var isOn: Bool { job.members.contains { $0.forwarder?.isOn ?? false } }
 
-    /// What is wanted, as far as the machine lets: while a twin has to stay as it is nothing may go to it.
-    /// Called before the actions of a step are performed, so before a hold is lifted.
+    /// What is wanted, as far as the machine lets: while a twin has to stay as it is nothing may go
+    /// to it. Called before the actions of a step are performed, so before a hold is lifted.
     func update() {
         let isWanted =
             switch job.settings.copyMode {
@@ -85,8 +86,8 @@ final class Forwarding: @unchecked Sendable {
     /// Often enough to see within a few hundred milliseconds that it does not converge.
     private static let lookInterval = DispatchTimeInterval.milliseconds(125)
 
-    /// With `pace=full` the way to ready and that to a cut are not to be longer than they must. In between the guest
-    /// comes first: a twin that lags behind for a while hurts nobody.
+    /// With `pace=full` the way to ready and that to a cut are not to be longer than they must. In
+    /// between the guest comes first: a twin that lags behind for a while hurts nobody.
     private var isInHurry: Bool {
         job.settings.copyMode == .auto && !job.copier.sparesGuest && job.machine.mayCopy
             && !job.machine.isHolding

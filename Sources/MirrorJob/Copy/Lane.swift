@@ -14,10 +14,11 @@ struct CopyResult: Sendable {
     var failure: (side: JobMachine.Side, error: Errno)?
 }
 
-/// One copy at a time: a serial queue, which on Linux gets a thread of its own at once, and a buffer.
+/// One copy at a time: a serial queue, which on Linux gets a thread of its own at once, and a
+/// buffer.
 ///
-/// `@unchecked Sendable`: the buffer is touched only on the lane's queue, or by the job's queue while the
-/// lane is idle.
+/// `@unchecked Sendable`: the buffer is touched only on the lane's queue, or by the job's queue
+/// while the lane is idle.
 final class Lane: @unchecked Sendable {
     /// Largest piece that is read and written at once.
     static let largestPiece = 1 << 20
@@ -111,8 +112,9 @@ final class Lane: @unchecked Sendable {
         }
     }
 
-    /// The source ended inside the extent. What the twin has there goes now: the claim took the marks of
-    /// the cut with it, and the image may have grown again before its size is next given to the twin.
+    /// The source ended inside the extent. What the twin has there goes now: the claim took the
+    /// marks of the cut with it, and the image may have grown again before its size is next given
+    /// to the twin.
     private func clear(_ range: ByteRange, _ twin: Twin, _ result: inout CopyResult) {
         do throws(Errno) {
             try twin.clear(range)

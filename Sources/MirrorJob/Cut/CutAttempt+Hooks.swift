@@ -9,7 +9,8 @@ import SystemPackage
 // On the job's queue: what comes right before and after a cut.
 
 extension CutAttempt {
-    /// `pre-cut`, such as a freeze of the guest's filesystems. Its failure aborts the cut, not the job.
+    /// `pre-cut`, such as a freeze of the guest's filesystems. Its failure aborts the cut, not the
+    /// job.
     func runPreCut() {
         guard let program = job.settings.preCut else {
             return job.perform(job.machine.handle(.preCutDone(true)))
@@ -47,8 +48,8 @@ extension CutAttempt {
 
     private var hookArguments: [[UInt8]] { [job.id] + job.members.map(\.image.path.bytes) }
 
-    /// `cut=flush`: the next guest's flush with nothing in flight is the cut; without one within `cut-wait`
-    /// the cut comes anyway.
+    /// `cut=flush`: the next guest's flush with nothing in flight is the cut; without one within
+    /// `cut-wait` the cut comes anyway.
     func awaitFlush() {
         let watch = FlushWatch(
             images: { [weak job = job] in job?.members.map(\.image) },

@@ -6,8 +6,9 @@ import MirrorSystem
 import MirrorTarget
 import SystemPackage
 
-/// The way from near agreement to a cut: the guest's writes held, `pre-cut` and `post-cut`, the wait for a
-/// guest's flush, and what comes at the instant of agreement: the twin gets its name, or the guest.
+/// The way from near agreement to a cut: the guest's writes held, `pre-cut` and `post-cut`, the
+/// wait for a guest's flush, and what comes at the instant of agreement: the twin gets its name, or
+/// the guest.
 ///
 /// `@unchecked Sendable`: every `var` is touched on the job's queue only.
 final class CutAttempt: @unchecked Sendable {
@@ -35,17 +36,18 @@ final class CutAttempt: @unchecked Sendable {
     /// Whether the last hold that came to nothing was long enough ago.
     var mayHold: Bool { ContinuousClock.now >= nextHold }
 
-    /// Source and twin are about to be looked at: whatever exists now marks every change after that.
+    /// Source and twin are about to be looked at: whatever exists now marks every change after
+    /// that.
     func noteCheckpoints() {
         checkpoints = job.members.map { job.services.checkpoints($0.image) }
     }
 
-    /// Design, section 8, step 2: new writes of all members wait, reads go on. What is left is copied at
-    /// once; the hold ends by agreement or after `max-pause`, whichever comes first.
+    /// Design, section 8, step 2: new writes of all members wait, reads go on. What is left is
+    /// copied at once; the hold ends by agreement or after `max-pause`, whichever comes first.
     ///
-    /// A write that depends on an acknowledged one of another member is held if that one was, and was done
-    /// before its own door closed if not: the state at the instant when all doors are closed and all gauges
-    /// idle has both or only the first.
+    /// A write that depends on an acknowledged one of another member is held if that one was, and
+    /// was done before its own door closed if not: the state at the instant when all doors are
+    /// closed and all gauges idle has both or only the first.
     func hold() {
         heldSince = heldSince ?? .now
         holdCount += 1

@@ -6,9 +6,9 @@ import MirrorSystem
 import MirrorTarget
 import SystemPackage
 
-/// Runs `pre-cut` and `post-cut`: `PROGRAM pre-cut JOB IMAGE…`, with the images' paths in the mount. One at
-/// a time, in the order in which they were asked for; one that takes longer than it may is killed with
-/// all that it started.
+/// Runs `pre-cut` and `post-cut`: `PROGRAM pre-cut JOB IMAGE…`, with the images' paths in the
+/// mount. One at a time, in the order in which they were asked for; one that takes longer than it
+/// may is killed with all that it started.
 struct CutHook: Sendable {
     enum Name: String, Sendable {
         case preCut = "pre-cut"

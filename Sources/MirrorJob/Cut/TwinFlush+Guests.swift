@@ -6,9 +6,9 @@ import SystemPackage
 
 // On the job's queue: `fsync=both`. A guest's flush is answered when source and twins are durable.
 //
-// All that wait share one flush of the twins, and those that come while it is under way share the next: it
-// may have begun before their writes. A guest waits for no twin that fails or hangs: the source is
-// durable, and the job says what its twin is worth.
+// All that wait share one flush of the twins, and those that come while it is under way share the
+// next: it may have begun before their writes. A guest waits for no twin that fails or hangs: the
+// source is durable, and the job says what its twin is worth.
 
 /// A guest's flush that waits for a twin.
 final class GuestFlush: Sendable {
@@ -77,8 +77,9 @@ extension TwinFlush {
         job.advance()
     }
 
-    /// Whether the twins have all that was written before the flush came: nothing is left for the copier, or it
-    /// has gone through everything since. Forwards under way belong to writes that are not answered.
+    /// Whether the twins have all that was written before the flush came: nothing is left for the
+    /// copier, or it has gone through everything since. Forwards under way belong to writes that
+    /// are not answered.
     private func isCovered(_ flush: GuestFlush) -> Bool {
         if job.copier.passes >= flush.passes + 2 { return true }
         let isLeft = job.members.contains { member in
@@ -94,7 +95,8 @@ extension TwinFlush {
     /// A flush of the twins begins.
     func beginGuestFlushes() { guestFlushes.begin(isCovered) }
 
-    /// Whether the twins are worth waiting for: they were in sync, and all that guests write goes to them.
+    /// Whether the twins are worth waiting for: they were in sync, and all that guests write goes
+    /// to them.
     private var keepsTwinsDurable: Bool {
         job.settings.fsync == .both && job.settings.copyMode == .writeBlocking
             && !job.forwarding.isFallenBack

@@ -7,7 +7,8 @@ import MirrorTarget
 import Synchronization
 import SystemPackage
 
-/// Makes the twins durable: beside the copy, for the machine, and for guests' flushes with `fsync=both`.
+/// Makes the twins durable: beside the copy, for the machine, and for guests' flushes with
+/// `fsync=both`.
 ///
 /// `@unchecked Sendable`: every `var` is touched on the job's queue only.
 final class TwinFlush: @unchecked Sendable {
@@ -24,8 +25,8 @@ final class TwinFlush: @unchecked Sendable {
 
     init(_ job: Job) { self.job = job }
 
-    /// Failed flushes. What was written while one failed may be lost: it does not count as copied. Any
-    /// thread.
+    /// Failed flushes. What was written while one failed may be lost: it does not count as copied.
+    /// Any thread.
     var failures: Int { flushFailures.load(ordering: .sequentiallyConsistent) }
 
     /// A lane has written so much.
@@ -36,7 +37,8 @@ final class TwinFlush: @unchecked Sendable {
         if bytesSinceFlush >= Self.interval, job.underWay.mayBegin(.flush) { begin(settles: false) }
     }
 
-    /// Makes the target durable beside the copy. `settles`: the machine waits for it, and nothing is copied.
+    /// Makes the target durable beside the copy. `settles`: the machine waits for it, and nothing
+    /// is copied.
     func begin(settles: Bool) {
         guard job.underWay.mayBegin(.flush) else {
             mustFlushAgain = mustFlushAgain || settles
@@ -100,9 +102,9 @@ final class TwinFlush: @unchecked Sendable {
         try twin.flush()
     }
 
-    /// After a failed flush everything written since the last good one is dirty again, also what was
-    /// written beside the flush: the kernel reports a lost page once, to whoever flushes next. Whoever
-    /// wrote and has not noted it in `unflushed` by now sees the count of failures moved.
+    /// After a failed flush everything written since the last good one is dirty again, also what
+    /// was written beside the flush: the kernel reports a lost page once, to whoever flushes next.
+    /// Whoever wrote and has not noted it in `unflushed` by now sees the count of failures moved.
     private func flushed(
         _ settles: Bool, isEnd: Bool, _ failure: (member: Member, error: Errno)?
     ) {

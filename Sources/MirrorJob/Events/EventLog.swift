@@ -19,8 +19,8 @@ package final class EventLog: Sendable {
         var handlers: [@Sendable () -> Void] = []
     }
 
-    /// - Parameter generation: how many workers served the mount before. Numbers begin at that times 2³², so
-    ///   that they do not go back when a worker takes over.
+    /// - Parameter generation: how many workers served the mount before. Numbers begin at that
+    ///   times 2³², so that they do not go back when a worker takes over.
     package init(generation: Int = 0) {
         state = Mutex(State(newest: UInt64(generation) << 32))
     }
@@ -28,8 +28,8 @@ package final class EventLog: Sendable {
     /// Sequence number of the newest event; 0 before the first.
     package var newest: UInt64 { state.withLock { $0.newest } }
 
-    /// The lines after `sequence`, oldest first, each with its newline, and the newest sequence number
-    /// among them (or `sequence`). Events that were dropped to stay bounded are missing.
+    /// The lines after `sequence`, oldest first, each with its newline, and the newest sequence
+    /// number among them (or `sequence`). Events that were dropped to stay bounded are missing.
     package func lines(after sequence: UInt64) -> (text: [UInt8], newest: UInt64) {
         state.withLock { state in
             guard sequence < state.newest else { return ([], sequence) }
@@ -38,7 +38,8 @@ package final class EventLog: Sendable {
         }
     }
 
-    /// `handler` is called, on any thread and without a lock held, after each event. It must not block.
+    /// `handler` is called, on any thread and without a lock held, after each event. It must not
+    /// block.
     package func subscribe(_ handler: @escaping @Sendable () -> Void) {
         state.withLock { $0.handlers.append(handler) }
     }
@@ -51,7 +52,8 @@ package final class EventLog: Sendable {
         case cancelled
         /// `side` is `read` or `write`, `action` is `report` or `stop`, as in QEMU.
         case error(side: String, action: String)
-        /// A forwarded write took longer than `write-timeout`; the job copies in the background now.
+        /// A forwarded write took longer than `write-timeout`; the job copies in the background
+        /// now.
         case fellBack
         /// `post-cut` failed.
         case hookFailed

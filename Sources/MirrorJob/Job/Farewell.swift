@@ -19,7 +19,8 @@ final class Farewell: @unchecked Sendable {
     enum State: Sendable {
         /// Changes of the images are marked for the job.
         case living
-        /// No change of the images is marked for this job any more; something of it may still be under way.
+        /// No change of the images is marked for this job any more; something of it may still be
+        /// under way.
         case detached
         /// Its end has been told although something hangs, with the twins open.
         case told
@@ -48,7 +49,8 @@ final class Farewell: @unchecked Sendable {
     /// Any thread: whether the job is over.
     var hasEnded: Bool { ended.load(ordering: .acquiring) }
 
-    /// The machine is in a final phase: no more holds, and no more marks once no write is under way.
+    /// The machine is in a final phase: no more holds, and no more marks once no write is under
+    /// way.
     func finish() {
         job.cutAttempt.lift()
         if job.machine.phase == .completed { job.counts.error = nil }
@@ -56,8 +58,8 @@ final class Farewell: @unchecked Sendable {
         detach(job.members[...])
     }
 
-    /// Before a change is missed: a worker that dies from here on must not leave tables that could be believed,
-    /// as long as the record does not say that the job is over.
+    /// Before a change is missed: a worker that dies from here on must not leave tables that could
+    /// be believed, as long as the record does not say that the job is over.
     private func dropTables() {
         guard suspension == nil, let keeper = job.services.keptBy else { return }
         MemberTables.drop(job.uuid, job.members.count, keeper)
@@ -82,7 +84,8 @@ final class Farewell: @unchecked Sendable {
         }
     }
 
-    /// Concludes as soon as nothing of the job is under way on sources and twins, and all are closed.
+    /// Concludes as soon as nothing of the job is under way on sources and twins, and all are
+    /// closed.
     func concludeIfQuiet() {
         guard isDetached, !isLetGo, job.underWay.isQuiet,
             job.members.allSatisfy({ $0.forwarder?.isIdle ?? true })
@@ -116,8 +119,9 @@ final class Farewell: @unchecked Sendable {
         }
     }
 
-    /// What the twins say from here on: the record may not be durable when the end is told, and a job whose end was
-    /// told must not write them again. Nil where the job goes on with the next mount, or its twins are images now.
+    /// What the twins say from here on: the record may not be durable when the end is told, and a
+    /// job whose end was told must not write them again. Nil where the job goes on with the next
+    /// mount, or its twins are images now.
     private var endStamp: String? {
         let serves = job.machine.phase == .completed && job.machine.ending == .switchOver
         return suspension != nil || serves ? nil : JobStamp.end(job.uuid, job.machine.phase)
@@ -156,7 +160,8 @@ final class Farewell: @unchecked Sendable {
         job.services.tell(.statusChange, report)
     }
 
-    /// Calls `told` once the job is off its images: now, and false is returned, where it is so already.
+    /// Calls `told` once the job is off its images: now, and false is returned, where it is so
+    /// already.
     func awaitEnd(_ told: @escaping @Sendable () -> Void) -> Bool {
         whenEnded = told
         if isConcluded { tellEnd() }
@@ -170,7 +175,8 @@ final class Farewell: @unchecked Sendable {
         job.cutAttempt.afterHooks(told)
     }
 
-    /// The mount ends and the job has fallen back to ready: the twin is to be worth something all the same.
+    /// The mount ends and the job has fallen back to ready: the twin is to be worth something all
+    /// the same.
     func endAgainAtShutDown() {
         guard whenEnded != nil, job.machine.phase == .ready else { return }
         job.perform(job.machine.handle(.end(.soft)))

@@ -7,11 +7,13 @@ import MirrorTarget
 import Synchronization
 import SystemPackage
 
-// On the job's queue: the write-intent logs of its members, which are cleared behind the copier (R11).
+// On the job's queue: the write-intent logs of its members, which are cleared behind the copier
+// (R11).
 //
-// A pass needs a flush of the twins that begins after it has chosen its candidates. In bulk the flushes on
-// the way are used; else one is made every few seconds, as long as there is something to clear. When it went
-// well the sources are made durable, on a queue of their own, and the bits are cleared.
+// A pass needs a flush of the twins that begins after it has chosen its candidates. In bulk the
+// flushes on the way are used; else one is made every few seconds, as long as there is something to
+// clear. When it went well the sources are made durable, on a queue of their own, and the bits are
+// cleared.
 
 /// What the job does for its logs.
 ///
@@ -25,7 +27,8 @@ package final class IntentCare: @unchecked Sendable {
     unowned let job: Job
     /// Where sources are made durable.
     let queue = DispatchQueue(label: "twinfs.intent.clear", qos: .utility)
-    /// The table has all marks of the first pass, or of what was found: what is clean in it is equal.
+    /// The table has all marks of the first pass, or of what was found: what is clean in it is
+    /// equal.
     private var isOn = false
     private var isHeldBack = false
     private var isTicking = false
@@ -71,15 +74,15 @@ package struct IntentChoice: Sendable {
 }
 
 extension IntentCare {
-    /// Makes a log for each member, durable when this returns. Blocks; before the job begins. Without one
-    /// the job goes on, and the status says what that means.
+    /// Makes a log for each member, durable when this returns. Blocks; before the job begins.
+    /// Without one the job goes on, and the status says what that means.
     package func make() {
         guard let directory = intentDirectory else { return }
         for (index, member) in job.members.enumerated() { make(member, index, directory) }
     }
 
-    /// The logs of the job's earlier life; before anybody can write. Where there is none to believe a new one
-    /// is made that intends everything.
+    /// The logs of the job's earlier life; before anybody can write. Where there is none to believe
+    /// a new one is made that intends everything.
     func inherit() {
         guard let directory = intentDirectory else { return }
         for (index, member) in job.members.enumerated() {
@@ -137,8 +140,9 @@ extension IntentCare {
         return true
     }
 
-    /// The logs of a job that comes back are in use; those of `unproven` intend everything first, which is
-    /// marked already. Until that is durable nothing is noted that could make them be believed.
+    /// The logs of a job that comes back are in use; those of `unproven` intend everything first,
+    /// which is marked already. Until that is durable nothing is noted that could make them be
+    /// believed.
     func watch(refilling unproven: [Member]) {
         isHeldBack = true
         let group = DispatchGroup()
@@ -161,7 +165,8 @@ extension IntentCare {
         watch()
     }
 
-    /// From the start of the job until its logs are closed: looks once a second while anything is written.
+    /// From the start of the job until its logs are closed: looks once a second while anything is
+    /// written.
     func watch() {
         if isHeldBack { return }
         isOn = true
@@ -227,7 +232,8 @@ extension IntentCare {
             && !job.machine.isBackingOff
     }
 
-    /// What the flush that begins may let be cleared; asked on the clerk before it. Nil where nothing may.
+    /// What the flush that begins may let be cleared; asked on the clerk before it. Nil where
+    /// nothing may.
     func choose(settles: Bool) -> (@Sendable () -> [IntentChoice])? {
         let chosen = self.chosen
         self.chosen = nil
@@ -258,8 +264,9 @@ extension IntentCare {
         }
     }
 
-    /// A log could not be kept: its source and its twin say so before a write goes on that it does not know of.
-    /// On a thread of its own each, as either may hang; the log does not wait for ever.
+    /// A log could not be kept: its source and its twin say so before a write goes on that it does
+    /// not know of. On a thread of its own each, as either may hang; the log does not wait for
+    /// ever.
     private func intentsAreVoid(
         _ member: Member, _ error: Errno, _ done: @escaping @Sendable () -> Void
     ) {

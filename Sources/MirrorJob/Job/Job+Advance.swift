@@ -6,8 +6,8 @@ import MirrorTarget
 // On the job's queue: what the job does next, and what its state machine asks for.
 
 extension Job {
-    /// The one place where the job decides what to do next. Idempotent: called after every wake, result
-    /// and command.
+    /// The one place where the job decides what to do next. Idempotent: called after every wake,
+    /// result and command.
     func advance() {
         assertOnQueue()
         guard isRunning else { return farewell.concludeIfQuiet() }
@@ -34,7 +34,8 @@ extension Job {
 
     /// What the machine decides by.
     private func observe() -> JobMachine.Observation {
-        // Before the look: whatever exists now has marked every change after the instant of agreement.
+        // Before the look: whatever exists now has marked every change after the instant of
+        // agreement.
         if machine.isEnding, !machine.isSettling {
             cutAttempt.noteCheckpoints()
         }
@@ -43,8 +44,8 @@ extension Job {
         if isInSync { standing.noteAgreement() }
         let agrees =
             isInSync && underWay.mayAgree(isEnding: machine.isEnding)
-            // A write that is forwarded right after that instant would be in the twin of a cut, without
-            // those before it that were not.
+            // A write that is forwarded right after that instant would be in the twin of a cut,
+            // without those before it that were not.
             && (machine.isHolding || !machine.isEnding || !forwarding.isOn)
         let estimate = copier.progress.microsecondsToCopy(remaining)
         let isFree =

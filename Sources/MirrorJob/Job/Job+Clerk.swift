@@ -10,7 +10,8 @@ extension Job {
     /// Every `var` of the job and of its parts is touched here only.
     func assertOnQueue() { dispatchPrecondition(condition: .onQueue(queue)) }
 
-    /// Has the clerk do something, and goes on with what came of it: the activity is under way until then.
+    /// Has the clerk do something, and goes on with what came of it: the activity is under way
+    /// until then.
     func onClerk<Result: Sendable>(
         _ activity: Activity, _ work: @escaping @Sendable () -> Result,
         then: @escaping @Sendable (Result) -> Void
@@ -24,7 +25,8 @@ extension Job {
         }
     }
 
-    /// Has the clerk do something that is in nobody's way, and that changes nothing of what is copied next.
+    /// Has the clerk do something that is in nobody's way, and that changes nothing of what is
+    /// copied next.
     func askClerk<Result: Sendable>(
         _ work: @escaping @Sendable () -> Result, then: @escaping @Sendable (Result) -> Void
     ) {

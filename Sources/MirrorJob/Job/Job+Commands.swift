@@ -65,8 +65,8 @@ extension Job {
         }
     }
 
-    /// QEMU's cancel: in bulk, or with `force`, the end at once; in ready, the end when both agree. As there
-    /// a paused job goes on: paused it would never agree.
+    /// QEMU's cancel: in bulk, or with `force`, the end at once; in ready, the end when both agree.
+    /// As there a paused job goes on: paused it would never agree.
     package func cancel(force: Bool) throws(CommandError) -> String {
         try refuseWhenOver("cancel")
         try refuseWhileSwitching("cancel")
@@ -125,15 +125,16 @@ extension Job {
         return try verifying.begin(repair: repair)
     }
 
-    /// The image's last name went away. The twin is kept; it is worth something only if both agreed just now.
+    /// The image's last name went away. The twin is kept; it is worth something only if both agreed
+    /// just now.
     package func imageDeleted() {
         guard !machine.isOver else { return }
         counts.error = "the image was deleted; its twin is kept"
         perform(machine.handle(.end(.now)))
     }
 
-    /// The mount ends. Where nothing is kept: agreement if the twin was in sync once and nothing is wrong, else
-    /// the end; otherwise the job goes on with the next mount.
+    /// The mount ends. Where nothing is kept: agreement if the twin was in sync once and nothing is
+    /// wrong, else the end; otherwise the job goes on with the next mount.
     package func shutDown(within patience: Duration, _ done: @escaping @Sendable () -> Void) {
         if !farewell.awaitEnd(done) { return }
         machine.forgetGuest()

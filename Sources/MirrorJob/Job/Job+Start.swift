@@ -7,8 +7,8 @@ import MirrorTarget
 import SystemPackage
 
 extension Job {
-    /// Attaches the trackers, each at an instant when no write of its image is under way, then looks up what
-    /// has to be copied. `started` is called on the queue once marks are kept.
+    /// Attaches the trackers, each at an instant when no write of its image is under way, then
+    /// looks up what has to be copied. `started` is called on the queue once marks are kept.
     ///
     /// Tracking starts before the extents are looked up: a write that the lookup misses is marked.
     package func begin(_ started: @escaping @Sendable () -> Void) {
@@ -31,7 +31,8 @@ extension Job {
             return scan()
         }
         member.image.quiesce(on: queue) { [self] in
-            // Ended before it began (the image was deleted): whoever asked is answered all the same (R8).
+            // Ended before it began (the image was deleted): whoever asked is answered all the same
+            // (R8).
             if machine.isOver { return started() }
             attach(member)
             attach(rest.dropFirst(), then: started)
@@ -60,14 +61,15 @@ extension Job {
         _ = image.end.mayHaveGrown(to: size, since: image.end.begin(), isCertain: true)
         image.trackers.add(tracker)
         _ = member.table.markLength()
-        // From here on no mark is missed; whether the first pass is marked the record says. A job that comes
-        // back has yet to find out what differs.
+        // From here on no mark is missed; whether the first pass is marked the record says. A job
+        // that comes back has yet to find out what differs.
         if comeback.past == nil { member.settle() }
         twinFlush.answerFlushes(of: image)
     }
 
-    /// `sync=incremental`: what the checkpoint has marked so far, and what this job marks from now on, is all
-    /// that changed: in between lies no write. Its marks may so be copied later (`Member.markFirstPass`).
+    /// `sync=incremental`: what the checkpoint has marked so far, and what this job marks from now
+    /// on, is all that changed: in between lies no write. Its marks may so be copied later
+    /// (`Member.markFirstPass`).
     private func refuseLostCheckpoint(_ member: Member) {
         guard let checkpoint = member.checkpoint, !checkpoint.isKept else { return }
         counts.error =
@@ -75,8 +77,9 @@ extension Job {
         perform(machine.handle(.end(.now)))
     }
 
-    /// `seed=reflink`: the clone and the start of tracking are one instant, since no write is under way. A
-    /// clone shares extents and copies nothing; the image's pages in memory were written back beforehand.
+    /// `seed=reflink`: the clone and the start of tracking are one instant, since no write is under
+    /// way. A clone shares extents and copies nothing; the image's pages in memory were written
+    /// back beforehand.
     private func cloneSeed(_ member: Member) {
         guard settings.seed == .reflink else { return }
         do throws(Errno) { try member.twin.clone(from: member.source) } catch {

@@ -10,23 +10,23 @@ package import SystemPackage
 
 /// The mirroring of one image, or of several as a group, to one target.
 ///
-/// A serial queue runs the state machine (`JobMachine`) and decides what is copied when; it never makes a
-/// call that may block on the target. Lanes copy; `clerk` opens, scans, flushes and renames. All come back
-/// to the queue with what happened.
+/// A serial queue runs the state machine (`JobMachine`) and decides what is copied when; it never
+/// makes a call that may block on the target. Lanes copy; `clerk` opens, scans, flushes and
+/// renames. All come back to the queue with what happened.
 ///
-/// The job itself has what all share. Each part owns its state and the methods that work on it, and asks the
-/// others.
+/// The job itself has what all share. Each part owns its state and the methods that work on it, and
+/// asks the others.
 ///
 /// | look for | in |
 /// |---|---|
 /// | an image with its twin and its tables | `Member.swift` |
-/// | what is refused at the start | `JobParts.swift` |
+/// | what is refused at the start | `JobPlan.swift` |
 /// | how it starts | `Job+Start.swift` |
 /// | what it does next | `Job+Advance.swift` |
 /// | what may be under way beside what | `Activities` |
 /// | how the queue is left and come back to | `Job+Clerk.swift` |
 /// | commands | `Job+Commands.swift` |
-/// | what is copied when, how much the guest is spared, how it stops before the target is full | `Copier` |
+/// | what is copied when, how much the guest is spared, room on the target | `Copier` |
 /// | what a lane does with it | `Lane.swift` |
 /// | whether guest writes go to the twin at once | `Forwarding` |
 /// | what makes the twin durable, and a guest's flush that means the twin too | `TwinFlush` |
@@ -49,8 +49,8 @@ package final class Job: @unchecked Sendable {
     private(set) lazy var wakeSource = DispatchSource.makeUserDataAddSource(queue: queue)
 
     var machine: JobMachine
-    /// As asked for, with what `set` has changed since. The one truth: what has to keep a rate of its own
-    /// takes it from here.
+    /// As asked for, with what `set` has changed since. The one truth: what has to keep a rate of
+    /// its own takes it from here.
     var settings: JobParameters
     /// What goes on beside the queue.
     var underWay = Activities()
@@ -81,7 +81,7 @@ package final class Job: @unchecked Sendable {
         var cutTime: Int?
     }
 
-    package init(_ parts: JobParts, id: [UInt8], services: JobServices) {
+    package init(_ parts: JobPlan, id: [UInt8], services: JobServices) {
         identity = JobIdentity(
             id: id, uuid: parts.uuid, created: parts.created, asked: parts.parameters)
         self.services = services
@@ -99,7 +99,7 @@ package final class Job: @unchecked Sendable {
         makeParts(parts)
     }
 
-    private func makeParts(_ parts: JobParts) {
+    private func makeParts(_ parts: JobPlan) {
         (copier, forwarding, twinFlush) = (Copier(self), Forwarding(self), TwinFlush(self))
         (intentCare, cutAttempt) = (IntentCare(self), CutAttempt(self))
         (verifying, standing, trouble) = (Verifying(self), Standing(self), Trouble(self))
@@ -160,8 +160,8 @@ private struct JobQueues {
     let clerk: DispatchQueue
 
     init(_ name: String) {
-        // Apart from the lanes: a class of service has threads of its own, and targets that hang must not
-        // use up those that lift holds.
+        // Apart from the lanes: a class of service has threads of its own, and targets that hang
+        // must not use up those that lift holds.
         main = DispatchQueue(label: "twinfs.job.\(name)", qos: .userInitiated)
         clerk = DispatchQueue(label: "twinfs.clerk.\(name)", qos: .utility)
     }

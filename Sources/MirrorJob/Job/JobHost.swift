@@ -14,7 +14,7 @@ package protocol JobHost: AnyObject, Sendable {
     /// The target of jobs that name none.
     var defaultTarget: FilePath? { get }
     var images: ImageRegistry { get }
-    var serving: Serving { get }
+    var serving: ServedImages { get }
     /// How a target that is a URI is connected to; nil where no client is built in.
     var opener: TwinStoreOpener? { get }
     /// What a test has put between twins and their stores; nil outside of tests.

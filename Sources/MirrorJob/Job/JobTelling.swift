@@ -25,8 +25,8 @@ final class JobTelling: @unchecked Sendable {
         snapshot = Mutex(first)
     }
 
-    /// What the status says of the job. Any thread; never waits for the queue: the parts that move with
-    /// every write are read from the table, the rest is the queue's last word.
+    /// What the status says of the job. Any thread; never waits for the queue: the parts that move
+    /// with every write are read from the table, the rest is the queue's last word.
     package func report() -> JobReport {
         // R5, asked from outside. The copier sleeps, so no size is with the clerk.
         let isSynced =
@@ -136,10 +136,11 @@ final class JobTelling: @unchecked Sendable {
     private func tick() {
         isTicking = false
         guard !job.machine.isOver else { return }
-        // While agreement is wanted the job keeps looking: a change that marks nothing may have been in the
-        // way of the last look, and nobody tells when it is done.
+        // While agreement is wanted the job keeps looking: a change that marks nothing may have
+        // been in the way of the last look, and nobody tells when it is done.
         let isAtPeace = job.members.allSatisfy { $0.table.isAsleep && $0.table.isClean }
-        // Forwarded writes mark nothing and wake nobody, and somebody has to see when they get fewer.
+        // Forwarded writes mark nothing and wake nobody, and somebody has to see when they get
+        // fewer.
         if job.machine.isPaused || isAtPeace && job.machine.phase == .ready && !job.forwarding.isOn
         {
             job.copier.rest()
@@ -171,7 +172,8 @@ final class JobTelling: @unchecked Sendable {
         }
     }
 
-    /// As in QEMU `len` equals `offset` in this event, unless the guest has written since they agreed.
+    /// As in QEMU `len` equals `offset` in this event, unless the guest has written since they
+    /// agreed.
     private func tellReady() {
         var report = job.report()
         if job.remaining == 0, !job.copier.isLengthDirty { report.len = report.offset }

@@ -7,9 +7,9 @@ import MirrorTarget
 import Synchronization
 import SystemPackage
 
-/// What the twin is worth. A job that was in sync and stands still leaves a twin that is a good past state of
-/// the image (`Standstill`): it is flushed, and its attributes say of when it is. Before the job writes again
-/// they say `inconsistent`, durably.
+/// What the twin is worth. A job that was in sync and stands still leaves a twin that is a good
+/// past state of the image (`Standstill`): it is flushed, and its attributes say of when it is.
+/// Before the job writes again they say `inconsistent`, durably.
 ///
 /// `@unchecked Sendable`: every `var` is touched on the job's queue only.
 final class Standing: @unchecked Sendable {
@@ -30,7 +30,8 @@ final class Standing: @unchecked Sendable {
     /// A flush of the twins has succeeded.
     func flushed() { standstill.flushed() }
 
-    /// What the twin is worth, as far as the queue knows: a change that comes meanwhile is not looked at.
+    /// What the twin is worth, as far as the queue knows: a change that comes meanwhile is not
+    /// looked at.
     var worth: TwinWorth {
         TwinWorth(
             .init(
@@ -39,8 +40,8 @@ final class Standing: @unchecked Sendable {
                 isPastState: standstill.time != nil))
     }
 
-    /// Source and twin agree at an instant just past. Where guest writes are forwarded, or still on their way,
-    /// the twin is about to be a later state.
+    /// Source and twin agree at an instant just past. Where guest writes are forwarded, or still on
+    /// their way, the twin is about to be a later state.
     func noteAgreement() {
         guard !job.isDelta, !job.forwarding.isOn,
             job.members.allSatisfy({ $0.forwarder?.isIdle ?? true }),

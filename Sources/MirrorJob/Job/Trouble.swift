@@ -5,7 +5,8 @@ import MirrorTarget
 import SystemPackage
 
 /// What can fail, apart from the copy or the forward of an extent. Each is over when the same has
-/// succeeded: a target that takes writes and fails every flush must come to the end of `max-retries` too.
+/// succeeded: a target that takes writes and fails every flush must come to the end of
+/// `max-retries` too.
 package enum Effort: Hashable, Sendable {
     case size, flush, publication, worth
 }
@@ -49,8 +50,8 @@ final class Trouble: @unchecked Sendable {
         recover()
     }
 
-    /// Nothing is left to copy: what had failed was copied before its failure was told or while the job was
-    /// backing off, or was cut off.
+    /// Nothing is left to copy: what had failed was copied before its failure was told or while the
+    /// job was backing off, or was cut off.
     func forgetIfOver() {
         guard job.machine.failures > 0, job.members.allSatisfy(\.table.isClean) else { return }
         troubled = nil
@@ -109,8 +110,8 @@ final class Trouble: @unchecked Sendable {
         return hasName ? member.twin.place.name : member.twin.workingName
     }
 
-    /// `ignore`: again after a pause that doubles with each failure in a row, 100 ms to 10 s, beginning with
-    /// what failed.
+    /// `ignore`: again after a pause that doubles with each failure in a row, 100 ms to 10 s,
+    /// beginning with what failed.
     func backOff(_ failures: Int) {
         let milliseconds = min(10_000, 100 << min(failures - 1, 7))
         job.later(.milliseconds(milliseconds)) { [self] job in

@@ -16,8 +16,8 @@ extension Member {
         }
     }
 
-    /// Everything written since the last good flush is dirty again, and is not compared: the page cache may have the
-    /// new bytes of a page that was lost, and not write it again.
+    /// Everything written since the last good flush is dirty again, and is not compared: the page
+    /// cache may have the new bytes of a page that was lost, and not write it again.
     package func flushFailed() {
         loseFlush()
         // A mark under way may stand where `drain` does not look yet.
@@ -36,8 +36,9 @@ extension Member {
         if firstPass == .compare { firstPass = .everything }
     }
 
-    /// After the death of a worker: what it had not flushed is dirty again, whatever a flush says now. The dead one
-    /// may have been told of a failure already, or the target's machine may have died too.
+    /// After the death of a worker: what it had not flushed is dirty again, whatever a flush says
+    /// now. The dead one may have been told of a failure already, or the target's machine may have
+    /// died too.
     func markUnflushed() {
         let wasFlushing = !flushing.isClean
         if wasFlushing || hasLostFlush { loseFlush() }

@@ -9,8 +9,8 @@ package import SystemPackage
 // The write-intent log of a member.
 
 extension Member {
-    /// A new log, durable when this returns. All is set unless source and twin begin equal by the word of the
-    /// user, or are not meant to be equal.
+    /// A new log, durable when this returns. All is set unless source and twin begin equal by the
+    /// word of the user, or are not meant to be equal.
     package func makeIntents(_ id: String, in directory: StateDirectory, isFull: Bool) throws(Errno)
     {
         intents = try IntentLog.create(id, in: directory, size: knownLength, isFull: isFull)
@@ -18,7 +18,7 @@ extension Member {
 
     /// The log of an earlier life. False where there is none, or none to believe.
     func openIntents(_ id: String, in directory: StateDirectory) -> Bool {
-        if VoidMark.isOn(source, id) { return false }
+        if VoidLabel.isOn(source, id) { return false }
         intents = IntentLog.open(id, in: directory, size: knownLength)
         foundIntents = intents?.past
         return intents != nil
@@ -27,27 +27,28 @@ extension Member {
     /// Whether source or twin say that the log could not be kept.
     func isVoidSomewhere(_ file: TwinFile?) -> Bool {
         guard let id = intents?.id else { return true }
-        return VoidMark.isOn(source, id) || file.map { VoidMark.isOn($0.descriptor, id) } ?? false
+        return VoidLabel.isOn(source, id) || file.map { VoidLabel.isOn($0.descriptor, id) } ?? false
     }
 
     /// The log intends everything, durably: what was said of it before is over.
     func forgetVoid() {
         guard let intents, !intents.isVoid else { return }
-        try? image.voidMarks.withLock { _ throws(Errno) in
-            try VoidMark.remove(intents.id, from: source)
+        try? image.voidLabels.withLock { _ throws(Errno) in
+            try VoidLabel.remove(intents.id, from: source)
         }
         try? twin.forgetVoid(intents.id)
     }
 
-    /// The job is over: its log goes, and once nobody can believe it, what source and twin say of it.
+    /// The job is over: its log goes, and once nobody can believe it, what source and twin say of
+    /// it.
     package func dropIntents() {
         guard let intents else { return }
         guard intents.isVoid, let source = try? source.duplicated() else { return intents.remove() }
         try? twin.forgetVoid(intents.id)
         intents.remove { [image] isGone in
             if isGone {
-                try? image.voidMarks.withLock { _ throws(Errno) in
-                    try VoidMark.remove(intents.id, from: source)
+                try? image.voidLabels.withLock { _ throws(Errno) in
+                    try VoidLabel.remove(intents.id, from: source)
                 }
             }
             try? source.close()
@@ -72,8 +73,8 @@ extension Member {
     /// Whether the source says durably that the log is void.
     func markVoidSource() -> Bool {
         guard let id = intents?.id else { return false }
-        let isMarked: Void? = try? image.voidMarks.withLock { _ throws(Errno) in
-            try VoidMark.add(id, to: source)
+        let isMarked: Void? = try? image.voidLabels.withLock { _ throws(Errno) in
+            try VoidLabel.add(id, to: source)
         }
         return isMarked != nil
     }
@@ -91,10 +92,10 @@ extension Twin {
     /// Whether the twin says durably that the log of its job is void.
     package func markVoid(_ id: String) -> Bool {
         guard let file else { return false }
-        return (try? VoidMark.add(id, to: file.descriptor)) != nil
+        return (try? VoidLabel.add(id, to: file.descriptor)) != nil
     }
 
     func forgetVoid(_ id: String) throws(Errno) {
-        if let file { try VoidMark.remove(id, from: file.descriptor) }
+        if let file { try VoidLabel.remove(id, from: file.descriptor) }
     }
 }

@@ -25,23 +25,24 @@ package final class Member: @unchecked Sendable {
     let tables: MemberTables
     /// What is kept of the member for a restart; the path and the length of the image follow it.
     package let kept: JobRecord.Member
-    /// A flush of the twin has failed, and not everything was written and flushed since: the kernel tells a failure
-    /// once, and what the twin reads as may be in memory only.
+    /// A flush of the twin has failed, and not everything was written and flushed since: the kernel
+    /// tells a failure once, and what the twin reads as may be in memory only.
     let flushLost: Atomic<Bool>
 
     /// What the first pass has to do; after a restart that proves nothing, compare.
     package var firstPass: FirstPass
-    /// Makes durable that the image is shorter now, where a device keeps what lies behind; false where that
-    /// failed. On the clerk.
+    /// Makes durable that the image is shorter now, where a device keeps what lies behind; false
+    /// where that failed. On the clerk.
     var keepLength: (@Sendable () -> Bool)?
     /// Sends guest writes to the twin; nil before the job has begun, and for a delta.
     var forwarder: Forwarder?
-    /// Which extents may differ after a power cut; nil where that is not kept. Set before the job begins.
+    /// Which extents may differ after a power cut; nil where that is not kept. Set before the job
+    /// begins.
     var intents: IntentLog?
     /// What the log said when it was opened, before anybody could write; nil where it says nothing.
     var foundIntents: IntentLog.Found?
-    /// Size of the image when it was last given to the twin. Written by the clerk while the job copies nothing;
-    /// what keeps the job's record may look meanwhile.
+    /// Size of the image when it was last given to the twin. Written by the clerk while the job
+    /// copies nothing; what keeps the job's record may look meanwhile.
     var knownLength: UInt64 {
         get { atomicLength.load(ordering: .relaxed) }
         set { atomicLength.store(newValue, ordering: .relaxed) }
@@ -51,11 +52,11 @@ package final class Member: @unchecked Sendable {
     var cursor = 0
     /// Odd while the twin is being given the image's size. Any thread may look.
     let resizes = Atomic<UInt64>(0)
-    /// The smallest size that the twin was given since a verification last asked: it may have changed what
-    /// lies above.
+    /// The smallest size that the twin was given since a verification last asked: it may have
+    /// changed what lies above.
     let lowestResize = Atomic<UInt64>(.max)
 
-    package init(_ parts: MemberParts, _ parameters: JobParameters, _ tables: MemberTables) {
+    package init(_ parts: MemberPlan, _ parameters: JobParameters, _ tables: MemberTables) {
         (image, path, source, twin) = (parts.image, parts.path, parts.source, parts.twin)
         bulkSource = BulkAccess(parts.source)
         atomicLength = Atomic(parts.size)
@@ -68,8 +69,8 @@ package final class Member: @unchecked Sendable {
     var table: DirtyTable { tables.table }
     /// Whether the table is a dead worker's and has all of its marks.
     var isTableWhole: Bool { tables.isWhole }
-    /// What was written to the target since its last good flush; dirty again if the next one fails. `flushing` is
-    /// what the flush under way covers, or one that a dead worker had under way.
+    /// What was written to the target since its last good flush; dirty again if the next one fails.
+    /// `flushing` is what the flush under way covers, or one that a dead worker had under way.
     var unflushed: DirtyTable { tables.unflushed }
     var flushing: DirtyTable { tables.flushing }
     /// What a delta holds: its extent list. Nothing is ever taken from it.
@@ -115,8 +116,8 @@ extension Member {
         return Int(size)
     }
 
-    /// Bytes of data extents; a filesystem that cannot tell has one that covers all. The first granule
-    /// comes last of all, so it is marked in any case: clean, it would be forwarded.
+    /// Bytes of data extents; a filesystem that cannot tell has one that covers all. The first
+    /// granule comes last of all, so it is marked in any case: clean, it would be forwarded.
     private func markData() -> Int {
         var (offset, total) = (UInt64(0), 0)
         table.markUncounted(ByteRange(0, 1))
@@ -154,10 +155,11 @@ extension Member {
 
     /// Gives the twin the image's size. Nothing of the job is being copied.
     ///
-    /// R2 for the length: the mark was cleared before the size is read. Marks past the end are forgotten,
-    /// since the twin has nothing there any more; the size is then read again, and if the image has grown
-    /// meanwhile what was forgotten too much is marked. No forwarded write makes a twin longer, but for those
-    /// that a truncation overtakes, which mark the size when they end (`Forwarder.end`).
+    /// R2 for the length: the mark was cleared before the size is read. Marks past the end are
+    /// forgotten, since the twin has nothing there any more; the size is then read again, and if
+    /// the image has grown meanwhile what was forgotten too much is marked. No forwarded write
+    /// makes a twin longer, but for those that a truncation overtakes, which mark the size when
+    /// they end (`Forwarder.end`).
     func giveTwinItsSize() throws(Failure) {
         let size: UInt64
         let truncations = image.end.begin()
@@ -167,12 +169,13 @@ extension Member {
         lowestResize.min(size, ordering: .sequentiallyConsistent)
         let had: UInt64
         do throws(Errno) {
-            had = twin.isDevice ? .max : try twin.size()
+            had = twin.hasFixedSize ? .max : try twin.size()
             try twin.setSize(size)
         } catch {
             throw Failure(side: .target, error: error)
         }
-        // What a device, or a file that was taken over, had behind the image's old end is not the image's.
+        // What a device, or a file that was taken over, had behind the image's old end is not the
+        // image's.
         if had > knownLength, size > knownLength {
             markUnasked(ByteRange(knownLength, min(size, had)))
         }
@@ -180,7 +183,7 @@ extension Member {
         let isTruncation = size < knownLength
         knownLength = size
         // Or else a successor would take what the device has behind the end for the image's.
-        if isTruncation, twin.isDevice, keepLength?() == false { return }
+        if isTruncation, twin.hasFixedSize, keepLength?() == false { return }
         let granule = UInt64(table.granularity.bytes)
         table.forgetAll(from: Int((size + granule - 1) / granule))
         atomicMemoryFence(ordering: .sequentiallyConsistent)

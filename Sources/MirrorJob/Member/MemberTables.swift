@@ -9,7 +9,8 @@ package struct MemberTables: Sendable {
     package let table: DirtyTable
     /// Of a delta: what it holds.
     package let written: DirtyTable?
-    /// What was written to the twin since the last flush began, and what that flush is to make durable.
+    /// What was written to the twin since the last flush began, and what that flush is to make
+    /// durable.
     let unflushed: DirtyTable
     let flushing: DirtyTable
     /// Whether all are a predecessor's and have all of its marks.

@@ -5,8 +5,9 @@ import MirrorSystem
 import MirrorTarget
 import SystemPackage
 
-/// A job that comes back after a restart. Its marks go on before anybody can write; its twins are opened on the
-/// clerk, whenever they are there. Until then the job is in its phase, and nothing is copied.
+/// A job that comes back after a restart. Its marks go on before anybody can write; its twins are
+/// opened on the clerk, whenever they are there. Until then the job is in its phase, and nothing is
+/// copied.
 ///
 /// `@unchecked Sendable`: every `var` is touched on the job's queue only.
 package final class Comeback: @unchecked Sendable {
@@ -45,7 +46,7 @@ package final class Comeback: @unchecked Sendable {
         generation = past.record.generation
         (job.counts.total, job.counts.copied) = (past.record.total, past.record.copied)
         job.counts.zeroes = past.record.zeroes
-        for (member, kept) in zip(job.members, past.record.members) where member.twin.isDevice {
+        for (member, kept) in zip(job.members, past.record.members) where member.twin.hasFixedSize {
             // What lies behind the end that the device was last given is not the image's.
             member.knownLength = min(member.knownLength, kept.length)
         }
@@ -62,7 +63,9 @@ package final class Comeback: @unchecked Sendable {
     }
 
     /// After a restart, and nobody has found yet that a twin is not there.
-    package var isComingBack: Bool { job.machine.isResuming && !job.machine.isOver && reopenings == 0 }
+    package var isComingBack: Bool {
+        job.machine.isResuming && !job.machine.isOver && reopenings == 0
+    }
 
     /// The user asks for it: at once.
     func reopenNow() { if job.underWay.mayBegin(.reopen) { reopen() } }
@@ -225,7 +228,8 @@ extension Comeback {
             return .worker
         case .worker: break
         case .mount where isNew && twin.isOwn && member.copiesAll:
-            // The record may be older than what was copied since: a hole of the image need not be one of the twin.
+            // The record may be older than what was copied since: a hole of the image need not be
+            // one of the twin.
             if member.firstPass == .data || hasLostFlush { member.firstPass = .everything }
             return .clean
         case .mount:
@@ -252,7 +256,7 @@ extension Comeback {
 
     /// R10: nobody has changed either side.
     private func fits(
-        _ marks: JobMarks, _ past: Resumption.Member, _ twin: ReturnedTwin
+        _ marks: JobExtents, _ past: Resumption.Member, _ twin: ReturnedTwin
     ) -> Bool {
         marks.source.fits(past.source) && twin.status.map { marks.twin.fits($0) } ?? false
     }
@@ -262,7 +266,8 @@ extension Member {
     /// Whether its first pass leaves nothing out that could differ.
     fileprivate var copiesAll: Bool { checkpoint == nil && firstPass != .nothing }
 
-    /// It is not known what differs: all of it is read on both sides, or written where reading proves nothing.
+    /// It is not known what differs: all of it is read on both sides, or written where reading
+    /// proves nothing.
     fileprivate func compareAll() {
         firstPass = hasLostFlush ? .everything : .compare
         let end = max(knownLength, (try? imageSize()) ?? 0)

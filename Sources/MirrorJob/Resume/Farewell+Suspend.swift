@@ -5,12 +5,13 @@ import MirrorSystem
 import MirrorTarget
 import SystemPackage
 
-// On the job's queue: the mount ends in order, and the job goes on at the next one. What differs then is saved as
-// exact marks, which that mount believes if both sides are as they were (R10).
+// On the job's queue: the mount ends in order, and the job goes on at the next one. What differs
+// then is saved as exact marks, which that mount believes if both sides are as they were (R10).
 
 extension Farewell {
-    /// A job that was in sync and is well agrees with its image first, so that its twin is consistent;
-    /// every other one stops as it is. One that is about to end does so, where that is done in time.
+    /// A job that was in sync and is well agrees with its image first, so that its twin is
+    /// consistent; every other one stops as it is. One that is about to end does so, where that is
+    /// done in time.
     func suspend(within patience: Duration) {
         let isSound =
             job.machine.wasReady && !job.machine.isPaused && !job.machine.isResuming && !job.isDelta
@@ -43,15 +44,15 @@ extension Farewell {
 }
 
 extension Member {
-    /// What differs, once both sides are durable: a power failure must not leave old bytes under the times of
-    /// new ones. Nil where the twin keeps no times, or was not open.
-    fileprivate func marks(_ job: String, _ index: Int) throws(Errno) -> JobMarks? {
-        guard twin.isOpen, !twin.isDevice, let file = twin.descriptor else { return nil }
+    /// What differs, once both sides are durable: a power failure must not leave old bytes under
+    /// the times of new ones. Nil where the twin keeps no times, or was not open.
+    fileprivate func marks(_ job: String, _ index: Int) throws(Errno) -> JobExtents? {
+        guard twin.isOpen, !twin.hasFixedSize, let file = twin.descriptor else { return nil }
         try twin.flush()
         try source.synchronize()
         let status = (source: try source.status(), twin: try file.status())
         guard status.source.kind == .regular, status.twin.kind == .regular else { return nil }
-        return JobMarks(
+        return JobExtents(
             job, index, table, written: written, source: status.source, twin: status.twin)
     }
 }

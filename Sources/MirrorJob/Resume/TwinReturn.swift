@@ -4,8 +4,9 @@ import MirrorSystem
 package import MirrorTarget
 package import SystemPackage
 
-/// Opens the twin of a job that comes back: in place, under the name that it has, with nothing cut off. What
-/// is not the job's twin is not touched. Blocks for as long as the target likes; on the clerk.
+/// Opens the twin of a job that comes back: in place, under the name that it has, with nothing cut
+/// off. What is not the job's twin is not touched. Blocks for as long as the target likes; on the
+/// clerk.
 package struct TwinReturn: Sendable {
     package let twin: Twin
     package let kept: JobRecord.Member
@@ -104,7 +105,8 @@ package struct TwinReturn: Sendable {
     }
 }
 
-// A file: what stands under one of its two names, and says that it is this job's, or is it by its number.
+// A file: what stands under one of its two names, and says that it is this job's, or is it by its
+// number.
 
 extension TwinReturn {
     private func openFile() throws(Failure) -> ReturnedTwin {
@@ -207,7 +209,7 @@ extension TwinReturn {
     private func isOwn(_ file: FileDescriptor, _ status: FileStatus?) -> Bool {
         guard status?.identity.inode == kept.twin else { return false }
         guard let stamp = file.attribute(TwinAttribute.job).flatMap({ JobStamp($0) }) else {
-            return (try? FileMarks(of: file))?.areKept == false
+            return (try? FileLabels(of: file))?.areKept == false
         }
         return stamp.uuid == uuid && generations.contains(stamp.generation)
     }

@@ -6,18 +6,19 @@ import MirrorTarget
 import Synchronization
 import SystemPackage
 
-/// Finds out whether bytes that differed at first sight differ for certain, while guests write and the
-/// copier copies (docs/invariants.md has the argument).
+/// Finds out whether bytes that differed at first sight differ for certain, while guests write and
+/// the copier copies (docs/invariants.md has the argument).
 ///
 /// 1. The granules are watched, and are neither dirty nor claimed nor forwarded.
 /// 2. The twin is read.
-/// 3. At an instant when no change of the image is under way, the source is read: a few kilobytes that were
-///    read a moment ago. The target is not touched while guests wait.
+/// 3. At an instant when no change of the image is under way, the source is read: a few kilobytes
+///    that were read a moment ago. The target is not touched while guests wait.
 /// 4. The granules are still clean, and were left alone since 1: the twin still has what was read.
 ///
 /// On the verification's queue, but `stop`.
 final class Suspicion: Sendable {
-    /// Most that is read while guests wait, and what pieces are made of. In one shard, as it divides it.
+    /// Most that is read while guests wait, and what pieces are made of. In one shard, as it
+    /// divides it.
     static let block = 64 << 10
     /// How often something that moves is looked at again.
     private static let attempts = 100
@@ -40,8 +41,8 @@ final class Suspicion: Sendable {
     /// What counts as different as a whole: a granule, or a part of a large one.
     static func unit(_ member: Member) -> Int { min(block, member.table.granularity.bytes) }
 
-    /// The units of `range` that are not equal, neighbours of one block as one. `isEqual` is asked about
-    /// bytes counted from the start of `range`.
+    /// The units of `range` that are not equal, neighbours of one block as one. `isEqual` is asked
+    /// about bytes counted from the start of `range`.
     static func runs(
         _ range: ByteRange, unit: Int, isEqual: (Range<Int>) -> Bool
     ) -> [ByteRange] {
@@ -132,7 +133,7 @@ extension Suspicion {
             let lowest = member.lowestResize.load(ordering: .sequentiallyConsistent)
             guard member.table.watched(run) == .still, lowest >= run.upperBound,
                 // A device has old bytes where the image has just grown.
-                !(member.twin.isDevice && member.table.isLengthDirty)
+                !(member.twin.hasFixedSize && member.table.isLengthDirty)
             else { return .moving }
             return .differs(try self.compare(twin, run, member))
         }
@@ -149,10 +150,10 @@ extension Suspicion {
         ) { left.isEqual(to: UnsafeRawBufferPointer(right), $0) }
     }
 
-    /// By how many bytes the sizes differ for certain; nil where they do not, where the twin's is fixed,
-    /// and where it is being changed all the time.
+    /// By how many bytes the sizes differ for certain; nil where they do not, where the twin's is
+    /// fixed, and where it is being changed all the time.
     func judgeSize(of member: Member) throws(Verification.Failure) -> UInt64? {
-        if member.twin.isDevice { return nil }
+        if member.twin.hasFixedSize { return nil }
         for _ in 0..<Self.attempts where !stopped.load(ordering: .relaxed) {
             let resizes = member.resizes.load(ordering: .sequentiallyConsistent)
             let twin: UInt64
@@ -173,7 +174,8 @@ extension Suspicion {
         return nil
     }
 
-    /// What `body` answers at an instant when no change of the image is under way. It must be short.
+    /// What `body` answers at an instant when no change of the image is under way. It must be
+    /// short.
     private func whileQuiet<Answer: Sendable>(
         _ member: Member, _ body: @escaping @Sendable () throws(Verification.Failure) -> Answer
     ) throws(Verification.Failure) -> Answer {

@@ -6,10 +6,11 @@ import MirrorTarget
 import Synchronization
 import SystemPackage
 
-/// Compares the twins of a job with their images, from the first byte to the last, while guests write.
+/// Compares the twins of a job with their images, from the first byte to the last, while guests
+/// write.
 ///
-/// A serial queue of its own reads both sides piece by piece. What differs at first sight may be on its way:
-/// only what `Suspicion` finds to differ for certain counts.
+/// A serial queue of its own reads both sides piece by piece. What differs at first sight may be on
+/// its way: only what `Suspicion` finds to differ for certain counts.
 ///
 /// `@unchecked Sendable`: every `var` is touched on `queue` only.
 package final class Verification: @unchecked Sendable {

@@ -5,7 +5,8 @@ import MirrorState
 import MirrorTarget
 import Synchronization
 
-/// Comparing source and twin while the guest runs: which verification is under way, and what was found.
+/// Comparing source and twin while the guest runs: which verification is under way, and what was
+/// found.
 ///
 /// `@unchecked Sendable`: every `var` is touched on the job's queue only.
 final class Verifying: @unchecked Sendable {

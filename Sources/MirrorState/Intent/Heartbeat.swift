@@ -71,7 +71,8 @@ package struct Heartbeat: Equatable, Sendable {
 }
 
 extension IntentLog {
-    /// Notes what source and twin are like now. Not synced: the next commit does that, or the system.
+    /// Notes what source and twin are like now. Not synced: the next commit does that, or the
+    /// system.
     package func beat(_ source: FileStamp, _ twin: FileStamp?) {
         stamps.withLock { $0 = (source, twin) }
         beat()

@@ -6,15 +6,18 @@ import SystemPackage
 
 // Lazy clearing. A pass (docs/invariants.md, R11):
 //
-// 1. `age`, every few seconds: `touched` becomes `recent`. What was written since two looks stays set.
-// 2. `candidates`: set, not touched, not recent; no change under way near it; then, clean, unclaimed and
-//    unforwarded in the job's table. All that is in source and twin now was written before step 3 begins.
+// 1. `age`, every few seconds: `touched` becomes `recent`. What was written since two looks stays
+//    set.
+// 2. `candidates`: set, not touched, not recent; no change under way near it; then, clean,
+//    unclaimed and unforwarded in the job's table. All that is in source and twin now was written
+//    before step 3 begins.
 // 3. The caller makes the twin durable, and the source.
-// 4. `clear`: the bit in memory is cleared; then, if no change is under way near it, and the extent is still
-//    clean and was not touched, it is cleared on disk as well; else it is set again.
+// 4. `clear`: the bit in memory is cleared; then, if no change is under way near it, and the extent
+//    is still clean and was not touched, it is cleared on disk as well; else it is set again.
 //
-// A writer enters the gauge, reads the bit, then sets `touched` where it is clear. It may find a `touched`
-// that step 1 is about to clear: then the gauge in step 2 shows it, or it has left and its marks are seen.
+// A writer enters the gauge, reads the bit, then sets `touched` where it is clear. It may find a
+// `touched` that step 1 is about to clear: then the gauge in step 2 shows it, or it has left and
+// its marks are seen.
 
 extension IntentLog {
     /// Extents by words of 64.
@@ -44,7 +47,8 @@ extension IntentLog {
         return result
     }
 
-    /// Step 4, after step 3 went well. `isValid` is asked on `queue`: whether the table still counts.
+    /// Step 4, after step 3 went well. `isValid` is asked on `queue`: whether the table still
+    /// counts.
     package func clear(
         _ candidates: Candidates, _ table: DirtyTable, _ gauge: WriteGauge,
         then done: @escaping @Sendable () -> Void = {}
@@ -72,8 +76,8 @@ extension IntentLog {
         for number in changed.sorted() { try? write(number) }
     }
 
-    /// Which of 64 extents nothing is under way in and nothing is left to copy in. The gauge first: a change
-    /// that has left it is marked.
+    /// Which of 64 extents nothing is under way in and nothing is left to copy in. The gauge first:
+    /// a change that has left it is marked.
     private static func settled(
         _ mask: UInt64, _ word: Int, _ table: DirtyTable, _ gauge: WriteGauge
     ) -> UInt64 {

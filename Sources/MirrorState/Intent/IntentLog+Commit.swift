@@ -4,10 +4,11 @@ import MirrorImage
 import Synchronization
 package import SystemPackage
 
-// Group commit: all requests that come while a commit is under way become durable with the next one.
+// Group commit: all requests that come while a commit is under way become durable with the next
+// one.
 //
-// Waiters are let go in one place, `release`, by whoever takes them out of `waiting`: the commit that covers
-// them, or the end of a log that has become void.
+// Waiters are let go in one place, `release`, by whoever takes them out of `waiting`: the commit
+// that covers them, or the end of a log that has become void.
 
 extension IntentLog {
     package struct Waiting {
@@ -27,7 +28,8 @@ extension IntentLog {
     package func request(_ range: ByteRange, then done: @escaping @Sendable () -> Void) {
         if bits.admitsAll.load(ordering: .acquiring) { return done() }
         let (isFirst, isNew, isLetGo) = waiting.withLock { state in
-            // `letAllGo` says so before it takes the waiters out: whoever comes later is not taken out.
+            // `letAllGo` says so before it takes the waiters out: whoever comes later is not taken
+            // out.
             if state.isClosed || bits.admitsAll.load(ordering: .acquiring) {
                 return (false, false, true)
             }
@@ -99,7 +101,8 @@ extension IntentLog {
         return true
     }
 
-    /// Writes a block as the bits in memory are, and those beside them; not yet durable. On `queue`.
+    /// Writes a block as the bits in memory are, and those beside them; not yet durable. On
+    /// `queue`.
     package func write(_ number: Int, adding added: [Int: UInt64] = [:]) throws(Errno) {
         let first = number * IntentFormat.wordsPerBlock
         let words = (first..<first + IntentFormat.wordsPerBlock).map {
@@ -139,8 +142,8 @@ extension IntentLog {
 
     private static let watchers = DispatchQueue(label: "twinfs.intent.watch", qos: .utility)
 
-    /// Nothing is concluded from this log again. Writes go on once that is known elsewhere, durably, or could
-    /// not be made known in time.
+    /// Nothing is concluded from this log again. Writes go on once that is known elsewhere,
+    /// durably, or could not be made known in time.
     func becomeVoid(_ error: Errno) {
         let isFirst = failure.compareExchange(
             expected: 0, desired: error.rawValue, ordering: .sequentiallyConsistent
@@ -163,7 +166,8 @@ extension IntentLog {
         for waiter in waiters { waiter() }
     }
 
-    /// Takes the file away: the job is over. Nobody waits any more, and nothing is written afterwards.
+    /// Takes the file away: the job is over. Nobody waits any more, and nothing is written
+    /// afterwards.
     ///
     /// - Parameter done: called afterwards, on `queue`, with whether the file is gone.
     package func remove(then done: @escaping @Sendable (_ isGone: Bool) -> Void = { _ in }) {
@@ -178,8 +182,8 @@ extension IntentLog {
         }
     }
 
-    /// Its bits stay for the next mount, which has exact marks: without those it has to compare, since no
-    /// heartbeat says that nobody else has written meanwhile.
+    /// Its bits stay for the next mount, which has exact marks: without those it has to compare,
+    /// since no heartbeat says that nobody else has written meanwhile.
     package func suspend() {
         close()
         queue.sync {

@@ -4,11 +4,11 @@ import Synchronization
 import SystemPackage
 
 extension IntentLog {
-    /// Reads what is there. What cannot be believed is set, and so is what a log that is too short lacks.
-    /// Nil where the head is no head of this log, or the disk fails.
+    /// Reads what is there. What cannot be believed is set, and so is what a log that is too short
+    /// lacks. Nil where the head is no head of this log, or the disk fails.
     ///
-    /// What is read may have been written and not made durable by a process that died: it is, before
-    /// anything relies on it.
+    /// What is read may have been written and not made durable by a process that died: it is,
+    /// before anything relies on it.
     package convenience init?(opened id: String, _ store: any IntentStore, size: UInt64) {
         let block = IntentFormat.blockSize
         guard let content = try? store.content(), content.count >= block,

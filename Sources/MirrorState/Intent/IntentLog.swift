@@ -5,11 +5,12 @@ import MirrorSystem
 package import Synchronization
 package import SystemPackage
 
-/// Which extents of an image may differ from its twin after a power cut: one bit for each 4 MiB, on disk.
+/// Which extents of an image may differ from its twin after a power cut: one bit for each 4 MiB, on
+/// disk.
 ///
-/// An extent whose bit is clear on disk has equal, durable bytes in source and twin. So before the first
-/// write to such an extent reaches the source its bit is durable (`admits`, `request`), and it is cleared
-/// again only after both were made durable (`IntentLog+Clear.swift`).
+/// An extent whose bit is clear on disk has equal, durable bytes in source and twin. So before the
+/// first write to such an extent reaches the source its bit is durable (`admits`, `request`), and
+/// it is cleared again only after both were made durable (`IntentLog+Clear.swift`).
 ///
 /// | look for | in |
 /// |---|---|
@@ -19,8 +20,8 @@ package import SystemPackage
 /// | clearing | `IntentLog+Clear.swift` |
 /// | whether a log is believed after a crash | `Trust.swift` |
 ///
-/// A log whose disk fails or hangs is *void*: it admits everything, and never anything is concluded from it
-/// again. Bits are changed on `queue` only.
+/// A log whose disk fails or hangs is *void*: it admits everything, and never anything is concluded
+/// from it again. Bits are changed on `queue` only.
 package final class IntentLog: Sendable {
     package let id: String
     package let store: any IntentStore
@@ -115,8 +116,8 @@ package final class IntentLog: Sendable {
 
     package var past: Found { Found(intended: intended, beat: found) }
 
-    /// Every extent that may differ, as bytes, in order and as long as they are. All that lies past the end
-    /// of the file is one of them.
+    /// Every extent that may differ, as bytes, in order and as long as they are. All that lies past
+    /// the end of the file is one of them.
     var intended: [ByteRange] {
         var ranges: [ByteRange] = []
         func add(_ range: ByteRange) {

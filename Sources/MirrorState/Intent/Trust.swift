@@ -2,14 +2,16 @@ package import MirrorCore
 package import MirrorSystem
 import SystemPackage
 
-/// Whether a write-intent log may be believed by a mount that finds no exact marks. Pure: what it looks at
-/// is given.
+/// Whether a write-intent log may be believed by a mount that finds no exact marks. Pure: what it
+/// looks at is given.
 ///
-/// The log is right as long as nobody but the mount has changed source and twin. That cannot be seen for
-/// sure; what can be seen are inode numbers and times. Repairs of a filesystem after a crash (its journal,
-/// fsck) leave the times alone, so a time that nobody but a writer can have set is a reason to compare:
+/// The log is right as long as nobody but the mount has changed source and twin. That cannot be
+/// seen for sure; what can be seen are inode numbers and times. Repairs of a filesystem after a
+/// crash (its journal, fsck) leave the times alone, so a time that nobody but a writer can have set
+/// is a reason to compare:
 ///
-/// * same boot (keeper and worker were killed): later than the last heartbeat, or earlier than it says;
+/// * same boot (keeper and worker were killed): later than the last heartbeat, or earlier than it
+///   says;
 /// * another boot: later than this boot's beginning, or much later than the heartbeat on disk.
 ///
 /// What this cannot see is in docs/reliability.md.
@@ -39,10 +41,11 @@ package enum Trust {
     static let writebackSlack: Int64 = 60_000_000_000
 
     /// - Parameters:
-    ///   - log: what it said before anybody could write; nil where there is none or its head cannot be read.
+    ///   - log: what it said before anybody could write; nil where there is none or its head cannot
+    ///     be read.
     ///   - source: the file that serves the image; nil for a device.
     ///   - twin: nil for a device or an export, of which nobody can say who wrote it.
-    ///   - isVoid: whether source or twin says that its log is void (`VoidMark`).
+    ///   - isVoid: whether source or twin says that its log is void (`VoidLabel`).
     package static func verdict(
         _ log: IntentLog.Found?, source: FileStatus?, twin: FileStatus?, isVoid: Bool,
         now: Now = .current

@@ -1,8 +1,8 @@
 import MirrorCore
 import SystemPackage
 
-// A record with a right checksum may still say what nobody writes: another version did, or a disk is damaged
-// in a way that its checksum does not show. What the job would trap on is refused here.
+// A record with a right checksum may still say what nobody writes: another version did, or a disk
+// is damaged in a way that its checksum does not show. What the job would trap on is refused here.
 
 /// Numbers up to which nothing overflows that is added to them.
 package enum Plausible {

@@ -4,10 +4,11 @@ import MirrorSystem
 import MirrorTarget
 import SystemPackage
 
-/// What is kept of a job, so that it comes back after a restart: the content of `job-UUID.json` (docs/state.md).
+/// What is kept of a job, so that it comes back after a restart: the content of `job-UUID.json`
+/// (docs/state.md).
 ///
-/// It says how the job was asked for and how far it has come, not what differs: that is in shared memory
-/// for the next worker, and in `JobMarks` or the intents for the next mount.
+/// It says how the job was asked for and how far it has come, not what differs: that is in shared
+/// memory for the next worker, and in `JobExtents` or the intents for the next mount.
 package struct JobRecord: Codable, Sendable {
     /// Names this job, and no other anywhere: 32 hexadecimal digits.
     package let uuid: String
@@ -56,8 +57,8 @@ package struct JobRecord: Codable, Sendable {
         package let disk: DiskNumber?
         /// What the first pass has to do.
         package var firstPass: FirstPass
-        /// A flush of the twin has failed, and not everything was written and flushed since: what it reads as may
-        /// be in memory only.
+        /// A flush of the twin has failed, and not everything was written and flushed since: what
+        /// it reads as may be in memory only.
         package var lostFlush: Bool?
         /// Bytes of the image when the twin was given its size last.
         package var length: UInt64
@@ -126,7 +127,8 @@ extension JobRecord {
     package static func written(_ uuid: String, _ index: Int) -> String {
         "table-\(uuid)-\(index)-written"
     }
-    /// What was written to the twin since the last flush began, and what that flush is to make durable.
+    /// What was written to the twin since the last flush began, and what that flush is to make
+    /// durable.
     package static func unflushed(_ uuid: String, _ index: Int) -> String {
         "table-\(uuid)-\(index)-unflushed"
     }

@@ -7,8 +7,8 @@ import MirrorTarget
 import Synchronization
 package import SystemPackage
 
-/// The records of a mount's jobs in its state directory. A directory that fails or hangs costs no guest
-/// anything: the status warns, and the jobs would start anew after a crash.
+/// The records of a mount's jobs in its state directory. A directory that fails or hangs costs no
+/// guest anything: the status warns, and the jobs would start anew after a crash.
 package final class JobRecords: Sendable {
     /// Nil where nothing is kept.
     package let directory: StateDirectory?
@@ -49,7 +49,8 @@ package final class JobRecords: Sendable {
         }
     }
 
-    /// The same before it returns; says whether it is durable. Blocks for as long as the disk likes.
+    /// The same before it returns; says whether it is durable. Blocks for as long as the disk
+    /// likes.
     package func saveNow(_ record: JobRecord) -> Bool { saving.sync { put(record) } }
 
     private func put(_ record: JobRecord) -> Bool {
@@ -119,8 +120,8 @@ package final class JobRecords: Sendable {
     /// Returns when everything asked for so far is done.
     package func finishSaving() { saving.sync {} }
 
-    /// Every record that can be believed, oldest first; none where the directory cannot be read, of which the
-    /// status warns.
+    /// Every record that can be believed, oldest first; none where the directory cannot be read, of
+    /// which the status warns.
     package func load() -> [JobRecord] {
         guard let directory, let names = names() else { return [] }
         // What a process that died was about to put in place.

@@ -14,12 +14,14 @@ extension DirtyTable {
         case doubtful
     }
 
-    /// The table that is kept under `name` for this worker's successors: a predecessor's, or a new one.
+    /// The table that is kept under `name` for this worker's successors: a predecessor's, or a new
+    /// one.
     ///
-    /// A new one is believed by a successor once `settle` was called: when all is marked that has to be at first.
-    /// Where there is no memory for it, it ends with the process.
+    /// A new one is believed by a successor once `settle` was called: when all is marked that has
+    /// to be at first. Where there is no memory for it, it ends with the process.
     ///
-    /// - Parameter owner: whose marks these are: another's are not inherited. The image's inode number, say.
+    /// - Parameter owner: whose marks these are: another's are not inherited. The image's inode
+    ///   number, say.
     package static func kept(
         _ name: String, granularity: Granularity, gauge: WriteGauge, keeper: any Keeper,
         log: Logger, owner: UInt64 = 0

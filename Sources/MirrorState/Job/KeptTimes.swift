@@ -1,6 +1,7 @@
 package import MirrorSystem
 
-/// A file at an instant, as marks on disk say it. Its device number is not kept: it changes with a boot.
+/// A file at an instant, as marks on disk say it. Its device number is not kept: it changes with a
+/// boot.
 package protocol KeptTimes {
     var inode: UInt64 { get }
     var size: UInt64 { get }

@@ -33,8 +33,8 @@ package final class Backing: Sendable {
             : status.identity == other.identity
     }
 
-    /// The attributes of an image: whose it is and what it may from its own file, how large it is and
-    /// when it was changed from the one that serves it.
+    /// The attributes of an image: whose it is and what it may from its own file, how large it is
+    /// and when it was changed from the one that serves it.
     package func attributes(over own: FileAttributes) -> FileAttributes {
         if isDevice { return own.resized(to: Int(length)) }
         guard let there = try? node.attributes() else { return own }
@@ -101,13 +101,13 @@ extension Backing {
         _ node: FileDescriptor, _ status: FileStatus, _ record: ServingRecord,
         _ place: ServingRecord.Place
     ) throws(Unusable) {
-        guard let marks = try? FileMarks(of: node) else {
+        guard let marks = try? FileLabels(of: node) else {
             throw Unusable(reason: "its attributes cannot be read")
         }
         let inode = status.identity.inode
         let isSameFile = inode == place.inode
-        let isKnown = marks.areKept ? marks.serving == record.servingMark : true
-        if isSameFile && isKnown || marks.serving == "\(record.servingMark) \(inode)" { return }
+        let isKnown = marks.areKept ? marks.serving == record.servingLabel : true
+        if isSameFile && isKnown || marks.serving == "\(record.servingLabel) \(inode)" { return }
         // Whoever supersedes a twin takes its other attribute away.
         if let mark = marks.superseded {
             throw Unusable(reason: "is superseded itself, by \(mark.place)")
@@ -117,7 +117,7 @@ extension Backing {
 
     private static func otherFile(_ record: ServingRecord, _ status: FileStatus) -> String {
         "is another file than the one that was switched to; put that one back, or accept this one:"
-            + " setfattr -n \(TwinAttribute.serving) -v '\(record.servingMark)"
+            + " setfattr -n \(TwinAttribute.serving) -v '\(record.servingLabel)"
             + " \(status.identity.inode)' on it"
     }
 }

@@ -10,8 +10,8 @@ package struct Move: Sendable {
     package let image: Image
     /// The twin: absolute, without links in its directory.
     package let twin: FilePath
-    /// The twin, open for reading and writing, and locked. Stays the caller's, who closes it some time
-    /// after; the lock stays for as long as the image needs it.
+    /// The twin, open for reading and writing, and locked. Stays the caller's, who closes it some
+    /// time after; the lock stays for as long as the image needs it.
     package let descriptor: FileDescriptor
     /// Bytes that the image has at the cut.
     package let length: UInt64
@@ -38,7 +38,7 @@ final class PreparedMove {
     private var replacements: [(old: FileDescriptor, new: FileDescriptor)] = []
 
     init(
-        _ move: Move, _ plan: SwitchPlan, home: HeldNode, entry: Serving.Entry?
+        _ move: Move, _ plan: SwitchPlan, home: HeldNode, entry: ServedImages.Entry?
     ) throws(Errno) {
         self.move = move
         self.home = home
@@ -66,7 +66,7 @@ final class PreparedMove {
     /// Opens what the image's descriptors will stand for, and marks the twin.
     func prepare() throws(Errno) {
         if let backing, !backing.isDevice {
-            try backing.node.mark(serving: record.servingMark)
+            try backing.node.mark(serving: record.servingLabel)
             try backing.node.synchronizeNode()
         }
         lock = try move.descriptor.duplicated()
@@ -88,7 +88,9 @@ final class PreparedMove {
     }
 
     /// The image's entry once the record is written.
-    var entry: Serving.Entry { Serving.Entry(record: record, home: home, backing: backing) }
+    var entry: ServedImages.Entry {
+        ServedImages.Entry(record: record, home: home, backing: backing)
+    }
 
     /// Gives the image its new file. Cannot fail.
     func swap() {

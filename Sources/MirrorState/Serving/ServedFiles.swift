@@ -4,17 +4,17 @@ import MirrorTarget
 import Synchronization
 package import SystemPackage
 
-/// What no job may write to: the files and devices that switched images live on, and what another image
-/// left behind. Nobody needs to have them open, so that no lock tells.
+/// What no job may write to: the files and devices that switched images live on, and what another
+/// image left behind. Nobody needs to have them open, so that no lock tells.
 package struct ServedFiles: TargetGuard {
     /// Nil only where nothing is ever switched.
-    package let serving: Serving?
+    package let serving: ServedImages?
     /// The image that the job mirrors: its own file, its path in the mount, and that file's path.
     package let image: FileIdentity
     package let imagePath: FilePath
     package let home: FilePath
 
-    package init(serving: Serving?, image: FileIdentity, imagePath: FilePath, home: FilePath) {
+    package init(serving: ServedImages?, image: FileIdentity, imagePath: FilePath, home: FilePath) {
         (self.serving, self.image, self.imagePath, self.home) = (serving, image, imagePath, home)
     }
 
@@ -29,11 +29,11 @@ package struct ServedFiles: TargetGuard {
         }
         if status?.kind == .blockDevice { return try refuseUnknown(path) }
         guard status?.kind == .regular else { return }
-        let marks: FileMarks
+        let marks: FileLabels
         do throws(Errno) {
             let node = try FileDescriptor.openNode(at: path)
             defer { try? node.close() }
-            marks = try FileMarks(of: node)
+            marks = try FileLabels(of: node)
         } catch {
             throw .target(path, error)
         }
@@ -42,9 +42,9 @@ package struct ServedFiles: TargetGuard {
 
     /// The same for a file that is open and locked.
     package func refuse(_ path: FilePath, _ file: FileDescriptor) throws(CommandError) {
-        let (status, marks): (FileStatus, FileMarks)
+        let (status, marks): (FileStatus, FileLabels)
         do throws(Errno) {
-            (status, marks) = (try file.status(), try FileMarks(of: file))
+            (status, marks) = (try file.status(), try FileLabels(of: file))
         } catch {
             throw .target(path, error)
         }
@@ -60,7 +60,7 @@ extension TargetPlace.Surroundings {
     /// - Parameter serving: which files serve images; nil only where nothing is ever switched.
     package init(
         source: FileDescriptor, sourcePath: FilePath, mountpoint: FilePath, image: FileStatus,
-        relativePath: FilePath, serving: Serving? = nil
+        relativePath: FilePath, serving: ServedImages? = nil
     ) {
         self.init(
             source: source, sourcePath: sourcePath, mountpoint: mountpoint, image: image,
@@ -72,30 +72,32 @@ extension TargetPlace.Surroundings {
 }
 
 extension ServedFiles {
-    /// Takes the mark off a job's own twin that its switch-over has left there, if the daemon died between that
-    /// and the record. No record knows such a mark, and no file of the image says that it took its place, which would be so
-    /// if the record had been there and was lost; an image of which that is so is refused before, this is the second line.
+    /// Takes the mark off a job's own twin that its switch-over has left there, if the daemon died
+    /// between that and the record. No record knows such a mark, and no file of the image says that
+    /// it took its place, which would be so if the record had been there and was lost; an image of
+    /// which that is so is refused before, this is the second line.
     ///
-    /// Done twice it does nothing the second time. Nothing becomes clean by it (R10): what the job has marked it copies.
-    /// Where the mark stays, the disk being full, the twin is refused as before.
+    /// Done twice it does nothing the second time. Nothing becomes clean by it (R10): what the job
+    /// has marked it copies. Where the mark stays, the disk being full, the twin is refused as
+    /// before.
     ///
     /// - Parameter file: says that it is the twin of this job, of the life before this one.
     package func forgetUncommitted(_ file: FileDescriptor) {
         guard let serving, serving.state.withLock({ $0.distrust == nil }),
-            let mark = try? FileMarks(of: file).serving,
+            let mark = try? FileLabels(of: file).serving,
             let id = mark.split(separator: " ").first.map(String.init),
             serving.record(id: id) == nil, let home = try? serving.source.openNodeBeneath(imagePath)
         else { return }
         defer { try? home.close() }
         let former = serving.state.withLock { $0.entries[image]?.backing?.node }
         for node in [home, former].compactMap(\.self) {
-            guard let marks = try? FileMarks(ofSource: node), marks.superseded?.id != id
+            guard let marks = try? FileLabels(ofSource: node), marks.superseded?.id != id
             else { return }
         }
         try? file.removeNodeAttribute(TwinAttribute.serving)
     }
 
-    private func refuseMarked(_ path: FilePath, _ marks: FileMarks) throws(CommandError) {
+    private func refuseMarked(_ path: FilePath, _ marks: FileLabels) throws(CommandError) {
         if let mark = marks.serving {
             let id = mark.split(separator: " ").first.map(String.init)
             if let record = serving?.record(id: id ?? "") { throw served(path, record.image) }
@@ -115,16 +117,17 @@ extension ServedFiles {
         if !marks.areKept { try refuseUnknown(path) }
     }
 
-    /// Whether this image left a file behind: by the switch-over that says so, by what took over, or by
-    /// the name of the image.
-    private func isOwn(_ mark: SupersededMark, of name: String?) -> Bool {
+    /// Whether this image left a file behind: by the switch-over that says so, by what took over,
+    /// or by the name of the image.
+    private func isOwn(_ mark: SupersededLabel, of name: String?) -> Bool {
         if mark.place == shown(home) || name == shown(imagePath) { return true }
         guard let record = serving?.record(of: image) else { return false }
         return mark.id == record.id || mark.id == record.replaces?.id
             || mark.place == record.twin?.path
     }
 
-    /// What carries no mark may serve an image that the records, which cannot be read, would tell of.
+    /// What carries no mark may serve an image that the records, which cannot be read, would tell
+    /// of.
     private func refuseUnknown(_ path: FilePath) throws(CommandError) {
         guard let distrust = serving?.state.withLock({ $0.distrust }) else { return }
         throw CommandError(
@@ -142,8 +145,9 @@ extension ServedFiles {
     }
 }
 
-extension Serving {
-    /// The record of an image that is served from a file, or is to be once that can be reached again.
+extension ServedImages {
+    /// The record of an image that is served from a file, or is to be once that can be reached
+    /// again.
     ///
     /// - Parameter status: of what the path leads to; nil where there is nothing.
     fileprivate func record(servedBy path: FilePath, _ status: FileStatus?) -> ServingRecord? {

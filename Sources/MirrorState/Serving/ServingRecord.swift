@@ -4,7 +4,8 @@ import MirrorSystem
 import MirrorTarget
 import SystemPackage
 
-/// That an image is served from another file than its own: what a switch-over commits (`docs/state.md`).
+/// That an image is served from another file than its own: what a switch-over commits
+/// (`docs/state.md`).
 package struct ServingRecord: Codable, Equatable, Sendable {
     /// Names this switch-over of this image, and no other anywhere: 32 hexadecimal digits.
     let id: String
@@ -12,9 +13,11 @@ package struct ServingRecord: Codable, Equatable, Sendable {
     let generation: Int
     /// Path relative to the source directory, as `NameText` shows it.
     var image: String
-    /// Inode number of the image's own file. Its device is not kept: device numbers change with a boot.
+    /// Inode number of the image's own file. Its device is not kept: device numbers change with a
+    /// boot.
     let inode: UInt64
-    /// The file that serves it; nil where its own file does so again and marks may have to be undone.
+    /// The file that serves it; nil where its own file does so again and marks may have to be
+    /// undone.
     let twin: Place?
     /// What served it before, if that was not its own file.
     let replaces: Past?
@@ -50,11 +53,12 @@ package struct ServingRecord: Codable, Equatable, Sendable {
     var imagePath: FilePath { FilePath(shown: image) }
 
     /// What the attribute `user.twinfs.serving` of the twin says.
-    var servingMark: String { "\(id) \(generation)" }
+    var servingLabel: String { "\(id) \(generation)" }
 
-    /// What the attribute `user.twinfs.superseded` of the files says that do not serve the image any more.
-    func supersededMark(by place: FilePath) -> SupersededMark {
-        SupersededMark(id: id, generation: generation, place: shown(place))
+    /// What the attribute `user.twinfs.superseded` of the files says that do not serve the image
+    /// any more.
+    func supersededMark(by place: FilePath) -> SupersededLabel {
+        SupersededLabel(id: id, generation: generation, place: shown(place))
     }
 }
 
@@ -66,7 +70,7 @@ extension FilePath {
 }
 
 /// The value of `user.twinfs.superseded`: `ID GENERATION PATH`.
-package struct SupersededMark: Equatable, Sendable {
+package struct SupersededLabel: Equatable, Sendable {
     let id: String
     let generation: Int
     /// Which file took over, as `NameText` shows it.
@@ -76,7 +80,8 @@ package struct SupersededMark: Equatable, Sendable {
         (self.id, self.generation, self.place) = (id, generation, place)
     }
 
-    /// Whatever the attribute holds, the file is superseded: a value that cannot be read names nobody.
+    /// Whatever the attribute holds, the file is superseded: a value that cannot be read names
+    /// nobody.
     init(_ value: String) {
         let words = value.split(separator: " ", maxSplits: 2)
         id = words.first.map(String.init) ?? ""

@@ -9,8 +9,9 @@ import SystemPackage
 
 // Steps 4 and 5 of a cut (docs/invariants.md): the commit record, then the files under the images.
 
-extension Serving {
-    /// Gives images other files, as `Engine.switchOver` says; the caller keeps them from being opened.
+extension ServedImages {
+    /// Gives images other files, as `Engine.switchOver` says; the caller keeps them from being
+    /// opened.
     package func switchOver(_ moves: [Move]) throws(CommandError) {
         try refuseWithoutState(moves)
         let plan = SwitchPlan(
@@ -33,7 +34,7 @@ extension Serving {
             throw error
         }
         let marks = prepared.map { move in
-            var marks = SettledMarks(move.entry, sourcePath, former: move.former)
+            var marks = SettledLabels(move.entry, sourcePath, former: move.former)
             marks.apply(log)
             return (marks, move.record, move.move.image.identity)
         }

@@ -1,20 +1,21 @@
 import Synchronization
 public import SystemPackage
 
-/// Whoever holds descriptors for a worker, so that its successor finds them: the keeper process, or the
-/// descriptor store of a service manager behind it.
+/// Whoever holds descriptors for a worker, so that its successor finds them: the keeper process, or
+/// the descriptor store of a service manager behind it.
 ///
-/// Names are ASCII letters, digits, `-` and `.`, at most 64 bytes, and say what the descriptor is: `fuse`,
-/// `source`, `session`, `table-<id>` …
+/// Names are ASCII letters, digits, `-` and `.`, at most 64 bytes, and say what the descriptor is:
+/// `fuse`, `source`, `session`, `table-<id>` …
 public protocol Keeper: AnyObject, Sendable {
-    /// Holds a duplicate of `descriptor` under `name`, instead of an earlier one. When this returns the
-    /// successor will find it, even if this process dies at once.
+    /// Holds a duplicate of `descriptor` under `name`, instead of an earlier one. When this returns
+    /// the successor will find it, even if this process dies at once.
     func keep(_ descriptor: FileDescriptor, as name: String)
 
     /// Forgets what is held under `name`, if anything is, also what a predecessor had held.
     func drop(_ name: String)
 
-    /// A duplicate of what a predecessor had held under `name`, the caller's to close; nil where there was nothing.
+    /// A duplicate of what a predecessor had held under `name`, the caller's to close; nil where
+    /// there was nothing.
     func inherited(_ name: String) -> FileDescriptor?
 
     /// Every name under which a predecessor had held something.
@@ -42,7 +43,7 @@ extension Keeper {
 }
 
 /// In which order descriptors go to whoever holds them.
-public enum KeptName {
+public enum HeldName {
     /// Without these the mount is lost, without the others a file or a job.
     private static let first = ["fuse", "source", "session", "keeper"]
 
@@ -51,8 +52,8 @@ public enum KeptName {
     }
 }
 
-/// Holds within the process: for tests, in which a successor is another object (`successor()`), and where there
-/// is nobody to outlive the process.
+/// Holds within the process: for tests, in which a successor is another object (`successor()`), and
+/// where there is nobody to outlive the process.
 public final class LocalKeeper: Keeper {
     private struct Held {
         var files: [String: FileDescriptor] = [:]

@@ -1,8 +1,8 @@
 /// What the keeper process and a worker say to each other, one packet a message.
 ///
-/// A packet is a byte that says what it is, three numbers of 32 bits (little-endian), and text. A keeper
-/// outlives upgrades of its worker: numbers of messages are never used for something else, and what is not
-/// known is passed over.
+/// A packet is a byte that says what it is, three numbers of 32 bits (little-endian), and text. A
+/// keeper outlives upgrades of its worker: numbers of messages are never used for something else,
+/// and what is not known is passed over.
 public enum KeeperMessage: Equatable, Sendable {
     // Worker to keeper.
     /// Carries a descriptor.

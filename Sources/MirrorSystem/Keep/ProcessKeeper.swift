@@ -1,25 +1,26 @@
 import Synchronization
 public import SystemPackage
 
-/// A worker's side of the keeper process: what is kept goes there through a socket, and what a predecessor
-/// has left comes from there at the start.
+/// A worker's side of the keeper process: what is kept goes there through a socket, and what a
+/// predecessor has left comes from there at the start.
 ///
-/// A packet that is sent waits in the socket even if this process dies at once, and the keeper empties the
-/// socket before it starts a successor: so `keep` is safe when it returns. Everything is held here too, so
-/// that it can be given to another keeper when the keeper itself dies.
+/// A packet that is sent waits in the socket even if this process dies at once, and the keeper
+/// empties the socket before it starts a successor: so `keep` is safe when it returns. Everything
+/// is held here too, so that it can be given to another keeper when the keeper itself dies.
 public final class ProcessKeeper: Keeper {
     fileprivate struct State {
         var socket: PacketSocket
         var files: [String: FileDescriptor]
-        /// What the predecessors have left and nobody has dropped: a successor may ask for it at any time.
+        /// What the predecessors have left and nobody has dropped: a successor may ask for it at
+        /// any time.
         var found: [String: FileDescriptor]
         var keeper: Int32?
         /// Names that the keeper could not be sent: tried again with the next message.
         var owed: Set<String> = []
     }
 
-    /// Held over a send, which waits only while the keeper does not read, or the kernel refuses for a while:
-    /// the order of `keep` and `drop` of one name must be the keeper's too. Leaf.
+    /// Held over a send, which waits only while the keeper does not read, or the kernel refuses for
+    /// a while: the order of `keep` and `drop` of one name must be the keeper's too. Leaf.
     private let state: Mutex<State>
     private let onTrouble = Mutex<(@Sendable (String?) -> Void)?>(nil)
     public let life: WorkerLife
@@ -77,8 +78,8 @@ public final class ProcessKeeper: Keeper {
         change { try? $0.socket.send(message.bytes) }
     }
 
-    /// Where to say that the keeper does not get what it is to hold, and nil when it has it all. Called
-    /// under locks of whoever keeps.
+    /// Where to say that the keeper does not get what it is to hold, and nil when it has it all.
+    /// Called under locks of whoever keeps.
     public func tellOfTrouble(_ tell: @escaping @Sendable (String?) -> Void) {
         onTrouble.withLock { $0 = tell }
     }
@@ -106,15 +107,16 @@ public final class ProcessKeeper: Keeper {
 extension ProcessKeeper.State {
     /// Sends what is owed; how much is left, and why.
     fileprivate mutating func settle(attempts: Int) -> (count: Int, error: Errno?) {
-        for name in KeptName.inOrder(owed) {
+        for name in HeldName.inOrder(owed) {
             do throws(Errno) { try send(name, attempts) } catch { return (owed.count, error) }
             owed.remove(name)
         }
         return (0, nil)
     }
 
-    /// Tries again where the kernel has too many descriptors under way, which the keeper then takes, or no
-    /// memory. What fails because the keeper has died is no matter: the next one is given everything.
+    /// Tries again where the kernel has too many descriptors under way, which the keeper then
+    /// takes, or no memory. What fails because the keeper has died is no matter: the next one is
+    /// given everything.
     private func send(_ name: String, _ attempts: Int) throws(Errno) {
         guard let file = files[name] else { return }
         for attempt in 1... {
@@ -134,7 +136,8 @@ extension ProcessKeeper {
     /// Listens for as long as the process lives, on the calling thread.
     ///
     /// - Parameters:
-    ///   - status: what to answer a `ping` with, a line; the keeper takes an answer for a sign of life.
+    ///   - status: what to answer a `ping` with, a line; the keeper takes an answer for a sign of
+    ///     life.
     ///   - lost: the keeper is dead: starts another one and returns this end of a socket to it.
     ///   - found: the other one has taken over.
     public func listen(

@@ -2,11 +2,12 @@ internal import CLinux
 internal import Glibc
 public import SystemPackage
 
-/// Zeroed memory that can outlive the process: a file without a name (memfd) that is mapped shared. Whoever
-/// has its descriptor can map it again and finds what was there. Pages that are never touched cost
-/// nothing.
+/// Zeroed memory that can outlive the process: a file without a name (memfd) that is mapped shared.
+/// Whoever has its descriptor can map it again and finds what was there. Pages that are never
+/// touched cost nothing.
 ///
-/// `@unchecked Sendable`: nothing of the object changes; what is done with the bytes is its user's to order.
+/// `@unchecked Sendable`: nothing of the object changes; what is done with the bytes is its user's
+/// to order.
 public final class SharedMemory: @unchecked Sendable {
     public let bytes: UnsafeMutableRawBufferPointer
     /// Closed with the object; duplicates that others hold keep the memory alive.
@@ -26,7 +27,8 @@ public final class SharedMemory: @unchecked Sendable {
         try self.init(adopting: file)
     }
 
-    /// What an earlier process had under this descriptor, which is used up. Corresponds to `mmap(2)`.
+    /// What an earlier process had under this descriptor, which is used up. Corresponds to
+    /// `mmap(2)`.
     public init(adopting file: FileDescriptor) throws(Errno) {
         do throws(Errno) {
             let size = Int(try file.status().size)
@@ -47,8 +49,8 @@ public final class SharedMemory: @unchecked Sendable {
             [.punchHole, .keepSize], at: UInt64(offset), count: UInt64(count))
     }
 
-    /// The first byte from `offset` on that was ever touched, roughly; nil where none was. What lies before it reads
-    /// as zero. Corresponds to `lseek(2)` with SEEK_DATA.
+    /// The first byte from `offset` on that was ever touched, roughly; nil where none was. What
+    /// lies before it reads as zero. Corresponds to `lseek(2)` with SEEK_DATA.
     public func nextTouched(from offset: Int) -> Int? {
         // Where it cannot be asked everything may have been.
         do { return try descriptor.nextData(from: UInt64(offset)).map { Int($0) } } catch {

@@ -11,8 +11,9 @@ public struct ChildProcess: Sendable {
         case signalled(Int32)
     }
 
-    /// Starts `program` (found along PATH unless it holds a slash) with `arguments`, all signals unblocked.
-    /// Every descriptor but 0, 1, 2 and `inherited` is closed in it. Corresponds to `posix_spawnp(3)`.
+    /// Starts `program` (found along PATH unless it holds a slash) with `arguments`, all signals
+    /// unblocked. Every descriptor but 0, 1, 2 and `inherited` is closed in it. Corresponds to
+    /// `posix_spawnp(3)`.
     ///
     /// - Parameters:
     ///   - output: where its descriptors 1 and 2 go; nil leaves them.
@@ -55,8 +56,8 @@ public struct ChildProcess: Sendable {
     /// Asks it to end. Corresponds to `kill(2)` with SIGTERM.
     public func terminate() { kill(id, SIGTERM) }
 
-    /// Ends it and all that it started, where it leads a group of its own. Corresponds to `kill(2)` with
-    /// SIGKILL.
+    /// Ends it and all that it started, where it leads a group of its own. Corresponds to `kill(2)`
+    /// with SIGKILL.
     public func killGroup() { kill(-id, SIGKILL) }
 }
 

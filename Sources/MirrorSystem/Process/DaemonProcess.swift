@@ -28,8 +28,8 @@ public enum DaemonProcess {
         _ = Glibc.write(file.rawValue, name, name.utf8.count)
     }
 
-    /// Goes on as another program, or the same one anew, under the same process id; returns only where
-    /// that fails. Descriptors that close on exec are closed. Corresponds to `execv(3)`.
+    /// Goes on as another program, or the same one anew, under the same process id; returns only
+    /// where that fails. Descriptors that close on exec are closed. Corresponds to `execv(3)`.
     public static func become(_ program: String, _ arguments: [[UInt8]]) {
         var words: [UnsafeMutablePointer<CChar>?] = arguments.map { argument in
             strdup(argument.map { CChar(bitPattern: $0) } + [0])
@@ -48,8 +48,9 @@ public enum DaemonProcess {
         _ = try retrying { setrlimit(resource, &limit) }
     }
 
-    /// How many descriptors this process may have, and the lowest number that is free: below it all are in use, and
-    /// the next ones that are opened fill what is free from there on. Corresponds to `getrlimit(2)`, `open(2)`.
+    /// How many descriptors this process may have, and the lowest number that is free: below it all
+    /// are in use, and the next ones that are opened fill what is free from there on. Corresponds
+    /// to `getrlimit(2)`, `open(2)`.
     public static func descriptors() throws(Errno) -> (most: Int, lowestFree: Int) {
         var limit = rlimit()
         _ = try retrying { getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) }
@@ -66,7 +67,8 @@ public enum DaemonProcess {
         _ = try retrying { clinux_set_io_flusher() }
     }
 
-    /// Makes the kernel kill others first when memory runs out: -1000 to 1000, below 0 for root alone.
+    /// Makes the kernel kill others first when memory runs out: -1000 to 1000, below 0 for root
+    /// alone.
     public static func setOOMScore(_ score: Int) throws(Errno) {
         let file = try FileDescriptor.openBacking("/proc/self/oom_score_adj", .writeOnly)
         defer { try? file.close() }

@@ -9,11 +9,12 @@ public struct FileHolder: Hashable, Sendable {
     /// What it holds: an open file, its working directory or its root.
     public let path: FilePath
 
-    /// Every process, as far as /proc shows them, that holds something at or below `directory` (absolute,
-    /// without links), one entry a path. Never touches the directory itself, which may hang.
+    /// Every process, as far as /proc shows them, that holds something at or below `directory`
+    /// (absolute, without links), one entry a path. Never touches the directory itself, which may
+    /// hang.
     ///
-    /// - Parameter mounts: files that were opened through these (`MountTable.Entry.id`) do not count: under a
-    ///   mount over its own source a file has the same path.
+    /// - Parameter mounts: files that were opened through these (`MountTable.Entry.id`) do not
+    ///   count: under a mount over its own source a file has the same path.
     public static func holders(below directory: FilePath, except mounts: Set<Int>) -> [FileHolder] {
         entries("/proc").compactMap { Int32($0) }.flatMap { process -> [FileHolder] in
             var paths: Set<FilePath> = []

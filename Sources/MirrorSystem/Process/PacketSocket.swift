@@ -2,8 +2,8 @@ internal import CLinux
 internal import Glibc
 public import SystemPackage
 
-/// One end of a connection that keeps packets whole; each may carry a descriptor. A packet that was sent
-/// waits for its reader, also when the sender is dead by then.
+/// One end of a connection that keeps packets whole; each may carry a descriptor. A packet that was
+/// sent waits for its reader, also when the sender is dead by then.
 public struct PacketSocket: Sendable {
     public let descriptor: FileDescriptor
 
@@ -29,8 +29,8 @@ public struct PacketSocket: Sendable {
         }
     }
 
-    /// The next packet, and the descriptor that came with it, the caller's to close; nil where the other
-    /// end is closed and nothing waits. Corresponds to `recvmsg(2)`.
+    /// The next packet, and the descriptor that came with it, the caller's to close; nil where the
+    /// other end is closed and nothing waits. Corresponds to `recvmsg(2)`.
     public func receive(
         waits: Bool = true
     ) throws(Errno) -> (bytes: [UInt8], passed: FileDescriptor?)? {
@@ -45,8 +45,8 @@ public struct PacketSocket: Sendable {
                 Array(buffer[..<count]), passed == -1 ? nil : FileDescriptor(rawValue: passed)
             )
         } catch .connectionReset {
-            // Said once, and first, when the other end was closed with something unread; what it had sent
-            // still waits.
+            // Said once, and first, when the other end was closed with something unread; what it
+            // had sent still waits.
             return try receive(waits: waits)
         }
     }
@@ -55,7 +55,8 @@ public struct PacketSocket: Sendable {
 }
 
 extension FileDescriptor {
-    /// Keeps programs that are started from here from inheriting it. Corresponds to `fcntl(2)` with F_SETFD.
+    /// Keeps programs that are started from here from inheriting it. Corresponds to `fcntl(2)` with
+    /// F_SETFD.
     public func closeOnExec() throws(Errno) {
         _ = try retrying { fcntl(rawValue, F_SETFD, FD_CLOEXEC) }
     }

@@ -2,13 +2,14 @@ internal import CLinux
 internal import Glibc
 public import SystemPackage
 
-/// A process by descriptor: its id cannot come to mean another one. Need not be a child of this one.
+/// A process by descriptor: its id cannot come to mean another one. Need not be a child of this
+/// one.
 public struct ProcessHandle: Sendable {
     public let id: Int32
     /// Readable once the process has ended.
     ///
-    /// That is after its last thread has left the kernel and its files are closed: no write that it had
-    /// begun can land afterwards. Rule R3 rests on this when a successor starts to copy.
+    /// That is after its last thread has left the kernel and its files are closed: no write that it
+    /// had begun can land afterwards. Rule R3 rests on this when a successor starts to copy.
     public let descriptor: FileDescriptor
 
     /// Corresponds to `pidfd_open(2)`.
@@ -27,8 +28,8 @@ public struct ProcessHandle: Sendable {
         _ = clinux_signal_process(descriptor.rawValue, signal.rawValue)
     }
 
-    /// Takes the end of a child that has ended; nil where it is not this process's child. Corresponds to
-    /// `waitid(2)` with P_PIDFD.
+    /// Takes the end of a child that has ended; nil where it is not this process's child.
+    /// Corresponds to `waitid(2)` with P_PIDFD.
     public func reap() -> ChildProcess.End? {
         var (isSignal, value): (Int32, Int32) = (0, 0)
         guard clinux_reap(descriptor.rawValue, &isSignal, &value) > 0 else { return nil }
@@ -54,8 +55,8 @@ extension ChildProcess.End: CustomStringConvertible {
 
 /// Waiting for the first of several descriptors.
 public enum Polling {
-    /// Which of them can be read (or are at their end), or written where `writing` asks for that; all
-    /// false where the time passes. Corresponds to `poll(2)`.
+    /// Which of them can be read (or are at their end), or written where `writing` asks for that;
+    /// all false where the time passes. Corresponds to `poll(2)`.
     ///
     /// - Parameter milliseconds: nil waits without end.
     public static func wait(

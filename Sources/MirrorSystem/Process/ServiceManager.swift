@@ -2,14 +2,15 @@ internal import CLinux
 internal import Glibc
 public import SystemPackage
 
-/// The service manager that started this process, as far as it wants to hear: sd_notify(3)'s datagrams.
-/// Used by one thread.
+/// The service manager that started this process, as far as it wants to hear: sd_notify(3)'s
+/// datagrams. Used by one thread.
 public struct ServiceManager {
     /// Microseconds after which it takes the service for hung; nil where it does not watch.
     public let watchdog: Int?
     private let address: String
     private let socket: FileDescriptor
-    /// What did not fit into the socket, oldest first: a message with its descriptor is never dropped.
+    /// What did not fit into the socket, oldest first: a message with its descriptor is never
+    /// dropped.
     private var waiting: [(text: String, passed: FileDescriptor?)] = []
 
     /// Nil where nobody listens.
@@ -50,8 +51,9 @@ public struct ServiceManager {
         }
     }
 
-    /// The descriptors that the manager kept for this process, by name, each to be closed by the caller.
-    /// Once; programs started from here do not inherit them. Corresponds to `sd_listen_fds_with_names(3)`.
+    /// The descriptors that the manager kept for this process, by name, each to be closed by the
+    /// caller. Once; programs started from here do not inherit them. Corresponds to
+    /// `sd_listen_fds_with_names(3)`.
     public static func stored() -> [String: FileDescriptor] {
         guard let process = Environment["LISTEN_PID"], Int32(process) == getpid(),
             let count = Environment["LISTEN_FDS"].flatMap({ Int32($0) }), count > 0

@@ -38,7 +38,8 @@ public struct SignalSet: Sendable {
         }
     }
 
-    /// The next of them, or nil where none comes within `milliseconds`. Corresponds to `sigtimedwait(2)`.
+    /// The next of them, or nil where none comes within `milliseconds`. Corresponds to
+    /// `sigtimedwait(2)`.
     public func wait(milliseconds: Int) -> Signal? {
         var set = raw
         var time = timespec(
@@ -46,8 +47,8 @@ public struct SignalSet: Sendable {
         return Signal(rawValue: sigtimedwait(&set, nil, &time))
     }
 
-    /// A descriptor that is readable while one of them is pending; they must be blocked. Corresponds to
-    /// `signalfd(2)`.
+    /// A descriptor that is readable while one of them is pending; they must be blocked.
+    /// Corresponds to `signalfd(2)`.
     public func descriptor() throws(Errno) -> FileDescriptor {
         var set = raw
         return FileDescriptor(rawValue: try retrying { clinux_signal_descriptor(&set) })

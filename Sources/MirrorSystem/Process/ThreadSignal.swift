@@ -3,8 +3,8 @@ internal import Glibc
 
 /// A signal that does nothing but end the system call that a thread waits in.
 public enum ThreadSignal {
-    /// Makes the signal harmless and calls that it meets end with EINTR. Corresponds to `sigaction(2)`
-    /// without SA_RESTART.
+    /// Makes the signal harmless and calls that it meets end with EINTR. Corresponds to
+    /// `sigaction(2)` without SA_RESTART.
     public static func prepare() {
         var action = sigaction()
         action.__sigaction_handler.sa_handler = { _ in }

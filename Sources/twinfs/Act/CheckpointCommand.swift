@@ -92,7 +92,8 @@ private struct CheckpointList {
         let content: [UInt8]
     }
 
-    /// By name. A checkpoint that is deleted meanwhile is left out, as is a directory of other images.
+    /// By name. A checkpoint that is deleted meanwhile is left out, as is a directory of other
+    /// images.
     private func read() throws -> [File] {
         let directory = mount.file("checkpoints").pushing(image)
         return try names(directory).compactMap { name in

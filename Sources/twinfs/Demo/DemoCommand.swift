@@ -24,8 +24,8 @@ struct DemoCommand: ParsableCommand {
 
 /// The demonstration: a mount of its own with one image, a guest that writes, and a twin.
 ///
-/// The image has an ext4 filesystem in its first part; the guest writes behind it, so that the twin's
-/// filesystem can be checked at the end.
+/// The image has an ext4 filesystem in its first part; the guest writes behind it, so that the
+/// twin's filesystem can be checked at the end.
 struct Demo {
     static let interruption = SignalSet([.interrupt, .terminate])
     static let filesystemMiB = 192
@@ -85,7 +85,8 @@ struct Demo {
         }
     }
 
-    /// Compares byte for byte, has the twin's filesystem checked, and says in five lines what happened.
+    /// Compares byte for byte, has the twin's filesystem checked, and says in five lines what
+    /// happened.
     private func compare(writes: Int, copied: Int) throws {
         let same = try FileComparison.areEqual(image, twin)
         try? runProgram(

@@ -7,8 +7,8 @@ import SystemPackage
 extension Mounted {
     /// Gives the mount one command; its `ok …` words.
     ///
-    /// A command may take long (the last copy of a `complete`), a mount that hangs takes forever: while
-    /// no answer comes, the status must still be readable.
+    /// A command may take long (the last copy of a `complete`), a mount that hangs takes forever:
+    /// while no answer comes, the status must still be readable.
     func execute(_ line: String) throws -> String {
         let control = file("control")
         return try TimeLimit.run(

@@ -56,7 +56,8 @@ struct Mounted: Hashable {
             names: place.path.isEmpty ? [] : [place.path])
     }
 
-    /// Absolute; links in the directory are followed, the last name need not exist (a job `vm1.img#2`).
+    /// Absolute; links in the directory are followed, the last name need not exist (a job
+    /// `vm1.img#2`).
     private static func resolved(_ path: RawArgument, _ shown: String) throws -> [UInt8] {
         if path.bytes.last == UInt8(ascii: "/") || [".", ".."].contains(path.path.lastComponent) {
             return try whole(path.path, shown).bytes

@@ -15,8 +15,9 @@ enum TimeLimit {
         try run(late: { Mounted.noAnswer(shown) }, asking: body)
     }
 
-    /// What `body` returns or throws; or, when it takes longer than `seconds`, what `late` answers: nil
-    /// goes on waiting for as long again. A body that is given up keeps its thread until the program ends.
+    /// What `body` returns or throws; or, when it takes longer than `seconds`, what `late` answers:
+    /// nil goes on waiting for as long again. A body that is given up keeps its thread until the
+    /// program ends.
     static func run<Value: Sendable>(
         late: () -> Failure?, asking body: @escaping @Sendable () throws -> Value
     ) throws -> Value {

@@ -2,8 +2,8 @@ import Logging
 import MirrorSystem
 import SystemPackage
 
-/// What a worker does when its keeper has died: it goes on serving, and starts a new keeper. Used by one
-/// thread.
+/// What a worker does when its keeper has died: it goes on serving, and starts a new keeper. Used
+/// by one thread.
 final class KeeperLoss {
     private let mount: ServedMount
     private let keeper: ProcessKeeper
@@ -24,8 +24,8 @@ final class KeeperLoss {
         (self.mount, self.keeper, self.log, self.warn) = (mount, keeper, log, warn)
     }
 
-    /// Tries until a process has started that may become the keeper; the worker's end of a socket to it. Only
-    /// its welcome says that it is one (`hasTakenOver`).
+    /// Tries until a process has started that may become the keeper; the worker's end of a socket
+    /// to it. Only its welcome says that it is one (`hasTakenOver`).
     func replace() -> PacketSocket {
         if let started, SteadyClock.milliseconds - started < Backoff.soon {
             failed()

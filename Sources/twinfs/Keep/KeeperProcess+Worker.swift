@@ -14,8 +14,8 @@ extension KeeperProcess {
         }
     }
 
-    /// Starts the program that is now at this one's path: that is how an upgrade gets in. One that dies
-    /// twice before it serves is given up for this keeper's own program.
+    /// Starts the program that is now at this one's path: that is how an upgrade gets in. One that
+    /// dies twice before it serves is given up for this keeper's own program.
     private func startWorker() throws(Errno) {
         let (mine, its) = try PacketSocket.pair()
         defer { its.close() }
@@ -26,9 +26,9 @@ extension KeeperProcess {
                 isFromPath ? OwnProgram.path : OwnProgram.link,
                 words.map { Array($0.utf8) } + mount.words, inherited: its.descriptor,
                 errors: held["log"])
-            worker = KeptWorker(
+            worker = RunningWorker(
                 mine, try ProcessHandle(child.id), isFromPath: isFromPath,
-                patience: KeptWorker.patience(after: life.deathsInARow))
+                patience: RunningWorker.patience(after: life.deathsInARow))
         } catch {
             mine.close()
             throw error
@@ -69,7 +69,7 @@ extension KeeperProcess {
     }
 
     /// The worker is gone, and its socket empty.
-    func workerEnded(_ worker: KeptWorker) {
+    func workerEnded(_ worker: RunningWorker) {
         // A last look: what it sent just before its death must be held before a successor starts.
         while let message = worker.nextMessage() { handle(message.0, message.1) }
         let end = worker.process.reap()
@@ -93,7 +93,7 @@ extension KeeperProcess {
         died(worker, end)
     }
 
-    private func successor(_ worker: KeptWorker) {
+    private func successor(_ worker: RunningWorker) {
         life.predecessors += 1
         life.deathsInARow = 0
         life.lastEnd = "was asked to restart"
@@ -102,12 +102,13 @@ extension KeeperProcess {
         log.notice("keeper: the worker has made room for another one")
     }
 
-    private func died(_ worker: KeptWorker, _ end: ChildProcess.End?) {
+    private func died(_ worker: RunningWorker, _ end: ChildProcess.End?) {
         if worker.isFromPath, !worker.isReady { failedUpgrades += 1 }
         let how =
             end.map(\.description)
             ?? "has died (it is not known how: another keeper had started it)"
-        // Whoever sends SIGKILL, a person or the kernel short of memory, means this one and not the next.
+        // Whoever sends SIGKILL, a person or the kernel short of memory, means this one and not the
+        // next.
         let livedLong =
             SteadyClock.milliseconds - worker.started >= Backoff.soon
             || (worker.isReady && end?.isKill == true)
@@ -128,7 +129,7 @@ extension KeeperProcess {
     }
 
     /// The first worker never got to INIT: nobody can have used the mount.
-    private func giveUp(_ worker: KeptWorker, _ end: ChildProcess.End?) {
+    private func giveUp(_ worker: RunningWorker, _ end: ChildProcess.End?) {
         // With its device closed the mount answers with an error instead of waiting for a worker.
         release("fuse")
         try? Unmounting.unmount(mount.mountpoint)
@@ -160,7 +161,7 @@ extension KeeperProcess {
         life.predecessors = predecessors
         adoptMemory(isEnding: nil)
         memory.predecessors = predecessors
-        worker = KeptWorker(socket, process, isFromPath: false, patience: 0)
+        worker = RunningWorker(socket, process, isFromPath: false, patience: 0)
         worker?.becameReady()
         wasReady = true
         worker?.send(.welcome(keeper: life.keeper))

@@ -7,18 +7,18 @@ import MirrorSystem
 import MirrorTarget
 import SystemPackage
 
-/// The process that holds a mount: its descriptors and memory, under names. It starts the worker that
-/// serves it, and another one whenever that dies, for as long as there is a mount.
+/// The process that holds a mount: its descriptors and memory, under names. It starts the worker
+/// that serves it, and another one whenever that dies, for as long as there is a mount.
 ///
-/// It does as little as possible, so that it outlives everything else: one thread, no I/O on images, nothing
-/// read from outside but the worker's messages, no descriptor and no working directory inside the mount (a
-/// holder that waits for its own worker could not be killed).
+/// It does as little as possible, so that it outlives everything else: one thread, no I/O on
+/// images, nothing read from outside but the worker's messages, no descriptor and no working
+/// directory inside the mount (a holder that waits for its own worker could not be killed).
 ///
 /// | file | has |
 /// |---|---|
 /// | `KeeperProcess.swift` | what is held, the loop, how it begins |
 /// | `KeeperProcess+Worker.swift` | the worker's start, messages and death |
-/// | `KeptWorker.swift` | one worker, as its keeper sees it |
+/// | `RunningWorker.swift` | one worker, as its keeper sees it |
 /// | `ServiceReports.swift` | what systemd is told |
 ///
 /// Not `Sendable`: everything happens on one thread.
@@ -31,7 +31,7 @@ final class KeeperProcess {
 
     var held: [String: FileDescriptor] = [:]
     var memory: KeeperMemory
-    var worker: KeptWorker?
+    var worker: RunningWorker?
     var life = WorkerLife()
     /// Whether any worker of this keeper, or the one that it has adopted, has served the mount.
     var wasReady = false
@@ -54,13 +54,14 @@ final class KeeperProcess {
     init(_ mount: ServedMount, _ log: Logger, _ ready: ReadyPipe?) throws {
         (self.mount, self.log, self.ready) = (mount, log, ready)
         DaemonProcess.leaveDirectory()
-        // A worker that crashes must not keep guests waiting for seconds while its stack is printed.
+        // A worker that crashes must not keep guests waiting for seconds while its stack is
+        // printed.
         if !mount.request.isDebugging { Environment.preset("SWIFT_BACKTRACE", "enable=no") }
         // Without privileges the kernel keeps its own ideas; the worker says so in the log.
         try? DaemonProcess.raiseDescriptorLimit()
         try? DaemonProcess.becomeIOFlusher()
         try? DaemonProcess.setOOMScore(-1000)
-        signals = try Serving.signals.descriptor()
+        signals = try WorkerProcess.signals.descriptor()
         memory = try KeeperMemory(mount.words)
         service = ServiceReports()
         life.keeper = Int32(ThisProcess.id)
@@ -94,7 +95,8 @@ final class KeeperProcess {
         nextStart = SteadyClock.milliseconds
     }
 
-    /// Takes over from a service manager that kept the descriptors while keeper and worker were dead.
+    /// Takes over from a service manager that kept the descriptors while keeper and worker were
+    /// dead.
     func resume(_ stored: [String: FileDescriptor]) {
         held = stored
         // Whoever starts the service again does not mean the end that it was asked for before.
@@ -166,8 +168,9 @@ final class KeeperProcess {
     }
 }
 
-/// What a keeper has to remember beyond its own death, in memory that the worker and a service manager hold:
-/// how many workers there were, whether the mount was asked to end, and the words that it is served with.
+/// What a keeper has to remember beyond its own death, in memory that the worker and a service
+/// manager hold: how many workers there were, whether the mount was asked to end, and the words
+/// that it is served with.
 struct KeeperMemory {
     static let name = "keeper"
     private static let textStart = 16

@@ -15,8 +15,9 @@ struct WorkerCommand: ParsableCommand {
     @OptionGroup var mount: ServedMountArguments
 
     func run() throws {
-        // Before the first thread: every one must leave these signals to the one that waits for them.
-        Serving.signals.block()
+        // Before the first thread: every one must leave these signals to the one that waits for
+        // them.
+        WorkerProcess.signals.block()
         DaemonProcess.setName("twinfs")
         DaemonProcess.leaveDirectory()
         let socket = FileDescriptor(rawValue: socket)
@@ -24,7 +25,7 @@ struct WorkerCommand: ParsableCommand {
         guard let keeper = try? ProcessKeeper(PacketSocket(socket)) else {
             throw Failure(.daemonDied, "the keeper ended before it had handed the mount over")
         }
-        do { try Serving(mount.mount(), keeper).run() } catch let failure as Failure {
+        do { try WorkerProcess(mount.mount(), keeper).run() } catch let failure as Failure {
             keeper.say(.failed(code: failure.reason.rawValue, failure.message))
             throw failure
         }
@@ -45,7 +46,7 @@ struct KeeperCommand: ParsableCommand {
     @OptionGroup var mount: ServedMountArguments
 
     func run() throws {
-        Serving.signals.block()
+        WorkerProcess.signals.block()
         DaemonProcess.setName("twinfs")
         let stored = stored ? ServiceManager.stored() : [:]
         let mount = try mount.mount()

@@ -1,8 +1,8 @@
 import MirrorSystem
 import SystemPackage
 
-/// What a keeper tells the service manager that started it (sd_notify(3)), and the descriptors that it
-/// leaves there against its own death. Does nothing where nobody listens.
+/// What a keeper tells the service manager that started it (sd_notify(3)), and the descriptors that
+/// it leaves there against its own death. Does nothing where nobody listens.
 struct ServiceReports {
     private var manager = ServiceManager()
     private var status = ""
@@ -10,8 +10,8 @@ struct ServiceReports {
     /// Whether the worker has answered since the last ping.
     private var hasAnswered = true
 
-    /// Milliseconds between two pings of the worker: at least two in the time after which the manager takes
-    /// the service for hung.
+    /// Milliseconds between two pings of the worker: at least two in the time after which the
+    /// manager takes the service for hung.
     private var interval: Int {
         let watchdog = manager?.watchdog.map { $0 / 2000 / 2 }
         return max(100, min(watchdog ?? 10_000, 10_000))
@@ -44,17 +44,17 @@ struct ServiceReports {
 
     mutating func released(_ name: String) { manager?.say("FDSTOREREMOVE=1\nFDNAME=\(name)") }
 
-    /// Another keeper has died, whose descriptors the manager may still have: it sees which those are. Nothing
-    /// is removed, since it may be about to end this keeper and the worker too.
+    /// Another keeper has died, whose descriptors the manager may still have: it sees which those
+    /// are. Nothing is removed, since it may be about to end this keeper and the worker too.
     mutating func adopted(_ held: [String: FileDescriptor]) {
-        for name in KeptName.inOrder(held.keys) {
+        for name in HeldName.inOrder(held.keys) {
             if let file = held[name] { holds(file, name, replaces: false) }
         }
         isReady()
     }
 
-    /// The mount is gone: nothing is to be found by the next start. Waits a while for a manager that is
-    /// busy.
+    /// The mount is gone: nothing is to be found by the next start. Waits a while for a manager
+    /// that is busy.
     mutating func ends(_ names: some Sequence<String>) {
         for name in names { released(name) }
         for _ in 0..<500 where manager?.hasWaiting == true {
@@ -70,9 +70,10 @@ struct ServiceReports {
         manager?.say("STATUS=\(text.split(separator: "\n").first ?? "")")
     }
 
-    /// Pings the worker when it is time. The manager gets its sign of life only while the worker answers,
-    /// or is being replaced: not for one that was ended for being late and does not go away.
-    mutating func tick(_ worker: KeptWorker?) {
+    /// Pings the worker when it is time. The manager gets its sign of life only while the worker
+    /// answers, or is being replaced: not for one that was ended for being late and does not go
+    /// away.
+    mutating func tick(_ worker: RunningWorker?) {
         guard manager != nil else { return }
         manager?.flush()
         let now = SteadyClock.milliseconds

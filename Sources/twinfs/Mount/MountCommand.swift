@@ -63,8 +63,9 @@ struct MountCommand: ParsableCommand {
 
     /// Mounts, and keeps the mount in this process until it is unmounted.
     private func keep(_ ready: ReadyPipe?) throws {
-        // Before the first thread: every one must leave these signals to the one that waits for them.
-        Serving.signals.block()
+        // Before the first thread: every one must leave these signals to the one that waits for
+        // them.
+        WorkerProcess.signals.block()
         let plan = try MountPlan(source: source, mountpoint: mountpoint, options: options)
         let mount = ServedMount(plan, options: options, foreground: ready == nil)
         let sink = try DaemonLog.Sink.choose(
@@ -76,8 +77,8 @@ struct MountCommand: ParsableCommand {
         try keeper.run()
     }
 
-    /// Goes on with the mount whose descriptors the service manager has kept, if that is why it has started
-    /// this program. No path is looked at: nobody serves the mount now.
+    /// Goes on with the mount whose descriptors the service manager has kept, if that is why it has
+    /// started this program. No path is looked at: nobody serves the mount now.
     private func resumeFromStore() throws {
         let stored = ServiceManager.stored()
         guard let device = stored["fuse"], stored["source"] != nil,

@@ -2,8 +2,8 @@ import MirrorCore
 import MirrorSystem
 import SystemPackage
 
-/// A mount that was checked and can be tried: nothing has been touched yet, and every reason that can
-/// be seen beforehand has its own message and exit code.
+/// A mount that was checked and can be tried: nothing has been touched yet, and every reason that
+/// can be seen beforehand has its own message and exit code.
 struct MountPlan {
     let request: MountRequest
     /// Absolute, without links.

@@ -17,8 +17,8 @@ struct ReadyPipe {
         try? end.close()
     }
 
-    /// Starts this program anew with `arguments` for its mount command, and returns when that mount is
-    /// usable.
+    /// Starts this program anew with `arguments` for its mount command, and returns when that mount
+    /// is usable.
     static func startDaemon(_ arguments: [[UInt8]]) throws {
         let pipe = try FileDescriptor.closeOnExecPipe()
         let words = ["twinfs", "mount", "--ready-descriptor", "\(pipe.writeEnd.rawValue)"]
@@ -46,8 +46,8 @@ enum OwnProgram {
     /// The very file that runs, also when another one has its name now.
     static let link = "/proc/self/exe"
 
-    /// By its own name, which `ps` then shows, and whatever file has that name now; through /proc where
-    /// none has.
+    /// By its own name, which `ps` then shows, and whatever file has that name now; through /proc
+    /// where none has.
     static var path: String {
         guard var path = FilePath(link).linkDestination()?.string else { return link }
         // What the kernel adds to the name of a file that was replaced.

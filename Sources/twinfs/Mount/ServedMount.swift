@@ -5,8 +5,8 @@ import MirrorFuse
 import MirrorSystem
 import SystemPackage
 
-/// A mount that was checked (`MountPlan`), as the processes that keep and serve it are told of it: nothing
-/// in it needs a look at a path that may lead into the mount.
+/// A mount that was checked (`MountPlan`), as the processes that keep and serve it are told of it:
+/// nothing in it needs a look at a path that may lead into the mount.
 struct ServedMount {
     let request: MountRequest
     /// Absolute, without links, as the other paths.

@@ -3,8 +3,8 @@ import MirrorSystem
 import MirrorTarget
 import SystemPackage
 
-/// Where a mount keeps what must outlive its daemon. Nothing is made here: the engine does when it first
-/// has something to keep.
+/// Where a mount keeps what must outlive its daemon. Nothing is made here: the engine does when it
+/// first has something to keep.
 enum StateCheck {
     /// - Parameter asked: `statedir=`; nil for the usual place.
     /// - Returns: nil where nothing is asked for and the user has no home.

@@ -1,7 +1,7 @@
 import MirrorCore
 
-/// What is expected of one parameter: a row for each key that there is. Values read as `shown` writes
-/// them.
+/// What is expected of one parameter: a row for each key that there is. Values read as `shown`
+/// writes them.
 struct ParameterRow {
     /// What else must be written for the key to make sense.
     var with: [String] = []

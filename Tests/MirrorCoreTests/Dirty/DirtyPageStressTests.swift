@@ -7,10 +7,10 @@ import Testing
 extension StressTests {
     /// Two races too narrow for the whole-table stress, each made to happen all the time.
     @Suite(.serialized, .timeLimit(.minutes(1))) struct DirtyPageStressTests {
-        /// Markers and one taker on three words that do not touch. While they race the taker also looks at
-        /// word 2 itself and takes bits that have no summary yet; the marker's summary then stands over
-        /// an empty word, and is forgotten while somebody marks again. Each round ends with a look through
-        /// the summary alone: it must find every bit.
+        /// Markers and one taker on three words that do not touch. While they race the taker also
+        /// looks at word 2 itself and takes bits that have no summary yet; the marker's summary
+        /// then stands over an empty word, and is forgotten while somebody marks again. Each round
+        /// ends with a look through the summary alone: it must find every bit.
         @Test func `no bit is left under a clear summary`() throws {
             let page = DirtyPage(granules: 640, isFull: false)
             let turn = Atomic<Int>(0)
@@ -47,7 +47,8 @@ extension StressTests {
             }
         }
 
-        /// A lane gives an extent back while the job's queue takes the shard's last one and gives the page back.
+        /// A lane gives an extent back while the job's queue takes the shard's last one and gives
+        /// the page back.
         @Test func `an extent given back survives the page that is reclaimed beside it`() throws {
             let table = DirtyTable(granularity: .standard, gauge: WriteGauge())
             let turn = Atomic<Int>(0)

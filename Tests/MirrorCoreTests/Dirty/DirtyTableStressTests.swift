@@ -50,7 +50,8 @@ extension StressTests {
             }
         }
 
-        /// The writers have finished. What is left is the copier's; when it sleeps, nothing may be left.
+        /// The writers have finished. What is left is the copier's; when it sleeps, nothing may be
+        /// left.
         private func judge(_ rig: StressRig, _ round: Int) throws {
             let deadline = ContinuousClock.now + .seconds(20)
             while !rig.mailbox.isQuiet {
@@ -65,7 +66,8 @@ extension StressTests {
             if rig.scenario.givesPagesBack == true { checkPagesComeBack(rig.table) }
         }
 
-        /// A page whose last extent was taken while a writer was near stays; the next taker gives it back.
+        /// A page whose last extent was taken while a writer was near stays; the next taker gives
+        /// it back.
         private func checkPagesComeBack(_ table: DirtyTable) {
             for shard: UInt64 in [0, 1, 64, 65, 4095, 4096] {
                 table.markUncounted(ByteRange(at: shard << 27, count: 1))

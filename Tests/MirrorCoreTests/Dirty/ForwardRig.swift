@@ -3,11 +3,12 @@ import Synchronization
 
 @testable import MirrorCore
 
-/// Writers that forward, writers that do not, and a copier with lanes, on the same few granules. Source and
-/// twin are rows of numbers, four for each granule, so that several writes may be in one.
+/// Writers that forward, writers that do not, and a copier with lanes, on the same few granules.
+/// Source and twin are rows of numbers, four for each granule, so that several writes may be in
+/// one.
 ///
-/// A forwarded write stores its number into both at leisure. Some target writes fail half-way; some hang: the
-/// granules are marked, the write ends, and its old number lands in the twin later.
+/// A forwarded write stores its number into both at leisure. Some target writes fail half-way; some
+/// hang: the granules are marked, the write ends, and its old number lands in the twin later.
 final class ForwardRig: Sendable {
     private static let cellsPerGranule = 4
     private static let cellBytes = 1024

@@ -12,8 +12,8 @@ extension StressTests {
             let rounds: Int
         }
 
-        /// Every fourth writer writes in the background. Rounds of a write or two end while the copier falls
-        /// asleep over a forward.
+        /// Every fourth writer writes in the background. Rounds of a write or two end while the
+        /// copier falls asleep over a forward.
         @Test(arguments: [
             Scenario(writers: 4, writes: 40, rounds: 100),
             Scenario(writers: 4, writes: 1, rounds: 2500),
@@ -45,7 +45,8 @@ extension StressTests {
             #expect(rig.forwards.load(ordering: .relaxed) > scenario.rounds)
         }
 
-        /// Nobody writes any more. What is left is the copier's; when it sleeps, nothing may be left.
+        /// Nobody writes any more. What is left is the copier's; when it sleeps, nothing may be
+        /// left.
         private func judge(_ rig: ForwardRig, _ round: Int) throws {
             let deadline = ContinuousClock.now + .seconds(20)
             while !rig.mailbox.isQuiet {

@@ -5,9 +5,9 @@ import Testing
 @testable import MirrorCore
 
 extension StressTests {
-    /// R5 without a hold: one writer counts upwards through eight granules, so that every past state of the
-    /// source is known by its greatest number. Whenever the table says *in sync*, the twin must be one of these
-    /// states, and not older than the question.
+    /// R5 without a hold: one writer counts upwards through eight granules, so that every past
+    /// state of the source is known by its greatest number. Whenever the table says *in sync*, the
+    /// twin must be one of these states, and not older than the question.
     @Suite(.serialized, .timeLimit(.minutes(1))) struct InSyncStressTests {
         @Test(arguments: [1, 64 << 20])
         func `in sync is said only when there was such an instant`(_ spacing: UInt64) throws {

@@ -6,9 +6,9 @@ import Testing
 @testable import MirrorCore
 
 extension StressTests {
-    /// R5 over several tables. One thread hands work on from place to place, and lets go of one only
-    /// when it holds the next: there is no instant with nothing under way. Whoever asks must never be
-    /// told *in sync*.
+    /// R5 over several tables. One thread hands work on from place to place, and lets go of one
+    /// only when it holds the next: there is no instant with nothing under way. Whoever asks must
+    /// never be told *in sync*.
     @Suite(.serialized, .timeLimit(.minutes(1))) struct RelayTests {
         enum Kind: CaseIterable, Sendable {
             case forwards, forwardsAndClaims, claims, writesAndClaims, backgroundWrites,
@@ -92,7 +92,8 @@ private final class Relay: Sendable {
         while let extent = takeAny() { extent.0.release(extent.1) }
     }
 
-    /// Holds one place alone for a while, sometimes long and sometimes short, so that a reader meets every gap.
+    /// Holds one place alone for a while, sometimes long and sometimes short, so that a reader
+    /// meets every gap.
     private func dwell(_ random: inout SeededGenerator) {
         let most = UInt64(1) << (5 + random.next() % 9)
         for _ in 0..<random.next() % most { _ = isOver.load(ordering: .relaxed) }

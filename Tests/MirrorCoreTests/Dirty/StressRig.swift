@@ -3,14 +3,15 @@ import Synchronization
 
 @testable import MirrorCore
 
-/// Writers that do what the shim does, and a copier with lanes, on one table; the source and the twin are
-/// two rows of numbers, one for each granule.
+/// Writers that do what the shim does, and a copier with lanes, on one table; the source and the
+/// twin are two rows of numbers, one for each granule.
 ///
-/// Every write stores a number that was never stored before, with a plain store: what orders it before
-/// the copier's read is the mark alone. How a lost update shows: a granule whose mark was lost, or was
-/// cleared after the copier had read it, keeps an older number in the twin when the table is drained and
-/// nobody writes any more; `firstDifference` finds it. Rounds are short, so that no later write of
-/// the granule hides it. A lost wake shows as a copier asleep on a table that is not in sync.
+/// Every write stores a number that was never stored before, with a plain store: what orders it
+/// before the copier's read is the mark alone. How a lost update shows: a granule whose mark was
+/// lost, or was cleared after the copier had read it, keeps an older number in the twin when the
+/// table is drained and nobody writes any more; `firstDifference` finds it. Rounds are short, so
+/// that no later write of the granule hides it. A lost wake shows as a copier asleep on a table
+/// that is not in sync.
 final class StressRig: Sendable {
     struct Scenario: Sendable {
         let granularity: Int
@@ -43,7 +44,8 @@ final class StressRig: Sendable {
         table = DirtyTable(granularity: Granularity(bytes: scenario.granularity)!, gauge: gauge)
         let shard = table.granulesPerShard
         let width = min(shard, scenario.width)
-        // Across an edge of shards; the same lock's and the same gauge's stripe 64 shards on; across regions.
+        // Across an edge of shards; the same lock's and the same gauge's stripe 64 shards on;
+        // across regions.
         blocks = [1, 65, 4096].map { $0 * shard - width..<$0 * shard + width }
         let count = blocks.reduce(0) { $0 + $1.count }
         (source, twin, copying) = (Cells(count), Cells(count), Cells(count))
@@ -99,8 +101,8 @@ final class StressRig: Sendable {
         }
     }
 
-    /// Takes an extent and copies it: here and now, which leaves the least time between clear and read,
-    /// or on a lane.
+    /// Takes an extent and copies it: here and now, which leaves the least time between clear and
+    /// read, or on a lane.
     private func copyOne(_ lane: DispatchQueue, _ random: inout SeededGenerator) -> Bool {
         let limit = Int.random(in: 1...100, using: &random)
         let givesPagesBack = scenario.givesPagesBack ?? Bool.random(using: &random)
@@ -198,7 +200,8 @@ final class Mailbox: Sendable {
     }
 }
 
-/// A row of atomics. Unchecked, because the compiler cannot see that a pointer to atomics is all it is.
+/// A row of atomics. Unchecked, because the compiler cannot see that a pointer to atomics is all it
+/// is.
 final class Cells: @unchecked Sendable {
     let count: Int
     private let cells: UnsafeMutablePointer<Atomic<UInt64>>

@@ -54,8 +54,8 @@ import Testing
         let extent = try #require(table.takeExtent(from: 0, limit: 1))
         #expect(table.beginWatch(watched) == .dirty)
         table.release(extent)
-        // Claimed when the watch began, and copied since: nothing was taken meanwhile, so whoever was told
-        // `dirty` must not go on.
+        // Claimed when the watch began, and copied since: nothing was taken meanwhile, so whoever
+        // was told `dirty` must not go on.
         #expect(table.watched(watched) == .still)
         table.endWatch(watched)
 

@@ -65,8 +65,8 @@ struct ImageFuzzTests {
         #expect(accepted > 50, "seed \(seed): hardly a closure was accepted")
     }
 
-    /// What the files that were read need, but for what is in `members`: found by another way of reading a
-    /// path than the product's.
+    /// What the files that were read need, but for what is in `members`: found by another way of
+    /// reading a path than the product's.
     private static func missing(_ members: [String], _ model: SourceModel) -> [String] {
         model.reads.keys.flatMap { path -> [String] in
             let path = String(decoding: path, as: UTF8.self)
@@ -120,7 +120,8 @@ private struct Mutator {
         ]
     }
 
-    /// A few files with short names that refer to each other and to what is not there; some damaged.
+    /// A few files with short names that refer to each other and to what is not there; some
+    /// damaged.
     mutating func directory() -> [String: SampleImage] {
         let paths = ["a", "b", "d/a", "d/b", "d/e/a", "base"]
         var files: [String: SampleImage] = [:]

@@ -1,6 +1,7 @@
 import MirrorCore
 
-/// An image made by hand: pieces at offsets, zeroes between them, so that formats with far tables stay small.
+/// An image made by hand: pieces at offsets, zeroes between them, so that formats with far tables
+/// stay small.
 struct SampleImage {
     var pieces: [(offset: Int, bytes: [UInt8])]
     var length: Int
@@ -34,7 +35,8 @@ struct SampleImage {
 extension SampleImage {
     static func text(_ text: String) -> Self { .init(Array(text.utf8)) }
 
-    /// As `qemu-img create` writes it: for version 3 the extensions begin at 112, for version 2 at 72.
+    /// As `qemu-img create` writes it: for version 3 the extensions begin at 112, for version 2 at
+    /// 72.
     static func qcow2(
         backing: [UInt8] = [], format: String = "", dataFile: String = "", version: UInt8 = 3
     ) -> Self {

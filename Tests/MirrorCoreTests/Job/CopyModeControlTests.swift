@@ -105,7 +105,7 @@ import Testing
     }
 
     /// A look at an eighth of a second; so much was copied before, and a cut can afford 1 MiB.
-    private func look(_ eighth: Int, copied: Int, remaining: Int) -> CopyModeControl.Look {
+    private func look(_ eighth: Int, copied: Int, remaining: Int) -> CopyModeControl.Measurement {
         .init(
             now: .milliseconds(125 * eighth), copied: copied * Self.mebibyte,
             remaining: remaining * Self.mebibyte, affordable: Self.mebibyte)
@@ -173,8 +173,8 @@ import Testing
         #expect(eighth < Int(size / copy * 1.5) + 4, "\(guest) MiB/s, \(size) MiB: \(eighth)")
     }
 
-    /// A guest that dirties an image at random and a copier: however their speeds are to each other, the
-    /// remainder gets small enough for a cut.
+    /// A guest that dirties an image at random and a copier: however their speeds are to each
+    /// other, the remainder gets small enough for a cut.
     @Test(arguments: [1.0, 20, 45, 50, 60, 200, 5000], [64.0, 1024])
     func `every guest is brought to a cut`(guest: Double, size: Double) {
         var control = CopyModeControl()

@@ -2,8 +2,8 @@ import Testing
 
 @testable import MirrorCore
 
-/// A disk with a queue, a guest that always has so many requests under way, and a copier that copies as
-/// fast as it may.
+/// A disk with a queue, a guest that always has so many requests under way, and a copier that
+/// copies as fast as it may.
 private struct Disk {
     /// Bytes a second, for guest and copier together.
     let capacity = 200e6
@@ -30,8 +30,8 @@ private struct Disk {
     }
 
     private mutating func pass(_ speed: Double, _ slowdown: Double, _ requests: Int?) {
-        // A request of an undisturbed guest takes a millisecond for each one that is under way; a tenth of
-        // that is noise.
+        // A request of an undisturbed guest takes a millisecond for each one that is under way; a
+        // tenth of that is noise.
         let noise = 0.95 + Double(next() % 100) / 1000
         let time = Double(depth) * 1e6 * slowdown * noise
         let done = requests ?? Int(Double(depth) * 1e8 / time)

@@ -5,8 +5,8 @@ import Testing
 @Suite struct SpaceWatchTests {
     private let reserve = 16 << 20
 
-    /// A job that has `needed` bytes to write into `available`, looking when it must; how much is left when
-    /// it stops or is done.
+    /// A job that has `needed` bytes to write into `available`, looking when it must; how much is
+    /// left when it stops or is done.
     private func run(_ watch: inout SpaceWatch, available: Int, needed: Int) -> (
         left: Int, stopped: Bool
     ) {

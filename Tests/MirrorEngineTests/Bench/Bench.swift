@@ -12,8 +12,8 @@ import SystemPackage
 @testable import MirrorState
 @testable import MirrorTarget
 
-/// A source and a target directory, an engine between them, and one image that a test writes as a guest
-/// would: through the shim. Everything is gone when it is.
+/// A source and a target directory, an engine between them, and one image that a test writes as a
+/// guest would: through the shim. Everything is gone when it is.
 final class Bench: Sendable {
     let root: FilePath
     let source: FilePath
@@ -86,7 +86,8 @@ final class Bench: Sendable {
     /// Whether the tests run under the thread sanitizer, which takes ten times as long.
     static var isSanitized: Bool { dlsym(nil, "__tsan_init") != nil }
 
-    /// How often a test repeats itself: a tenth as often under the sanitizer, which sees a race in few rounds.
+    /// How often a test repeats itself: a tenth as often under the sanitizer, which sees a race in
+    /// few rounds.
     static func rounds(_ count: Int) -> Int { isSanitized ? max(1, count / 10) : count }
 
     /// The same for a test that tries every `count`th of something.
@@ -134,7 +135,8 @@ final class Bench: Sendable {
 
     func job(_ id: String) -> JobReport? { engine.job(id) }
 
-    /// Waits until the job says so; false where it has not within a minute, which only a hang takes.
+    /// Waits until the job says so; false where it has not within a minute, which only a hang
+    /// takes.
     func wait(_ id: String, until condition: (JobReport) -> Bool) -> Bool {
         engine.wait(id, until: condition)
     }
@@ -168,7 +170,8 @@ struct Guest: Sendable {
         }
     }
 
-    /// Returns once a thread of the mount would be free: also an answer that came earlier does not end it.
+    /// Returns once a thread of the mount would be free: also an answer that came earlier does not
+    /// end it.
     private func result(of forward: Forward, _ data: UnsafeRawBufferPointer) -> Image.Outcome {
         let done = DispatchSemaphore(value: 0)
         let result = Mutex<Image.Outcome?>(nil)

@@ -10,8 +10,8 @@ import SystemPackage
 @testable import MirrorState
 @testable import MirrorTarget
 
-/// Holds what a worker had at the instant of its death: the memory is a copy, so that nothing that still runs of
-/// the dead one can change it.
+/// Holds what a worker had at the instant of its death: the memory is a copy, so that nothing that
+/// still runs of the dead one can change it.
 final class DeadKeeper: Keeper {
     private let found: [String: FileDescriptor]
     private let held: LocalKeeper
@@ -58,12 +58,13 @@ final class DeadKeeper: Keeper {
     }
 }
 
-/// Engines that were killed: they must not be taken apart, as they stand still in the middle of something.
+/// Engines that were killed: they must not be taken apart, as they stand still in the middle of
+/// something.
 private let graveyard = Mutex<[Engine]>([])
 
 extension Bench {
-    /// Stops an engine as SIGKILL does: nothing of it goes on, its locks are gone, and what it had not said is
-    /// never said. No guest may be writing.
+    /// Stops an engine as SIGKILL does: nothing of it goes on, its locks are gone, and what it had
+    /// not said is never said. No guest may be writing.
     ///
     /// - Returns: what its successor finds.
     func kill(_ engine: Engine) throws -> DeadKeeper {
@@ -116,7 +117,8 @@ extension Engine {
             ?? jobs.all.first { NameText.shown($0.id) == id }?.report()
     }
 
-    /// Waits until the job says so; false where it has not within a minute, which only a hang takes.
+    /// Waits until the job says so; false where it has not within a minute, which only a hang
+    /// takes.
     func wait(_ id: String, until condition: (JobReport) -> Bool) -> Bool {
         for _ in 0..<60_000 {
             if let job = job(id), condition(job) { return true }

@@ -4,8 +4,8 @@ import SystemPackage
 
 @testable import MirrorEngine
 
-/// Lets chosen calls on a target fail: the Nth call, once or from then on. Given to an engine, it puts
-/// itself between each twin and its store (`FaultyStore`).
+/// Lets chosen calls on a target fail: the Nth call, once or from then on. Given to an engine, it
+/// puts itself between each twin and its store (`FaultyStore`).
 final class FaultPlan: Sendable {
     enum Call: Sendable { case read, write, zero, setSize, flush, publish }
 

@@ -9,8 +9,8 @@ import Testing
 @testable import MirrorState
 @testable import MirrorTarget
 
-/// A worker dies between what a command does and its answer; its successor is given the command again, and knows
-/// whether its effect stood before.
+/// A worker dies between what a command does and its answer; its successor is given the command
+/// again, and knows whether its effect stood before.
 @Suite struct RepeatedCommandTests {
     /// A job that had ended before the worker that is given the command.
     @Test func `a dismissal that is repeated is done once`() throws {

@@ -84,7 +84,8 @@ import Testing
         let bench = try TargetBench(bytes: 300_001)
         let twin = try bench.twin(server.uri)
         defer { twin.close() }
-        #expect(twin.firstPass == .everything && twin.isDevice && twin.workingName == server.uri)
+        #expect(
+            twin.firstPass == .everything && twin.hasFixedSize && twin.workingName == server.uri)
         try bench.copy(to: twin)
         try twin.zero(ByteRange(8192, 20_480))
         try twin.clear(ByteRange(1 << 20, 2 << 20))
@@ -152,7 +153,8 @@ import Testing
             try bench.imageBytes.withUnsafeBytes { try twin.write($0, at: 0) }
             server.stop()
             try server.start()
-            // Whoever comes first finds out that the connection is lost, and the next one makes it anew.
+            // Whoever comes first finds out that the connection is lost, and the next one makes it
+            // anew.
             if !isFirst {
                 #expect(throws: Errno(rawValue: 108)) { try contents(twin, 1000) }
                 #expect(try contents(twin, 1000) == Data(count: 1000))
@@ -205,8 +207,8 @@ import Testing
         try twin.flush()
     }
 
-    /// A read keeps the connection that a write went through, and another server takes the address. A
-    /// flush that went there would succeed, and speak for nothing of what was written.
+    /// A read keeps the connection that a write went through, and another server takes the address.
+    /// A flush that went there would succeed, and speak for nothing of what was written.
     @Test func `a flush does not go to a server that the writes did not go to`() throws {
         let folder = Server.newFolder
         let last = "until test -e \(folder)/killed; do sleep 0.02; done"

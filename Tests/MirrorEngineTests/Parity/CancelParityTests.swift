@@ -9,7 +9,8 @@ import Testing
 @testable import MirrorState
 @testable import MirrorTarget
 
-/// What QEMU's iotests check of cancelling, pausing and quitting. The number of the iotest stands at each.
+/// What QEMU's iotests check of cancelling, pausing and quitting. The number of the iotest stands
+/// at each.
 @Suite struct CancelParityTests {
     // 218, 041
     @Test(arguments: ["", " force=on"])
@@ -85,7 +86,8 @@ import Testing
         #expect(bench.statusChanges("vm.img") == told)
     }
 
-    // 129, 218: what waits for the limit, or for a target that hangs, does not keep a command waiting.
+    // 129, 218: what waits for the limit, or for a target that hangs, does not keep a command
+    // waiting.
     @Test func `commands take effect while the copier waits for its limit or for the target`()
         throws
     {

@@ -13,7 +13,8 @@ import Testing
 @testable import MirrorState
 @testable import MirrorTarget
 
-/// What QEMU's iotests check of active mirroring, of changing the mode, and of moving to another place.
+/// What QEMU's iotests check of active mirroring, of changing the mode, and of moving to another
+/// place.
 @Suite struct ModeParityTests {
     private static let unit = 64 << 10
 
@@ -154,7 +155,8 @@ import Testing
         #expect(isEqual)
     }
 
-    // 194: storage that moves to another machine is mirrored to an export and let go of when the guest is there
+    // 194: storage that moves to another machine is mirrored to an export and let go of when the
+    // guest is there
     @Test func `a job to an export is ended by cancel, and the export holds the image`() throws {
         let file = NSTemporaryDirectory() + "/twinfs-export-\(UInt32.random(in: 0...UInt32.max))"
         #expect(FileManager.default.createFile(atPath: file, contents: Data(count: 2 << 20)))

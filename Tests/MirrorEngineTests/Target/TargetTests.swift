@@ -133,7 +133,8 @@ import Testing
         #expect(try differing(bench, twin) == 1)
         try bench.copy(to: twin)
         #expect(try differing(bench, twin) == 0)
-        // Its end goes once the job has begun, not before: another member of the job may yet be refused.
+        // Its end goes once the job has begun, not before: another member of the job may yet be
+        // refused.
         #expect(bench.bytes("vm.img.partial")?.count == old.count)
         try twin.setSize(UInt64(bench.imageBytes.count))
         try twin.publish()

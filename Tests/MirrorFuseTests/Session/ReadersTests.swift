@@ -64,8 +64,9 @@ import Testing
         #expect(readers.enter())
     }
 
-    /// Threads that park while the last reader leaves: one of the two must see the other, or a request waits for
-    /// ever. Every thread blocks with its request until all of a round are received.
+    /// Threads that park while the last reader leaves: one of the two must see the other, or a
+    /// request waits for ever. Every thread blocks with its request until all of a round are
+    /// received.
     @Test func `no request is left while threads are parked`() {
         let mount = Mount()
         let threads = Readers.usual + 5

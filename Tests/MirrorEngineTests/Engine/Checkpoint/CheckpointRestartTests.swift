@@ -68,7 +68,8 @@ import Testing
         #expect(bench.extents("monday", in: third) == whole)
     }
 
-    /// The twin is longer than the image that the mount finds: what it has there is not the image's.
+    /// The twin is longer than the image that the mount finds: what it has there is not the
+    /// image's.
     @Test func `an image cut short before a crash and grown after it is copied as it is`() throws {
         let old = bench.bench.engine
         let guest = try bench.guest()

@@ -11,8 +11,8 @@ import Testing
 @testable import MirrorState
 @testable import MirrorTarget
 
-/// An image on a block device ends where it ended, though the device goes on. A file that is too long stands
-/// for the device.
+/// An image on a block device ends where it ended, though the device goes on. A file that is too
+/// long stands for the device.
 @Suite struct ImageLimitTests {
     private static let end: UInt64 = 50_000
     let bench: Bench

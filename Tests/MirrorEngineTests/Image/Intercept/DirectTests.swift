@@ -10,7 +10,8 @@ import Testing
 @testable import MirrorState
 @testable import MirrorTarget
 
-/// Handles of guests that opened their image for direct I/O. On a filesystem without it all of this holds too.
+/// Handles of guests that opened their image for direct I/O. On a filesystem without it all of this
+/// holds too.
 @Suite struct DirectTests {
     #if arch(arm64)
         static let flags = O_RDWR | 0o200_000

@@ -42,7 +42,7 @@ struct CheckpointBench {
     }
 
     func report(_ checkpoint: String, in engine: Engine? = nil) -> CheckpointReport? {
-        let file = MirrorFile.checkpoint(image: Array(name.utf8), name: checkpoint)
+        let file = ControlFile.checkpoint(image: Array(name.utf8), name: checkpoint)
         return CheckpointReport(json: (engine ?? bench.engine).content(of: file))
     }
 

@@ -10,11 +10,12 @@ import Testing
 @testable import MirrorState
 @testable import MirrorTarget
 
-/// A twin is compared with its image block by block, in bytes and in what is allocated, as SEEK_DATA and
-/// SEEK_HOLE tell it.
+/// A twin is compared with its image block by block, in bytes and in what is allocated, as
+/// SEEK_DATA and SEEK_HOLE tell it.
 @Suite struct AllocationTests {
     private static let size = 3 << 20
-    /// Where files are made: one folder per filesystem. Others than these are named in TWINFS_TEST_FOLDERS.
+    /// Where files are made: one folder per filesystem. Others than these are named in
+    /// TWINFS_TEST_FOLDERS.
     private static let folders =
         [NSTemporaryDirectory(), "/dev/shm"]
         + (ProcessInfo.processInfo.environment["TWINFS_TEST_FOLDERS"] ?? "").split(separator: ":")
@@ -48,7 +49,8 @@ import Testing
         #expect(twin.allocated.symmetricDifference(twin.nonZero) == [], "seed \(seed)")
     }
 
-    /// The beginning of an image comes last in bulk: as a whole, or its first block would be copied in pieces only.
+    /// The beginning of an image comes last in bulk: as a whole, or its first block would be copied
+    /// in pieces only.
     @Test func `a first block that becomes zero in bulk is a hole at its end`() throws {
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 64 << 10)

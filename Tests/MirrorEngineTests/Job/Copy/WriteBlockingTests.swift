@@ -11,12 +11,13 @@ import Testing
 @testable import MirrorState
 @testable import MirrorTarget
 
-/// `copy-mode=write-blocking`: writes that overlap, from many threads, on a target that fails now and then.
+/// `copy-mode=write-blocking`: writes that overlap, from many threads, on a target that fails now
+/// and then.
 @Suite struct WriteBlockingTests {
     private static let size = UInt64(1 << 20)
 
-    /// Eight writers in one megabyte, any sizes and alignments. After each round the job must come to agree
-    /// by itself, and source and twin be equal.
+    /// Eight writers in one megabyte, any sizes and alignments. After each round the job must come
+    /// to agree by itself, and source and twin be equal.
     @Test(arguments: [false, true])
     func `overlapping writers and a failing target leave source and twin equal, round after round`(
         hasFaults: Bool
@@ -42,7 +43,8 @@ import Testing
                 return
             }
         }
-        // The last error may be told after its extents were copied: then nothing is forwarded for a moment.
+        // The last error may be told after its extents were copied: then nothing is forwarded for a
+        // moment.
         #expect(bench.wait("vm.img") { $0.copyMode == .writeBlocking })
         #expect((plan?.wasReached ?? true) && bench.job("vm.img")?.paused == false)
         bench.does("cancel vm.img")
@@ -94,8 +96,9 @@ import Testing
         #expect(bench.isEqual("vm.img"))
     }
 
-    /// The copier gives the twin its size while the next appended write is under way: forwarded, that write
-    /// could be cut off the twin between its two halves. Busy threads make the halves come apart.
+    /// The copier gives the twin its size while the next appended write is under way: forwarded,
+    /// that write could be cut off the twin between its two halves. Busy threads make the halves
+    /// come apart.
     @Test func `a guest that appends loses nothing of its end, round after round`() throws {
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 8192)
@@ -152,8 +155,8 @@ import Testing
         }
     }
 
-    /// The thread of a guest's write is in the twin's write, which hangs: somebody else answers. What the thread
-    /// has under way stays out of the copier's hands until it is back (R3).
+    /// The thread of a guest's write is in the twin's write, which hangs: somebody else answers.
+    /// What the thread has under way stays out of the copier's hands until it is back (R3).
     @Test(arguments: ["write-timeout=50", ""])
     func `a guest's own thread that hangs with the twin is not waited for`(option: String) throws {
         let faults = FaultPlan(error: .ioError, first: .max, isLasting: true)

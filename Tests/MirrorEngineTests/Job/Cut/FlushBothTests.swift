@@ -13,7 +13,8 @@ import Testing
 
 @Suite struct FlushBothTests {
     private static let mode = "copy-mode=write-blocking fsync=both"
-    /// Without a time of its own a flush waits for 10 s at most, which a busy disk may take for one.
+    /// Without a time of its own a flush waits for 10 s at most, which a busy disk may take for
+    /// one.
     private static let options = "\(mode) write-timeout=600000"
 
     private func bench(_ plan: FaultPlan, _ options: String = Self.options) throws -> (Bench, Guest)

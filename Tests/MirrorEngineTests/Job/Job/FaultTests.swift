@@ -10,8 +10,8 @@ import Testing
 @testable import MirrorState
 @testable import MirrorTarget
 
-/// Every call on the target fails once in some run: the scenario runs again with the Nth call failing, for
-/// N = 1, 2, 3, …, until a run ends in which the fault was never reached.
+/// Every call on the target fails once in some run: the scenario runs again with the Nth call
+/// failing, for N = 1, 2, 3, …, until a run ends in which the fault was never reached.
 @Suite struct FaultTests {
     /// Under the sanitizer not every call.
     private static let numbers = stride(from: 1, through: 500, by: Bench.every(1))

@@ -98,17 +98,17 @@ import Testing
         let twin = try FileDescriptor.openBacking(bench.target.appending("a.img"), .readOnly)
         defer { try? twin.close() }
         for _ in 0..<1000
-        where !VoidMark.isOn(twin, log.id) || !VoidMark.isOn(guest.descriptor, log.id) {
+        where !VoidLabel.isOn(twin, log.id) || !VoidLabel.isOn(guest.descriptor, log.id) {
             usleep(10_000)
         }
-        #expect(VoidMark.isOn(twin, log.id))
-        #expect(VoidMark.isOn(guest.descriptor, log.id))
+        #expect(VoidLabel.isOn(twin, log.id))
+        #expect(VoidLabel.isOn(guest.descriptor, log.id))
         #expect(bench.engine.report().warnings.contains { $0.contains("write-intent") })
         bench.command("cancel a.img")
         bench.becomes("a.img", "completed")
         #expect(bench.isEqual("a.img"))
         // It is said until nobody can believe the log.
-        for _ in 0..<1000 where VoidMark.isOn(guest.descriptor, log.id) { usleep(10_000) }
-        #expect(!VoidMark.isOn(guest.descriptor, log.id) && !VoidMark.isOn(twin, log.id))
+        for _ in 0..<1000 where VoidLabel.isOn(guest.descriptor, log.id) { usleep(10_000) }
+        #expect(!VoidLabel.isOn(guest.descriptor, log.id) && !VoidLabel.isOn(twin, log.id))
     }
 }

@@ -44,15 +44,16 @@ import Testing
         let seed = UInt64.random(in: 0...UInt64.max)
         let writer = Writer(guest: guest, seed: seed, size: 8 << 20)
         writer.start()
-        // The writer may be faster than the copier (it is under a sanitizer): then only a hold that is long
-        // enough to copy the whole image brings them together.
+        // The writer may be faster than the copier (it is under a sanitizer): then only a hold that
+        // is long enough to copy the whole image brings them together.
         let options = "target=\(bench.target)/ max-pause=60000"
         bench.does("mirror vm.img \(options)")
         bench.becomes("vm.img", "ready", note: "seed \(seed)")
         bench.does("complete vm.img switch=off")
         bench.becomes("vm.img", "completed", note: "seed \(seed)")
         writer.stop()
-        // The twin is a past state: writes after the cut are not in it. Mirror again, with nobody writing.
+        // The twin is a past state: writes after the cut are not in it. Mirror again, with nobody
+        // writing.
         bench.does("mirror vm.img target=\(bench.target)/again.img")
         bench.becomes("vm.img#2", "ready")
         #expect(bench.isEqual("vm.img", "again.img"), "seed \(seed)")

@@ -6,7 +6,8 @@ import Testing
 
 @testable import MirrorEngine
 
-/// A job that was in sync and stands still: its twin is a good past state of the image, and says of when.
+/// A job that was in sync and stands still: its twin is a good past state of the image, and says of
+/// when.
 @Suite struct StandstillTests {
     let bench: Bench
     private let image: FilePath

@@ -16,8 +16,8 @@ import Testing
 @Suite struct GroupTests {
     private static let names = ["a.img", "b.img", "c.img"]
 
-    /// A thousand cuts, four at a time, beside a job of one member alone. What a cut must not have is a
-    /// write whose predecessor, acknowledged before it was begun, is missing in another twin.
+    /// A thousand cuts, four at a time, beside a job of one member alone. What a cut must not have
+    /// is a write whose predecessor, acknowledged before it was begun, is missing in another twin.
     @Test func `no cut of a group has a write without the one that it depends on`() throws {
         // In memory, so that the cuts are not a test of the disk's flushes.
         let bench = try Bench("/dev/shm")
@@ -42,7 +42,8 @@ import Testing
         #expect(counter.rounds > 100)
     }
 
-    /// One job from its start to its end, each round in another way. What is wrong with its twins; nil is nothing.
+    /// One job from its start to its end, each round in another way. What is wrong with its twins;
+    /// nil is nothing.
     private func cut(_ bench: Bench, _ lane: Int, _ round: Int) -> String? {
         let target = bench.target.appending("lane\(lane)")
         let existing = round % 3 == 0 ? "replace" : "reuse"
@@ -175,8 +176,8 @@ private final class Counter: @unchecked Sendable {
         let bytes = withUnsafeBytes(of: number.littleEndian) { [UInt8]($0) }
         for guest in guests {
             guest.write(bytes, at: 0)
-            // In turns as fast as it goes, and with most of the time spent between two dependent writes,
-            // which leaves the processor to the jobs.
+            // In turns as fast as it goes, and with most of the time spent between two dependent
+            // writes, which leaves the processor to the jobs.
             if number % 128 < 64 { usleep(150) }
         }
     }

@@ -120,7 +120,7 @@ import Testing
         try other.lockExclusively()
         let engine = bench.remounted()
         #expect(engine.job("vm.img")?.phase == .failed)
-        #expect(VoidMark.isOn(other, id))
+        #expect(VoidLabel.isOn(other, id))
     }
 
     @Test func `a worker starts no job again that had ended under the one before`() throws {

@@ -11,8 +11,8 @@ import Testing
 @testable import MirrorState
 @testable import MirrorTarget
 
-/// The mount ends in the middle of everything, and its keeper with it: what its write-intent logs say is copied,
-/// where they can be believed.
+/// The mount ends in the middle of everything, and its keeper with it: what its write-intent logs
+/// say is copied, where they can be believed.
 @Suite struct IntentResumeTests {
     private static let extent = IntentLog.extent
     private static let size = 6 * Int(IntentLog.extent)

@@ -11,7 +11,8 @@ import Testing
 @testable import MirrorState
 @testable import MirrorTarget
 
-/// A mount ends in order, and the next one goes on with its jobs; it believes nothing that it cannot prove.
+/// A mount ends in order, and the next one goes on with its jobs; it believes nothing that it
+/// cannot prove.
 @Suite struct RemountTests {
     private static let size = 4 << 20
     let bench: Bench
@@ -213,7 +214,7 @@ import Testing
         bench.engine.shutDown()
         let id = try #require(bench.engine.jobs.all.first?.uuid)
         let path = bench.state.appending(JobRecord.name(id))
-        let marks = bench.state.appending(JobMarks.name(id, 0))
+        let marks = bench.state.appending(JobExtents.name(id, 0))
         let (whole, exact) = (try path.content(), try marks.content())
         let content = try twin.content()
         for index in stride(from: 0, to: whole.count, by: Bench.every(7)) {
@@ -242,7 +243,7 @@ import Testing
         var current = bench.engine
         for round in 0..<3 {
             let id = try #require(current.jobs.all.first?.uuid)
-            let marks = bench.state.appending(JobMarks.name(id, 0))
+            let marks = bench.state.appending(JobExtents.name(id, 0))
             var bytes = try marks.content()
             switch round {
             case 0: bytes[bytes.count / 2] ^= 1

@@ -6,8 +6,8 @@ import Testing
 
 @testable import MirrorEngine
 
-/// Records with a right checksum that say what no twinfs of this version writes: they are refused with words, or
-/// harmless, and never end a worker.
+/// Records with a right checksum that say what no twinfs of this version writes: they are refused
+/// with words, or harmless, and never end a worker.
 @Suite struct StrangeRecordTests {
     let bench: Bench
 

@@ -170,15 +170,15 @@ import Testing
         let engine = bench.remounted(keeper: keeper)
         guard isOwn else {
             engine.becomes("vm.img", "failed")
-            #expect(try FileMarks(of: twin).serving == "0a0b0c 7")
+            #expect(try FileLabels(of: twin).serving == "0a0b0c 7")
             return
         }
         #expect(engine.wait("vm.img") { $0.resumed == .worker })
         #expect(engine.isInSync("vm.img"))
-        #expect(try FileMarks(of: twin).serving == nil)
+        #expect(try FileLabels(of: twin).serving == nil)
         bench.does("complete vm.img", in: engine)
         engine.becomes("vm.img", "completed")
-        #expect(try FileMarks(of: twin).serving != nil)
+        #expect(try FileLabels(of: twin).serving != nil)
     }
 
     @Test func `a delta has what was written before a worker's death and after it`() throws {

@@ -12,9 +12,9 @@ import Testing
 @testable import MirrorState
 @testable import MirrorTarget
 
-/// Power cuts at any instant, played inside the process: source and twin are known as they are and as they
-/// were when they were synced last, and of the log's disk each block may be old or new. Wherever the bit is
-/// clear on such a disk, all four must be equal.
+/// Power cuts at any instant, played inside the process: source and twin are known as they are and
+/// as they were when they were synced last, and of the log's disk each block may be old or new.
+/// Wherever the bit is clear on such a disk, all four must be equal.
 @Suite struct IntentCutTests {
     @Test(arguments: [UInt64(1), 2, 3])
     func `after a power cut every extent that differs is intended`(seed: UInt64) throws {
@@ -48,8 +48,8 @@ import Testing
     }
 }
 
-/// An image with writers, a copier, and somebody who clears; every one of them by the real code, but for the
-/// copy itself and the syncs.
+/// An image with writers, a copier, and somebody who clears; every one of them by the real code,
+/// but for the copy itself and the syncs.
 private final class CutWorld: @unchecked Sendable {
     static let extents = 8
     private static let cell = 4096

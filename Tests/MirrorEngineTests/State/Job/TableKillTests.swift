@@ -74,7 +74,8 @@ import Testing
             return FilePath(own ?? "").removingLastComponent().appending("table-victim").string
         }
 
-        /// What a successor makes of it. It is one: the next victim finds the memory as it leaves it.
+        /// What a successor makes of it. It is one: the next victim finds the memory as it leaves
+        /// it.
         func judge(_ comment: String) throws -> (different: Int, clean: Int) {
             let table = try #require(
                 DirtyTable(recovering: TableMemory(memory), gauge: WriteGauge()), "\(comment)")

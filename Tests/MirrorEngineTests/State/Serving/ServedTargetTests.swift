@@ -84,7 +84,7 @@ import Testing
         try target.put("home.img", Data([1]))
         let node = try FileDescriptor.openNode(at: target.path("home.img"))
         defer { try? node.close() }
-        try node.mark(superseded: SupersededMark(id: "ab", generation: 3, place: "/far/vm.img"))
+        try node.mark(superseded: SupersededLabel(id: "ab", generation: 3, place: "/far/vm.img"))
         for existing in [JobParameters.Existing.replace, .reuse] {
             let error = refusal { _ = try target.twin("home.img") { $0.existing = existing } }
             #expect(error?.code == .exists && error?.message.contains("/far/vm.img") == true)
