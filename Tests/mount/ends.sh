@@ -64,7 +64,13 @@ command_ok resume "$mnt/pause.img"
 wait_ready "$mnt/pause.img"
 command_ok pause "$mnt/pause.img"
 wait_field "$mnt" pause.img status standby
+cp "$SCRATCH/twins/pause.img" "$SCRATCH/then.img"
 dd if=/dev/urandom of="$mnt/pause.img" bs=64k count=20 seek=30 conv=notrunc,fsync status=none
+# The twin stays as the image was at the pause, and says so.
+wait_field "$mnt" pause.img target-state outdated
+[ "$(job_field "$mnt" pause.img in-sync-time)" -gt 1000000000 ] || fail "outdated, and not since when"
+[ "$(twin_state "$SCRATCH/twins/pause.img")" = outdated ] || fail "the twin does not say what it is worth"
+compare "$SCRATCH/then.img" "$SCRATCH/twins/pause.img"
 # Tracking goes on: what was written waits, and the twin is not said to be equal.
 [ "$(job_field "$mnt" pause.img dirty-bytes)" -ge $((20 * 65536)) ] || fail "no dirty bytes"
 command_ok resume "$mnt/pause.img"

@@ -116,7 +116,8 @@ import Testing
         for extent in odd { #expect(!Plausible.are([extent])) }
         #expect(Plausible.are([[0, 4096], [1 << 40, 1]]))
         for text in ["", "a/b", "/", "../x", "\0"] { #expect(!Plausible.isName(text)) }
-        for text in ["", "/etc/passwd"] { #expect(!Plausible.isImage(text)) }
+        #expect(Plausible.isImage("") && Plausible.isImage("a/b.img"))
+        for text in ["/etc/passwd", "a\0b"] { #expect(!Plausible.isImage(text)) }
         for text in ["", "a", "/"] { #expect(!Plausible.isFile(text)) }
     }
 
