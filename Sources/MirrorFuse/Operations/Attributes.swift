@@ -3,7 +3,6 @@ import MirrorEngine
 import MirrorImage
 import MirrorState
 import MirrorSystem
-import MirrorTarget
 import SystemPackage
 
 /// What SETATTR asks for; nil is left as it is.

@@ -1,6 +1,5 @@
 import CFuse
 import MirrorSystem
-import MirrorTarget
 import Synchronization
 import SystemPackage
 

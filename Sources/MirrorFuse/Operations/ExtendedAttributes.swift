@@ -2,7 +2,6 @@ import CFuse
 import MirrorEngine
 import MirrorState
 import MirrorSystem
-import MirrorTarget
 import SystemPackage
 
 // SETXATTR, GETXATTR, LISTXATTR, REMOVEXATTR. The kernel has checked the permissions. Files of

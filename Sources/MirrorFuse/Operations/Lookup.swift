@@ -2,7 +2,6 @@ import CFuse
 import MirrorEngine
 import MirrorState
 import MirrorSystem
-import MirrorTarget
 import Synchronization
 import SystemPackage
 

@@ -1,7 +1,6 @@
 import CFuse
 import MirrorEngine
 import MirrorSystem
-import MirrorTarget
 import SystemPackage
 
 // OPEN, CREATE, RELEASE.
