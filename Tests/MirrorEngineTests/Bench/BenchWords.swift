@@ -25,7 +25,7 @@ extension Bench {
 
     /// Waits until the job is in a phase, which it must reach within a minute.
     func becomes(
-        _ id: String, _ phase: String, note: @autoclosure () -> String = "",
+        _ id: String, _ phase: JobMachine.Phase, note: @autoclosure () -> String = "",
         sourceLocation: SourceLocation = #_sourceLocation
     ) {
         engine.becomes(id, phase, note: note(), sourceLocation: sourceLocation)
@@ -35,12 +35,12 @@ extension Bench {
 extension Engine {
     /// Waits until the job is in a phase, which it must reach within a minute.
     func becomes(
-        _ id: String, _ phase: String, note: @autoclosure () -> String = "",
+        _ id: String, _ phase: JobMachine.Phase, note: @autoclosure () -> String = "",
         sourceLocation: SourceLocation = #_sourceLocation
     ) {
         let isReached = wait(id) { $0.phase == phase }
         #expect(
-            isReached, "\(id) is \(job(id)?.phase ?? "not there"), not \(phase) \(note())",
+            isReached, "\(id) is \(job(id)?.phase.rawValue ?? "not there"), not \(phase.rawValue) \(note())",
             sourceLocation: sourceLocation)
     }
 }

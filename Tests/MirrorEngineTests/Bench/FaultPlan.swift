@@ -3,6 +3,10 @@ import Synchronization
 import SystemPackage
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// Lets chosen calls on a target fail: the Nth call, once or from then on. Given to an engine, it
 /// puts itself between each twin and its store (`FaultyStore`).

@@ -2,6 +2,10 @@ import MirrorCore
 import SystemPackage
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// A real store whose calls fail or hang as a plan says.
 struct FaultyStore: TwinStore {

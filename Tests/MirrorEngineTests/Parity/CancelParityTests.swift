@@ -19,9 +19,9 @@ import Testing
         try bench.makeFile("vm.img", bytes: 4 << 20)
         let options = "speed=64K buf-size=64K"
         bench.does("mirror vm.img target=\(bench.target)/ \(options)")
-        bench.becomes("vm.img", "bulk")
+        bench.becomes("vm.img", .bulk)
         bench.does("cancel vm.img\(force)")
-        #expect(bench.ends("vm.img", "cancelled"))
+        #expect(bench.ends("vm.img", .cancelled))
         #expect(bench.blockEvents == ["BLOCK_JOB_CANCELLED"])
         #expect(bench.statusChanges("vm.img") == ["running", "aborting", "concluded"])
         #expect(bench.command("cancel vm.img").errno == .resourceBusy)
@@ -59,13 +59,13 @@ import Testing
             bench.does("pause \(name)")
         }
         guest.write([1, 2, 3], at: 100_000)
-        #expect(bench.job("ready.img")?.status == "standby")
+        #expect(bench.job("ready.img")?.status == .standby)
         bench.does("cancel bulk.img")
         bench.does("cancel ready.img")
         bench.does("cancel force.img force=on")
-        bench.becomes("bulk.img", "cancelled")
-        #expect(bench.wait("ready.img") { $0.phase == "completed" && $0.error == nil })
-        bench.becomes("force.img", "cancelled")
+        bench.becomes("bulk.img", .cancelled)
+        #expect(bench.wait("ready.img") { $0.phase == .completed && $0.error == nil })
+        bench.becomes("force.img", .cancelled)
         #expect(bench.isEqual("ready.img"))
     }
 
@@ -78,9 +78,9 @@ import Testing
         bench.does("pause vm.img")
         guest.write([4, 5, 6], at: 300_000)
         bench.does("complete vm.img switch=off")
-        #expect(bench.job("vm.img")?.status == "standby" && !bench.isEqual("vm.img"))
+        #expect(bench.job("vm.img")?.status == .standby && !bench.isEqual("vm.img"))
         bench.does("resume vm.img")
-        #expect(bench.ends("vm.img", "completed"))
+        #expect(bench.ends("vm.img", .completed))
         #expect(bench.isEqual("vm.img"))
         let told = ["running", "ready", "standby", "waiting", "concluded"]
         #expect(bench.statusChanges("vm.img") == told)
@@ -107,11 +107,11 @@ import Testing
         }
         for name in ["slow.img", "hung.img"] {
             bench.does("pause \(name)")
-            #expect(bench.job(name)?.status == "paused" && bench.job(name)?.ready == false)
+            #expect(bench.job(name)?.status == .paused && bench.job(name)?.ready == false)
             bench.does("resume \(name)")
-            #expect(bench.job(name)?.status == "running")
+            #expect(bench.job(name)?.status == .running)
             bench.does("cancel \(name)")
-            bench.becomes(name, "cancelled")
+            bench.becomes(name, .cancelled)
         }
     }
 
@@ -153,7 +153,7 @@ extension CancelParityTests {
         store.fail(.flush, .ioError, times: times)
         guest.write([UInt8](repeating: 5, count: 65536), at: 0)
         bench.does("cancel vm.img")
-        #expect(bench.wait("vm.img") { $0.paused && $0.status == "standby" })
+        #expect(bench.wait("vm.img") { $0.paused && $0.status == .standby })
         let error = bench.data(of: "BLOCK_JOB_ERROR").last
         #expect(error?["operation"] as? String == "write" && error?["action"] as? String == "stop")
         #expect(bench.job("vm.img")?.ioStatus == .failed && bench.job("vm.img")?.ready == true)
@@ -167,7 +167,7 @@ extension CancelParityTests {
         let bench = try store.bench()
         try cancelled(store, bench, times: 1)
         bench.does("resume vm.img")
-        #expect(bench.ends("vm.img", "completed"))
+        #expect(bench.ends("vm.img", .completed))
         let isEqual = store.holds(bench.content("vm.img"))
         #expect(isEqual && bench.job("vm.img")?.targetState == .consistent)
         #expect(bench.blockEvents.last == "BLOCK_JOB_COMPLETED")
@@ -181,7 +181,7 @@ extension CancelParityTests {
         bench.does("resume vm.img")
         #expect(bench.wait("vm.img") { $0.errorsTarget > 1 && $0.paused })
         bench.does("cancel vm.img force=on")
-        #expect(bench.ends("vm.img", "cancelled"))
+        #expect(bench.ends("vm.img", .cancelled))
         #expect(bench.blockEvents.last == "BLOCK_JOB_CANCELLED")
         #expect(bench.job("vm.img")?.targetState == .inconsistent)
     }

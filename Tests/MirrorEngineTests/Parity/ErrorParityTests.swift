@@ -30,7 +30,7 @@ import Testing
         try bench.makeFile("vm.img", bytes: 1 << 20)
         let options = "speed=1 on-source-error=\(policy)"
         bench.does("mirror vm.img target=\(bench.target)/ \(options)")
-        bench.becomes("vm.img", "bulk")
+        bench.becomes("vm.img", .bulk)
         let source = try BrokenSource(bench, "vm.img")
         // The first granule may have met it already, and the job be over.
         bench.command("set vm.img speed=0")
@@ -96,7 +96,7 @@ import Testing
         #expect(bench.eventually { bench.statusChanges("vm.img").last == "ready" })
         #expect(bench.statusChanges("vm.img") == ["running"] + stop + ["ready"])
         bench.does("cancel vm.img")
-        #expect(bench.ends("vm.img", "completed"))
+        #expect(bench.ends("vm.img", .completed))
     }
 
     /// In QEMU too a failed job is COMPLETED, with an error.
@@ -131,7 +131,7 @@ import Testing
         #expect(actions == ["ignore", "ignore", "stop"])
         store.mend()
         bench.does("resume vm.img")
-        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.ioStatus == "ok" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready && $0.ioStatus == .ok })
     }
 
     // 248, and further than it: the way out of a full disk need not be room
@@ -141,13 +141,13 @@ import Testing
         let bench = try Bench(faults: plan)
         try bench.makeFile("vm.img", bytes: 300_000)
         bench.does("mirror vm.img target=\(bench.target)/")
-        #expect(bench.wait("vm.img") { $0.paused && $0.ioStatus == "nospace" })
+        #expect(bench.wait("vm.img") { $0.paused && $0.ioStatus == .nospace })
         bench.does("cancel vm.img\(force)")
-        #expect(bench.ends("vm.img", "cancelled"))
+        #expect(bench.ends("vm.img", .cancelled))
         plan.mend()
         // What it left is in nobody's way.
         bench.does("mirror vm.img target=\(bench.target)/")
-        bench.becomes("vm.img#2", "ready")
+        bench.becomes("vm.img#2", .ready)
         #expect(bench.isEqual("vm.img"))
     }
 }

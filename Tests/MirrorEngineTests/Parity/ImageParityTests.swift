@@ -26,7 +26,7 @@ import Testing
             #expect(bench.isEqual(name), "\(size)")
             if size > 0 { guest.write([0xA5], at: UInt64(size - 1)) }
             bench.does("complete \(name) switch=off")
-            bench.becomes(name, "completed", note: "\(size)")
+            bench.becomes(name, .completed, note: "\(size)")
             #expect(bench.isEqual(name), "\(size)")
         }
     }
@@ -61,7 +61,7 @@ import Testing
         // From its start on: a header of which nothing follows is for sync=top.
         let start = "mirror vm.img target=\(bench.target)/top.img sync=top"
         bench.does(start)
-        bench.becomes("vm.img#2", "ready")
+        bench.becomes("vm.img#2", .ready)
         #expect(bench.isEqual("vm.img", "top.img"))
     }
 
@@ -78,7 +78,7 @@ import Testing
         #expect(bench.isReady("vm.img"))
         guest.write(data, at: size - UInt64(data.count))
         bench.does("cancel vm.img")
-        bench.becomes("vm.img", "completed")
+        bench.becomes("vm.img", .completed)
         let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readOnly)
         defer { try? twin.close() }
         let status = try twin.status()
@@ -102,7 +102,7 @@ import Testing
         }
         #expect(bench.isReadyInStore("vm.img"))
         bench.does("cancel vm.img")
-        bench.becomes("vm.img", "completed")
+        bench.becomes("vm.img", .completed)
         let isEqual = store.holds(bench.content("vm.img"))
         #expect(isEqual)
     }
@@ -123,7 +123,7 @@ extension ImageParityTests {
         try prepare(bench, target, size)
         #expect(bench.isReady("vm.img", "unmap=\(unmap) existing=reuse"))
         bench.does("complete vm.img switch=off")
-        bench.becomes("vm.img", "completed")
+        bench.becomes("vm.img", .completed)
         #expect(bench.isEqual("vm.img"))
         let allocated = try bench.target.appending("vm.img").status().allocated
         let isSparse = unmap == "on" || target == "sparse"
@@ -158,7 +158,7 @@ extension ImageParityTests {
         #expect(bench.isReady("vm.img", "existing=\(existing)"))
         guest.write([1, 2, 3], at: 77_777)
         bench.does("cancel vm.img")
-        bench.becomes("vm.img", "completed")
+        bench.becomes("vm.img", .completed)
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -171,10 +171,10 @@ extension ImageParityTests {
         let start = "mirror vm.img target=\(bench.target)/ copy-mode=\(mode)"
         bench.does(start)
         guest.allocate([.punchHole, .keepSize], at: 0, count: 65536)
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         guest.allocate([.punchHole, .keepSize], at: 65536, count: 65536)
         bench.does("complete vm.img switch=off")
-        bench.becomes("vm.img", "completed")
+        bench.becomes("vm.img", .completed)
         #expect(bench.isEqual("vm.img"))
         let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readOnly)
         defer { try? twin.close() }

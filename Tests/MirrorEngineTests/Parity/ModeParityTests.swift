@@ -28,7 +28,7 @@ import Testing
         write(guest, 4..<12, 2)
         bench.does("mirror vm.img target=nbd://test/store copy-mode=write-blocking")
         write(guest, 12..<20, 3)
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         #expect(bench.wait("vm.img") { $0.activelySynced })
         bench.does("set vm.img speed=1")
         write(guest, 20..<28, 4, zeroes: false)
@@ -36,7 +36,7 @@ import Testing
         #expect(bench.job("vm.img")?.dirtyBytes == 0)
         write(guest, 20..<28, 5)
         bench.does("complete vm.img switch=off")
-        bench.becomes("vm.img", "completed")
+        bench.becomes("vm.img", .completed)
         let isEqual = store.holds(bench.content("vm.img"))
         #expect(isEqual)
     }
@@ -64,7 +64,7 @@ import Testing
         bench.does("mirror vm.img target=\(bench.target)/ \(options)")
         guest.write([2], at: (1 << 20) + 42)
         bench.does("set vm.img speed=0")
-        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.phase == .ready && $0.targetState == .synced })
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -141,7 +141,7 @@ import Testing
         #expect(bench.wait("vm.img") { $0.len > before })
         // The change comes while requests are under way.
         bench.does("set vm.img copy-mode=write-blocking")
-        #expect(bench.wait("vm.img") { $0.copyMode == "write-blocking" })
+        #expect(bench.wait("vm.img") { $0.copyMode == .writeBlocking })
         writer.stop()
         #expect(bench.wait("vm.img") { $0.activelySynced })
         bench.does("set vm.img speed=1")
@@ -150,7 +150,7 @@ import Testing
         guest.write(pattern, at: 3 << 18)
         #expect(store.holds(pattern, at: 3 << 18))
         bench.does("cancel vm.img")
-        #expect(bench.ends("vm.img", "completed"))
+        #expect(bench.ends("vm.img", .completed))
         let isEqual = store.holds(bench.content("vm.img"))
         #expect(isEqual)
     }
@@ -166,10 +166,10 @@ import Testing
         try bench.makeFile("vm.img", bytes: 2 << 20)
         let guest = try bench.guest("vm.img")
         bench.does("mirror vm.img target=\(server.uri)")
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         guest.write([UInt8](repeating: 9, count: 10_000), at: 1_000_001)
         bench.does("cancel vm.img")
-        #expect(bench.ends("vm.img", "completed"))
+        #expect(bench.ends("vm.img", .completed))
         #expect(bench.job("vm.img")?.serving == "source")
         let isEqual = bench.bytes(FilePath(file)) == bench.content("vm.img")
         #expect(isEqual)
@@ -201,7 +201,7 @@ extension ModeParityTests {
             try image("create", "-f", "qcow2", "-b", "base.qcow2", "-F", "qcow2", top.string) == 0)
         #expect(bench.isReady("top.qcow2", "sync=top"))
         bench.does("complete top.qcow2 switch=off")
-        bench.becomes("top.qcow2", "completed")
+        bench.becomes("top.qcow2", .completed)
         let twin = bench.target.appending("top.qcow2")
         // Without its chain it does not open.
         #expect(try image("compare", raw, twin.string) != 0)
@@ -230,7 +230,7 @@ extension ModeParityTests {
         #expect(bench.isReady("source.qcow2", "sync=full"))
         #expect(Set(bench.job("source.qcow2")!.images) == Set(names))
         bench.does("complete source.qcow2 switch=off")
-        bench.becomes("source.qcow2", "completed")
+        bench.becomes("source.qcow2", .completed)
         for name in names { #expect(bench.isEqual(name)) }
         for folder in [bench.source, bench.target] {
             #expect(try image("compare", raw, folder.appending("source.qcow2").string) == 0)

@@ -41,7 +41,7 @@ import Testing
         try bench.makeFile("vm.img", bytes: 1 << 20)
         #expect(bench.isReady("vm.img", "speed=512M"))
         bench.does("cancel vm.img")
-        #expect(bench.ends("vm.img", "completed"))
+        #expect(bench.ends("vm.img", .completed))
         #expect(
             bench.statusChanges("vm.img") == ["running", "ready", "waiting", "concluded"])
         for change in bench.data(of: "JOB_STATUS_CHANGE") {
@@ -67,7 +67,7 @@ import Testing
         try bench.makeFile("vm.img", bytes: 1 << 20)
         let guest = try bench.guest("vm.img")
         #expect(bench.isReady("vm.img", "copy-mode=background"))
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         bench.does("pause vm.img")
         // Pausing what is paused changes nothing, and is no error.
         bench.does("pause vm.img")
@@ -78,7 +78,7 @@ import Testing
         #expect(after.dirtyBytes == 100 * 4096 && after.len == after.offset + after.dirtyBytes)
         #expect(!bench.isEqual("vm.img"))
         bench.does("resume vm.img")
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         #expect(bench.isEqual("vm.img"))
         #expect(bench.statusChanges("vm.img") == ["running", "ready", "standby", "ready"])
     }
@@ -96,13 +96,13 @@ import Testing
         #expect(bench.command("set vm.img speed=-1").errno == .invalidArgument)
         #expect(bench.job("vm.img")?.speed == 8 << 20)
         bench.does("cancel vm.img")
-        #expect(bench.ends("vm.img", "completed"))
+        #expect(bench.ends("vm.img", .completed))
         let again = "mirror vm.img target=\(bench.target)/again.img"
         #expect(bench.command("\(again) speed=-1").errno == .invalidArgument)
         #expect(bench.engine.report().jobs.count == 1)
         bench.does("\(again) speed=4M")
         #expect(bench.job("vm.img#2")?.speed == 4 << 20)
-        bench.becomes("vm.img#2", "ready")
+        bench.becomes("vm.img#2", .ready)
     }
 
     // 041 (test_device_not_found, test_image_not_found)
@@ -131,12 +131,12 @@ import Testing
             #expect(bench.command(line).errno == .resourceBusy, "\(line)")
         }
         bench.does("set vm.img speed=0")
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         #expect(bench.command("dismiss vm.img").errno == .resourceBusy)
         bench.does("cancel vm.img")
-        #expect(bench.ends("vm.img", "completed"))
+        #expect(bench.ends("vm.img", .completed))
         #expect(bench.command("complete vm.img").errno == .resourceBusy)
-        #expect(bench.job("vm.img")?.status == "concluded")
+        #expect(bench.job("vm.img")?.status == .concluded)
         bench.does("dismiss vm.img")
         #expect(bench.command("dismiss vm.img").errno == .noSuchFileOrDirectory)
     }
@@ -151,7 +151,7 @@ import Testing
             bench.does(start)
         }
         for name in names {
-            bench.becomes(name, "ready")
+            bench.becomes(name, .ready)
             #expect(bench.isEqual(name))
         }
     }

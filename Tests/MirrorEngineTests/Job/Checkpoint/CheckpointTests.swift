@@ -57,7 +57,7 @@ struct CheckpointBench {
         #expect(reply.text.hasPrefix("ok"), "\(reply.text)")
         guard reply.errno == nil, wait(engine, { $0.ready }) else { return nil }
         does("complete \(name) switch=off", in: engine)
-        #expect(wait(engine) { $0.phase == "completed" })
+        #expect(wait(engine) { $0.phase == .completed })
         let job = engine.report().jobs.first
         does("dismiss \(name)", in: engine)
         return job
@@ -151,7 +151,7 @@ struct CheckpointBench {
             #expect(bench.wait(bench.bench.engine) { $0.ready })
             writer.stop()
             bench.does("complete vm.img switch=off")
-            bench.bench.becomes(bench.name, "completed")
+            bench.bench.becomes(bench.name, .completed)
             bench.does("dismiss vm.img")
             #expect(bench.bench.isEqual("vm.img"))
         }
@@ -196,7 +196,7 @@ struct CheckpointBench {
         let options = "target=\(bench.bench.target)/ sync=incremental checkpoint=monday"
         bench.does("mirror vm.img \(options) speed=64K")
         bench.does("cancel vm.img force=on")
-        bench.bench.becomes(bench.name, "cancelled")
+        bench.bench.becomes(bench.name, .cancelled)
         #expect(bench.command("mirror vm.img \(options)").errno != nil)
     }
 

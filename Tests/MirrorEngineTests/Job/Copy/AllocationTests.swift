@@ -40,7 +40,7 @@ import Testing
         guest.allocate(
             [.punchHole, .keepSize], at: UInt64(Self.size - 20_000), count: 20_000)
         bench.does("complete vm.img switch=off")
-        bench.becomes("vm.img", "completed", note: "seed \(seed)")
+        bench.becomes("vm.img", .completed, note: "seed \(seed)")
         #expect(bench.isEqual("vm.img"), "seed \(seed)")
         let holes = try Blocks(bench.source.appending("vm.img"))
         let twin = try Blocks(bench.target.appending("vm.img"))
@@ -63,7 +63,7 @@ import Testing
         bench.does("set vm.img speed=0")
         #expect(bench.engine.isInSync("vm.img"))
         bench.does("complete vm.img switch=off")
-        bench.becomes("vm.img", "completed")
+        bench.becomes("vm.img", .completed)
         let isEqual = bench.isEqual("vm.img")
         #expect(isEqual)
         let isAllocated = try Blocks(bench.target.appending("vm.img")).allocated.contains(0)

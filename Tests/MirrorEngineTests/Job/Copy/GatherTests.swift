@@ -49,7 +49,7 @@ import Testing
         job.queue.sync { job.copier.gathering.lastPass = Gathering.longest }
         guest.write([1, 2, 3], at: 70_000)
         bench.does(command)
-        bench.becomes("vm.img", "completed")
+        bench.becomes("vm.img", .completed)
         let isLeft = job.queue.sync { job.copier.gathering.until != nil }
         #expect(!isLeft)
         let isEqual = bench.isEqual("vm.img")

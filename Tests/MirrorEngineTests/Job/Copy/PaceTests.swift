@@ -21,10 +21,10 @@ import Testing
         writer.start()
         let start = "mirror vm.img target=\(bench.target)/ max-pause=60000\(options)"
         bench.does(start)
-        bench.becomes("vm.img", "ready", note: "seed \(seed)")
+        bench.becomes("vm.img", .ready, note: "seed \(seed)")
         writer.stop()
         bench.does("complete vm.img switch=off")
-        bench.becomes("vm.img", "completed", note: "seed \(seed)")
+        bench.becomes("vm.img", .completed, note: "seed \(seed)")
         #expect(bench.isEqual("vm.img"), "seed \(seed)")
     }
 

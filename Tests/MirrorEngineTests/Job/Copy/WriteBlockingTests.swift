@@ -28,7 +28,7 @@ import Testing
         let guest = try bench.guest("vm.img")
         let options = "copy-mode=write-blocking on-target-error=ignore max-retries=1000"
         bench.does("mirror vm.img target=\(bench.target)/ \(options)")
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         let seed = UInt64.random(in: 0...UInt64.max)
         // An error that is passed over costs a tenth of a second.
         let rounds = Bench.isSanitized ? 40 : hasFaults ? 250 : 3000
@@ -48,7 +48,7 @@ import Testing
         #expect(bench.wait("vm.img") { $0.copyMode == .writeBlocking })
         #expect((plan?.wasReached ?? true) && bench.job("vm.img")?.paused == false)
         bench.does("cancel vm.img")
-        bench.becomes("vm.img", "completed")
+        bench.becomes("vm.img", .completed)
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -77,7 +77,7 @@ import Testing
         let guest = try bench.guest("vm.img")
         let options = "copy-mode=background speed=1"
         bench.does("mirror vm.img target=\(bench.target)/")
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         bench.does("set vm.img \(options)")
         guest.write([1, 2, 3], at: 70_000)
         // One byte a second: in the background it stays dirty.
@@ -85,7 +85,7 @@ import Testing
         #expect(bench.job("vm.img")?.copyMode == .background)
         #expect(bench.wait("vm.img") { $0.dirtyBytes > 0 })
         bench.does("set vm.img speed=0 copy-mode=write-blocking")
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" && $0.activelySynced })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced && $0.activelySynced })
         bench.does("set vm.img speed=1")
         for index in 0..<100 { guest.write([9, UInt8(index)], at: UInt64(index) * 9000) }
         #expect(bench.job("vm.img")?.dirtyBytes == 0)
@@ -105,7 +105,7 @@ import Testing
         let guest = try bench.guest("vm.img")
         let options = "copy-mode=write-blocking"
         bench.does("mirror vm.img target=\(bench.target)/ \(options)")
-        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.activelySynced })
+        #expect(bench.wait("vm.img") { $0.phase == .ready && $0.activelySynced })
         let isOver = Atomic<Bool>(false)
         defer { isOver.store(true, ordering: .relaxed) }
         for _ in 0..<4 {
@@ -139,7 +139,7 @@ import Testing
         let guest = try bench.guest("vm.img")
         let options = "copy-mode=write-blocking"
         bench.does("mirror vm.img target=\(bench.target)/ \(options)")
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         let seed = UInt64.random(in: 0...UInt64.max)
         for round in 0..<Bench.rounds(60) {
             DispatchQueue.concurrentPerform(iterations: 4) { thread in
@@ -182,7 +182,7 @@ import Testing
         faults.endHang(.write)
         #expect(eventually { state.isBack.load(ordering: .relaxed) })
         if option.isEmpty {
-            bench.becomes("vm.img", "cancelled")
+            bench.becomes("vm.img", .cancelled)
         } else {
             #expect(
                 bench.wait("vm.img") {

@@ -38,10 +38,10 @@ import Testing
         let hook = try program(bench, "hook")
         let options = "pre-cut=\(hook) post-cut=\(hook)"
         bench.does("mirror vm.img target=\(bench.target)/ \(options)")
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         #expect(calls(bench).isEmpty)
         bench.does("cancel vm.img")
-        bench.becomes("vm.img", "completed")
+        bench.becomes("vm.img", .completed)
         #expect(bench.isEqual("vm.img"))
         #expect(bench.wait("vm.img") { _ in calls(bench).count == 2 })
         #expect(calls(bench) == ["pre-cut vm.img vm.img", "post-cut vm.img vm.img"])
@@ -58,9 +58,9 @@ import Testing
         let timeout = how == "hangs" ? "cut-timeout=200" : ""
         let options = "pre-cut=\(named) post-cut=\(post) \(timeout)"
         bench.does("mirror vm.img target=\(bench.target)/ \(options)")
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         bench.does("complete vm.img switch=off")
-        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.error != nil })
+        #expect(bench.wait("vm.img") { $0.phase == .ready && $0.error != nil })
         #expect(bench.job("vm.img")?.error?.contains("no cut: pre-cut") == true)
         // It may have frozen the guest before it failed.
         #expect(bench.wait("vm.img") { _ in calls(bench).contains("post-cut vm.img vm.img") })
@@ -75,9 +75,9 @@ import Testing
         try bench.makeFile("vm.img", bytes: 100_000)
         let bad = try program(bench, "bad", code: 9)
         bench.does("mirror vm.img target=\(bench.target)/ post-cut=\(bad) pre-cut=/bin/true")
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         bench.does("cancel vm.img")
-        #expect(bench.wait("vm.img") { $0.phase == "completed" && $0.error == nil })
+        #expect(bench.wait("vm.img") { $0.phase == .completed && $0.error == nil })
         #expect(
             bench.wait("vm.img") { _ in
                 bench.events.contains { $0.contains("TWINFS_HOOK_FAILED") && $0.contains("code 9") }
@@ -90,9 +90,9 @@ import Testing
         let guest = try bench.guest("vm.img")
         let options = "cut=flush cut-wait=600000"
         bench.does("mirror vm.img target=\(bench.target)/ \(options)")
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         bench.does("cancel vm.img")
-        #expect(bench.job("vm.img")?.phase == "completing")
+        #expect(bench.job("vm.img")?.phase == .completing)
         guest.write([1, 2, 3], at: 5000)
         // Nobody else makes the cut.
         #expect(bench.wait("vm.img") { $0.dirtyBytes == 0 })
@@ -105,7 +105,7 @@ import Testing
             }
             ended.signal()
         }.start()
-        bench.becomes("vm.img", "completed")
+        bench.becomes("vm.img", .completed)
         ended.wait()
         #expect(bench.isEqual("vm.img"))
     }
@@ -116,7 +116,7 @@ import Testing
         let guest = try bench.guest("vm.img")
         let options = "cut=flush cut-wait=600000"
         bench.does("mirror vm.img target=\(bench.target)/ \(options)")
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         bench.does("cancel vm.img")
         guest.write([1, 2, 3], at: 5000)
         #expect(bench.wait("vm.img") { $0.phase == .completing && $0.dirtyBytes == 0 })
@@ -130,8 +130,8 @@ import Testing
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 100_000)
         bench.does("mirror vm.img target=\(bench.target)/ cut=flush cut-wait=50")
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         bench.does("complete vm.img switch=off")
-        bench.becomes("vm.img", "completed")
+        bench.becomes("vm.img", .completed)
     }
 }

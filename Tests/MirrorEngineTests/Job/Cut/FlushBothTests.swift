@@ -23,7 +23,7 @@ import Testing
         try bench.makeFile("vm.img", bytes: 300_000)
         let guest = try bench.guest("vm.img")
         bench.does("mirror vm.img target=\(bench.target)/ \(options)")
-        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.activelySynced })
+        #expect(bench.wait("vm.img") { $0.phase == .ready && $0.activelySynced })
         return (bench, guest)
     }
 
@@ -43,7 +43,7 @@ import Testing
         }
         #expect(bench.isEqual("vm.img"))
         bench.does("cancel vm.img")
-        bench.becomes("vm.img", "completed")
+        bench.becomes("vm.img", .completed)
         let before = plan.count(of: .flush)
         try guest.flush()
         #expect(plan.count(of: .flush) == before && !guest.image.flushesTwins)
@@ -104,7 +104,7 @@ import Testing
             }
         }
         bench.does("complete vm.img switch=off")
-        bench.becomes("vm.img", "completed")
+        bench.becomes("vm.img", .completed)
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -156,7 +156,7 @@ import Testing
         bench.does("cancel vm.img force=on")
         #expect(eventually { answered.load(ordering: .relaxed) })
         plan.endHang(.flush)
-        bench.becomes("vm.img", "cancelled")
+        bench.becomes("vm.img", .cancelled)
     }
 
     @Test func `what contradicts fsync=both, or a delta, is refused while the job runs too`() throws

@@ -29,10 +29,10 @@ import Testing
             let name = round == 0 ? "vm.img" : "vm.img#\(round + 1)"
             let started = bench.command("mirror vm.img \(target) max-pause=60000")
             #expect(started.errno == nil, "\(started.text) seed \(seed)")
-            bench.becomes(name, "ready", note: "round \(round) seed \(seed)")
+            bench.becomes(name, .ready, note: "round \(round) seed \(seed)")
             bench.does("complete \(name)")
             bench.becomes(
-                name, "completed",
+                name, .completed,
                 note: "\(bench.job(name)?.error ?? "") round \(round) seed \(seed)")
             #expect(bench.job(name)?.lastPauseUs != nil)
             let serving = bench.engine.servingPath(of: guest.image)
@@ -52,12 +52,12 @@ import Testing
         let bench = try Bench(keepsState: false)
         try bench.makeFile("vm.img", bytes: 100_000)
         bench.does("mirror vm.img target=\(bench.target)/")
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         bench.does("complete vm.img")
-        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.error != nil })
+        #expect(bench.wait("vm.img") { $0.phase == .ready && $0.error != nil })
         #expect(bench.job("vm.img")?.error?.contains("no switch-over") == true)
         bench.does("cancel vm.img")
-        bench.becomes("vm.img", "completed")
+        bench.becomes("vm.img", .completed)
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -69,15 +69,15 @@ import Testing
         let guest = try bench.guest("vm.img")
         let twin = bench.target.appending("vm.img")
         bench.does("mirror vm.img target=\(bench.target)/")
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         bench.does("complete vm.img")
-        #expect(bench.wait("vm.img") { $0.phase == "ready" && $0.error != nil })
+        #expect(bench.wait("vm.img") { $0.phase == .ready && $0.error != nil })
         // A crash may come at any time from here on.
         #expect(try bench.mark(twin, "state") == "inconsistent")
         guest.write([1, 2, 3], at: 5000)
         #expect(try bench.mark(twin, "state") == "inconsistent")
         bench.does("cancel vm.img force=on")
-        bench.becomes("vm.img", "cancelled")
+        bench.becomes("vm.img", .cancelled)
         #expect(try bench.mark(twin, "state") == "inconsistent")
     }
 }

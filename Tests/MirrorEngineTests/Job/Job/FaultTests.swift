@@ -92,8 +92,8 @@ import Testing
         #expect(reach(.ready, bench, plan), "fault \(number)")
         guest.write([9, 9, 9], at: 200_000)
         bench.does("complete vm.img switch=off")
-        #expect(reach("completed", bench, plan), "fault \(number)")
-        #expect(bench.job("vm.img")?.error == nil && bench.job("vm.img")?.ioStatus == "ok")
+        #expect(reach(.completed, bench, plan), "fault \(number)")
+        #expect(bench.job("vm.img")?.error == nil && bench.job("vm.img")?.ioStatus == .ok)
         #expect(bench.isEqual("vm.img"), "fault \(number)")
     }
 
@@ -111,7 +111,7 @@ import Testing
         let bench = try Bench(faults: plan)
         try bench.makeFile("vm.img", bytes: 300_000)
         bench.does("mirror vm.img target=\(bench.target)/")
-        #expect(bench.wait("vm.img") { $0.paused && $0.ioStatus == "nospace" })
+        #expect(bench.wait("vm.img") { $0.paused && $0.ioStatus == .nospace })
         #expect(bench.job("vm.img")?.error?.contains("twinfs resume vm.img") == true)
         #expect(eventually { errors(bench).contains { $0.contains("\"stop\"") } })
         plan.mend()
@@ -127,7 +127,7 @@ import Testing
         let bench = try Bench(faults: plan)
         try bench.makeFile("vm.img", bytes: 300_000)
         bench.does("mirror vm.img target=\(bench.target)/")
-        #expect(bench.wait("vm.img") { $0.phase == "failed" && $0.targetState == "inconsistent" })
+        #expect(bench.wait("vm.img") { $0.phase == .failed && $0.targetState == .inconsistent })
         let guest = try bench.guest("vm.img")
         guard case .done(3) = guest.write([1, 2, 3], at: 5) else {
             Issue.record("the guest saw the target's error")

@@ -75,7 +75,7 @@ import Testing
         let bench = try ready()
         #expect(try file(bench) != nil)
         bench.command("cancel a.img")
-        bench.becomes("a.img", "completed")
+        bench.becomes("a.img", .completed)
         for _ in 0..<1000 where try file(bench) != nil { usleep(10_000) }
         #expect(try file(bench) == nil)
     }
@@ -105,7 +105,7 @@ import Testing
         #expect(VoidLabel.isOn(guest.descriptor, log.id))
         #expect(bench.engine.report().warnings.contains { $0.contains("write-intent") })
         bench.command("cancel a.img")
-        bench.becomes("a.img", "completed")
+        bench.becomes("a.img", .completed)
         #expect(bench.isEqual("a.img"))
         // It is said until nobody can believe the log.
         for _ in 0..<1000 where VoidLabel.isOn(guest.descriptor, log.id) { usleep(10_000) }

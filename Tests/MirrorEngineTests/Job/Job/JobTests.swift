@@ -15,12 +15,12 @@ import Testing
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 5_000_001)
         bench.does("mirror vm.img target=\(bench.target)/")
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         #expect(bench.isEqual("vm.img"))
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" && $0.len == $0.offset })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced && $0.len == $0.offset })
         bench.does("complete vm.img switch=off")
-        bench.becomes("vm.img", "completed")
-        #expect(bench.job("vm.img")?.targetState == "consistent")
+        bench.becomes("vm.img", .completed)
+        #expect(bench.job("vm.img")?.targetState == .consistent)
         let twin = try FileDescriptor.openBacking(bench.target.appending("vm.img"), .readOnly)
         #expect(twin.attribute("user.twinfs.state") == "consistent")
         try twin.close()
@@ -33,7 +33,7 @@ import Testing
         let bench = try Bench()
         try bench.makeFile("vm.img", bytes: 4096)
         bench.does("mirror vm.img target=\(bench.target)/new/")
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         #expect(bench.isEqual("vm.img", "new/vm.img"))
     }
 
@@ -48,14 +48,14 @@ import Testing
         // is long enough to copy the whole image brings them together.
         let options = "target=\(bench.target)/ max-pause=60000"
         bench.does("mirror vm.img \(options)")
-        bench.becomes("vm.img", "ready", note: "seed \(seed)")
+        bench.becomes("vm.img", .ready, note: "seed \(seed)")
         bench.does("complete vm.img switch=off")
-        bench.becomes("vm.img", "completed", note: "seed \(seed)")
+        bench.becomes("vm.img", .completed, note: "seed \(seed)")
         writer.stop()
         // The twin is a past state: writes after the cut are not in it. Mirror again, with nobody
         // writing.
         bench.does("mirror vm.img target=\(bench.target)/again.img")
-        bench.becomes("vm.img#2", "ready")
+        bench.becomes("vm.img#2", .ready)
         #expect(bench.isEqual("vm.img", "again.img"), "seed \(seed)")
     }
 
@@ -80,9 +80,9 @@ import Testing
                     at: offset)
             }
         }
-        bench.becomes("vm.img", "ready", note: "seed \(seed)")
+        bench.becomes("vm.img", .ready, note: "seed \(seed)")
         bench.does("cancel vm.img")
-        bench.becomes("vm.img", "completed", note: "seed \(seed)")
+        bench.becomes("vm.img", .completed, note: "seed \(seed)")
         #expect(bench.isEqual("vm.img"), "seed \(seed)")
     }
 
@@ -94,14 +94,14 @@ import Testing
         try bench.makeFile("vm.img", bytes: 4 << 20)
         let guest = try bench.guest("vm.img")
         bench.does("mirror vm.img target=\(bench.target)/\(option)")
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         bench.does("set vm.img speed=2M")
         guest.truncate(to: 1_000_001)
         // Some of the marks of the cut are taken while the image is short, the size itself is not.
         #expect(bench.wait("vm.img") { $0.dirtyBytes < 3 << 20 && $0.dirtyBytes > 0 })
         guest.truncate(to: 4 << 20)
         bench.does("complete vm.img switch=off")
-        bench.becomes("vm.img", "completed")
+        bench.becomes("vm.img", .completed)
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -127,8 +127,8 @@ import Testing
         bench.does("mirror vm.img target=\(bench.target)/ speed=64K")
         #expect(bench.command("complete vm.img switch=off").errno == .resourceBusy)
         bench.does("cancel vm.img")
-        bench.becomes("vm.img", "cancelled")
-        #expect(bench.job("vm.img")?.targetState == "inconsistent")
+        bench.becomes("vm.img", .cancelled)
+        #expect(bench.job("vm.img")?.targetState == .inconsistent)
         #expect((try? bench.target.appending("vm.img").status()) == nil)
         #expect((try? bench.target.appending("vm.img.partial").status()) != nil)
         #expect(
@@ -141,10 +141,10 @@ import Testing
         try bench.makeFile("vm.img", bytes: 4 << 20)
         bench.does("mirror vm.img target=\(bench.target)/ speed=256K")
         bench.does("pause vm.img")
-        #expect(bench.job("vm.img")?.status == "paused")
+        #expect(bench.job("vm.img")?.status == .paused)
         bench.does("set vm.img speed=0")
         bench.does("resume vm.img")
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         #expect(bench.isEqual("vm.img"))
     }
 
@@ -153,11 +153,11 @@ import Testing
         try bench.makeFile("vm.img", bytes: 1 << 20)
         let guest = try bench.guest("vm.img")
         bench.does("mirror vm.img target=\(bench.target)/ sync=none")
-        bench.becomes("vm.img", "ready")
+        bench.becomes("vm.img", .ready)
         guest.write([UInt8](repeating: 7, count: 4096), at: 8192)
         #expect(bench.command("complete vm.img switch=off").errno == .notSupported)
         bench.does("cancel vm.img")
-        #expect(bench.wait("vm.img") { $0.phase == "completed" && $0.targetState == "partial" })
+        #expect(bench.wait("vm.img") { $0.phase == .completed && $0.targetState == .partial })
         let delta = try Data(
             contentsOf: URL(fileURLWithPath: bench.target.appending("vm.img.delta").string))
         #expect(delta.count == 1 << 20)
@@ -171,7 +171,7 @@ import Testing
         let guest = try bench.guest("vm.img")
         bench.does("mirror vm.img target=\(bench.target)/")
         bench.engine.deleted(guest.image.identity)
-        bench.becomes("vm.img", "cancelled")
+        bench.becomes("vm.img", .cancelled)
         #expect(bench.job("vm.img")?.error?.contains("deleted") == true)
     }
 }

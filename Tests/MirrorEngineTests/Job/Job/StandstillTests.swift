@@ -5,6 +5,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// A job that was in sync and stands still: its twin is a good past state of the image, and says of
 /// when.
@@ -26,7 +30,7 @@ import Testing
     }
 
     private func state(_ path: FilePath? = nil) throws -> String? {
-        try (path ?? twin).attribute(TwinFile.state)
+        try (path ?? twin).attribute(TwinAttribute.state)
     }
 
     /// Pauses in sync, then the guest writes.

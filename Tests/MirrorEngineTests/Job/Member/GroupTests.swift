@@ -37,7 +37,7 @@ import Testing
         let found = wrong.withLock { $0 }
         #expect(found.isEmpty, "\(found.prefix(5))")
         bench.does("complete \(bench.id(mirroring: "alone.img")) switch=off")
-        bench.becomes(bench.id(mirroring: "alone.img"), "completed")
+        bench.becomes(bench.id(mirroring: "alone.img"), .completed)
         #expect(bench.isEqual("b.img", "alone.img"))
         #expect(counter.rounds > 100)
     }
@@ -77,9 +77,9 @@ import Testing
             bench.does("mirror \(name) \(options)")
         }
         for name in Self.names {
-            bench.becomes(name, "ready")
+            bench.becomes(name, .ready)
             bench.does("cancel \(name)")
-            bench.becomes(name, "completed")
+            bench.becomes(name, .completed)
             let seen = counter.rounds
             while counter.rounds < seen + 3 { usleep(1000) }
         }
@@ -96,9 +96,9 @@ import Testing
         counter.start()
         let names = Self.names.joined(separator: " ")
         bench.does("mirror \(names) target=\(bench.target)/ max-pause=60000")
-        bench.becomes("a.img", "ready")
+        bench.becomes("a.img", .ready)
         bench.does("complete a.img")
-        bench.becomes("a.img", "completed", note: "\(bench.job("a.img")?.error ?? "")")
+        bench.becomes("a.img", .completed, note: "\(bench.job("a.img")?.error ?? "")")
         // The sources are what they were at that instant, too.
         let left = Self.names.map { Counter.value(of: bench.source.appending($0)) }
         #expect(left[0] >= left[1] && left[1] >= left[2] && left[0] - left[2] <= 1, "\(left)")

@@ -58,7 +58,7 @@ import Testing
         }
         let reply = bench.command("complete vm.img switch=off", in: engine)
         #expect(reply.errno == nil, "\(reply.text)")
-        engine.becomes("vm.img", "completed")
+        engine.becomes("vm.img", .completed)
     }
 
     /// Between the first answer of a worker that has taken over and its last preparations.

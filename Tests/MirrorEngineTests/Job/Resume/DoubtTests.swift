@@ -105,7 +105,7 @@ import Testing
         #expect(faults.wasReached)
         try away.replace(other)
         bench.does("resume vm.img", in: engine)
-        comesBack(engine, "compare")
+        comesBack(engine, .compare)
         // Written, not compared: the page cache proves nothing.
         let job = try #require(engine.jobs.all.first)
         #expect(job.queue.sync { job.members[0].firstPass } == .everything)
@@ -145,7 +145,7 @@ import Testing
         bench.does("cancel vm.img force=on")
         #expect(tables().isEmpty)
         faults.endHang(.write)
-        bench.becomes("vm.img", "cancelled")
+        bench.becomes("vm.img", .cancelled)
     }
 
     @Test(arguments: ["complete vm.img switch=off", "cancel vm.img force=on"])
@@ -156,7 +156,7 @@ import Testing
         try bench.state.replace(away)
         try Data([1]).write(to: URL(fileURLWithPath: bench.state.string))
         bench.does(end)
-        #expect(bench.wait("vm.img") { ["completed", "cancelled"].contains($0.phase) })
+        #expect(bench.wait("vm.img") { [.completed, .cancelled].contains($0.phase) })
         let job = try #require(bench.engine.jobs.all.first)
         for _ in 0..<60_000 where !job.hasEnded { usleep(1000) }
         // What the state directory said before is what it says now.
@@ -228,7 +228,7 @@ import Testing
         try file.setAttribute(TwinAttribute.image, "other.img")
         try file.close()
         let engine = bench.remounted(keeper: keeper)
-        engine.becomes("vm.img", "failed")
+        engine.becomes("vm.img", .failed)
         #expect(engine.job("vm.img")?.error?.contains("twin of another image") == true)
         #expect(try twin.content() == [1, 2, 3])
     }
@@ -251,7 +251,7 @@ import Testing
         _ = try losetup(["-d", device])
         _ = try losetup([device, disks[1]])
         let third = bench.remounted(keeper: keeper)
-        third.becomes("vm.img", "failed")
+        third.becomes("vm.img", .failed)
         #expect(third.job("vm.img")?.error?.contains("another disk") == true)
         let isUntouched = try FilePath(disks[1]).content().allSatisfy { $0 == 0 }
         #expect(isUntouched)

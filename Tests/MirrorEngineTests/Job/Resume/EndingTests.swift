@@ -142,7 +142,7 @@ import Testing
         first.startAllWanted()
         #expect(first.isInSync("vm.img"))
         bench.does("complete vm.img switch=off", in: first)
-        #expect(first.wait("vm.img") { $0.status == "concluded" })
+        #expect(first.wait("vm.img") { $0.status == .concluded })
         first.records.finishSaving()
         try bench.makeFile("b.img", bytes: 1 << 20)
         let second = engine(keeper.successor())
@@ -163,7 +163,7 @@ import Testing
         try file.setAttribute(TwinAttribute.image, "other.img")
         try file.close()
         let engine = bench.remounted(keeper: keeper)
-        engine.becomes("vm.img", "failed")
+        engine.becomes("vm.img", .failed)
         #expect(engine.job("vm.img")?.error?.contains("twin of another image") == true)
         #expect(try twin.content() == [1, 2, 3])
     }

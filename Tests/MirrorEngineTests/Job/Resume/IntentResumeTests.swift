@@ -96,7 +96,7 @@ import Testing
             try open.close()
         default: break
         }
-        let engine = try comesBack("compare")
+        let engine = try comesBack(.compare)
         bench.does("resume vm.img", in: engine)
         #expect(engine.isInSync("vm.img") && bench.isEqual("vm.img"))
         let next = try self.log(engine)

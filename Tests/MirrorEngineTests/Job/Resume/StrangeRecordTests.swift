@@ -5,6 +5,10 @@ import SystemPackage
 import Testing
 
 @testable import MirrorEngine
+@testable import MirrorImage
+@testable import MirrorJob
+@testable import MirrorState
+@testable import MirrorTarget
 
 /// Records with a right checksum that say what no twinfs of this version writes: they are refused
 /// with words, or harmless, and never end a worker.

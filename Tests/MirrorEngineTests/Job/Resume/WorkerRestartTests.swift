@@ -39,7 +39,7 @@ import Testing
         let before = try #require(bench.job("vm.img"))
         // What was not flushed would be copied again.
         let live = try #require(bench.engine.jobs.all.first)
-        live.queue.sync { live.flush(settles: false) }
+        live.queue.sync { live.twinFlush.begin(settles: false) }
         #expect(bench.wait("vm.img") { _ in live.queue.sync { !live.underWay.has(.flush) } })
         let engine = try bench.nextWorker(after: bench.engine)
         let job = try #require(engine.job("vm.img"))
@@ -59,7 +59,7 @@ import Testing
     @Test func `a job in ready copies after a worker's death what was dirty, and nothing else`()
         throws
     {
-        starts { $0.phase == "ready" }
+        starts { $0.phase == .ready }
         bench.does("pause vm.img")
         let guest = try bench.guest("vm.img")
         for index in 0..<10 { guest.write([1, 2, 3], at: UInt64(index * 1_000_000)) }
@@ -106,7 +106,7 @@ import Testing
     }
 
     @Test func `a soft end that was asked for comes, and is told once it is durable`() throws {
-        starts { $0.phase == "ready" }
+        starts { $0.phase == .ready }
         bench.does("pause vm.img")
         let guest = try bench.guest("vm.img")
         guest.write([5], at: 77)
@@ -118,7 +118,7 @@ import Testing
         #expect(engine.job("vm.img")?.phase == .completing)
         _ = bench.command("resume vm.img", in: engine)
         _ = bench.command("set vm.img speed=0", in: engine)
-        engine.becomes("vm.img", "completed")
+        engine.becomes("vm.img", .completed)
         #expect(isEqual())
         // The end is kept until it is dismissed.
         let third = try bench.nextWorker(after: engine)
@@ -130,14 +130,14 @@ import Testing
     }
 
     @Test func `a switch-over that was recorded is done, one that was not goes on`() throws {
-        starts { $0.phase == "ready" }
+        starts { $0.phase == .ready }
         bench.does("pause vm.img")
         bench.does("complete vm.img")
         let engine = try bench.nextWorker(after: bench.engine)
-        #expect(engine.wait("vm.img") { $0.resumed == "worker" })
-        #expect(engine.job("vm.img")?.phase == "completing")
+        #expect(engine.wait("vm.img") { $0.resumed == .worker })
+        #expect(engine.job("vm.img")?.phase == .completing)
         bench.does("resume vm.img", in: engine)
-        engine.becomes("vm.img", "completed")
+        engine.becomes("vm.img", .completed)
         #expect(engine.job("vm.img")?.serving != "source")
         // As if the worker had died between the commit and the end's record.
         let id = try #require(engine.jobs.all.first?.uuid)
@@ -169,7 +169,7 @@ import Testing
         }
         let engine = bench.remounted(keeper: keeper)
         guard isOwn else {
-            engine.becomes("vm.img", "failed")
+            engine.becomes("vm.img", .failed)
             #expect(try FileLabels(of: twin).serving == "0a0b0c 7")
             return
         }
@@ -177,20 +177,20 @@ import Testing
         #expect(engine.isInSync("vm.img"))
         #expect(try FileLabels(of: twin).serving == nil)
         bench.does("complete vm.img", in: engine)
-        engine.becomes("vm.img", "completed")
+        engine.becomes("vm.img", .completed)
         #expect(try FileLabels(of: twin).serving != nil)
     }
 
     @Test func `a delta has what was written before a worker's death and after it`() throws {
-        starts("sync=none") { $0.phase == "ready" }
+        starts("sync=none") { $0.phase == .ready }
         let guest = try bench.guest("vm.img")
         guest.write([1], at: 4096)
         #expect(bench.wait("vm.img") { $0.dirtyBytes == 0 && $0.inFlightBytes == 0 })
         let engine = try bench.nextWorker(after: bench.engine)
         try bench.guest("vm.img", in: engine).write([2], at: 40_960)
-        #expect(engine.wait("vm.img") { $0.resumed == "worker" && $0.dirtyBytes == 0 })
+        #expect(engine.wait("vm.img") { $0.resumed == .worker && $0.dirtyBytes == 0 })
         bench.does("cancel vm.img", in: engine)
-        engine.becomes("vm.img", "completed")
+        engine.becomes("vm.img", .completed)
         let list = try bench.target.appending("vm.img.delta.extents").content()
         let text = String(decoding: list, as: UTF8.self)
         #expect(text.contains("\"start\":4096") && text.contains("\"start\":40960"))
@@ -263,7 +263,7 @@ import Testing
         #expect(engine.job("vm.img")?.phase == .ready)
         #expect(engine.job("vm.img")?.dirtyBytes == 4096)
         bench.does("cancel vm.img force=on", in: engine)
-        engine.becomes("vm.img", "cancelled")
+        engine.becomes("vm.img", .cancelled)
         faults.endHang(.flush)
     }
 

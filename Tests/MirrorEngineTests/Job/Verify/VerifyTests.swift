@@ -22,7 +22,7 @@ import Testing
     /// A job in ready with nothing to copy.
     private func mirror(_ options: String = "") {
         bench.does("mirror vm.img target=\(bench.target)/ \(options)")
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" || $0.ready })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced || $0.ready })
     }
 
     private func verify(_ options: String = "") throws -> JobReport {
@@ -112,7 +112,7 @@ import Testing
         try corrupt([100_000])
         #expect(try verify().mismatchedBytes == 4096)
         bench.does("complete vm.img switch=off")
-        bench.becomes("vm.img", "completed")
+        bench.becomes("vm.img", .completed)
         #expect(bench.isEqual("vm.img"))
         #expect(bench.job("vm.img")?.targetState == .consistent)
     }
@@ -171,7 +171,7 @@ import Testing
         bench.does("mirror vm.img target=\(bench.target)/ speed=1M")
         #expect(bench.command("verify vm.img").errno == .resourceBusy)
         bench.does("set vm.img speed=0")
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         bench.does("set vm.img speed=64K")
         bench.does("verify vm.img")
         #expect(bench.command("verify vm.img").text.contains("being verified already"))
@@ -206,7 +206,7 @@ import Testing
         let bench = try Bench(faults: plan)
         try bench.makeFile("vm.img", bytes: 1 << 20)
         bench.does("mirror vm.img target=\(bench.target)/")
-        #expect(bench.wait("vm.img") { $0.targetState == "synced" })
+        #expect(bench.wait("vm.img") { $0.targetState == .synced })
         plan.relapse()
         bench.does("verify vm.img")
         #expect(bench.wait("vm.img") { !$0.verifying })

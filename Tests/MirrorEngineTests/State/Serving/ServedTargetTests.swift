@@ -103,9 +103,9 @@ import Testing
             let own = bench.command("mirror vm.img target=\(place) existing=reuse")
             #expect(own.errno == nil, "\(own.text)")
             let id = place == twin ? "vm.img" : "vm.img#2"
-            bench.becomes(id, "ready")
+            bench.becomes(id, .ready)
             bench.does("cancel \(id)")
-            bench.becomes(id, "completed")
+            bench.becomes(id, .completed)
         }
     }
 }
