@@ -107,6 +107,22 @@ private struct DeclarationReader {
         return !rest.contains("willSet") && !rest.contains("didSet")
     }
 
+    /// What stands between commas that no bracket surrounds.
+    private static func outerPieces(_ text: Substring) -> [Substring] {
+        var (pieces, start, depth) = ([Substring](), text.startIndex, 0)
+        for index in text.indices {
+            switch text[index] {
+            case "(", "[", "{", "<": depth += 1
+            case ")", "]", "}", ">": depth -= 1
+            case "," where depth == 0:
+                pieces.append(text[start..<index])
+                start = text.index(after: index)
+            default: break
+            }
+        }
+        return pieces + [text[start...]]
+    }
+
     /// `(a, b)` are two, and so are `a, b: Int`.
     private static func names(_ pattern: Substring, _ rest: Substring) -> [String] {
         if pattern.hasPrefix("(") {
@@ -114,9 +130,9 @@ private struct DeclarationReader {
                 $0.trimmingCharacters(in: .whitespaces)
             }
         }
-        let further = rest.prefix { $0 != ":" && $0 != "=" }.split(separator: ",")
-            .map { $0.trimmingCharacters(in: .whitespaces) }
-            .filter { $0.wholeMatch(of: /\w+/) != nil }
-        return [String(pattern)] + further
+        return [String(pattern)]
+            + outerPieces(rest).dropFirst().compactMap {
+                $0.firstMatch(of: /^\s*(\w+)\s*[:=]/).map { String($0.output.1) }
+            }
     }
 }

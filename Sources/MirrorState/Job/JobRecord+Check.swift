@@ -23,10 +23,9 @@ package enum Plausible {
         !text.isEmpty && !text.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
     }
 
-    /// A path to an image, relative to the source directory.
+    /// A path to an image, relative to the source directory; empty where it has lost its names.
     package static func isImage(_ text: String) -> Bool {
-        let path = FilePath(shown: text)
-        return isText(text) && !path.isEmpty && path.isRelative
+        isText(text) && !FilePath(shown: text).isAbsolute
     }
 
     /// An absolute path to a file.

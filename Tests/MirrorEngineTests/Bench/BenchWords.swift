@@ -39,8 +39,9 @@ extension Engine {
         sourceLocation: SourceLocation = #_sourceLocation
     ) {
         let isReached = wait(id) { $0.phase == phase }
+        let there = job(id)?.phase.rawValue ?? "not there"
         #expect(
-            isReached, "\(id) is \(job(id)?.phase.rawValue ?? "not there"), not \(phase.rawValue) \(note())",
+            isReached, "\(id) is \(there), not \(phase.rawValue) \(note())",
             sourceLocation: sourceLocation)
     }
 }
