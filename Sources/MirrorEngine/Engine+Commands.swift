@@ -81,7 +81,7 @@ extension Engine {
         }
     }
 
-    /// As `run`, for what needs the twins. A restart of the worker is to be noticed by nobody:
+    /// Runs a command that needs the twins. Nobody must notice a restart of the worker:
     /// while a job that came back opens them for the first time, the command waits, for five
     /// seconds at most.
     private func runWhenBack(

@@ -24,7 +24,7 @@ public final class BulkAccess: Sendable {
         leavesNoPages = Atomic(Machine.canLeaveNoPages)
     }
 
-    /// As `FileDescriptor.readFully`.
+    /// Reads until the buffer is full or the file ends, like `FileDescriptor.readFully`.
     public func readFully(
         into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
     ) throws(Errno) -> Int {
@@ -33,7 +33,7 @@ public final class BulkAccess: Sendable {
         }
     }
 
-    /// As `FileDescriptor.writeFully`.
+    /// Writes all of the buffer, like `FileDescriptor.writeFully`.
     public func writeFully(_ data: UnsafeRawBufferPointer, at offset: UInt64) throws(Errno) {
         try emptying(data, to: offset) { (rest, place) throws(Errno) in
             try writeSome(rest, at: place)

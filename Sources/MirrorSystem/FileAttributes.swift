@@ -68,7 +68,7 @@ extension FileAttributes {
 }
 
 extension FileAttributes {
-    /// The same with another size in bytes.
+    /// These attributes with another size in bytes.
     public func resized(to size: Int) -> FileAttributes {
         var copy = self
         copy.raw.st_size = size
@@ -76,8 +76,8 @@ extension FileAttributes {
         return copy
     }
 
-    /// The same with what `other` says of the content: size, blocks, and when it was changed. The
-    /// time of the last status change is the later of both.
+    /// These attributes with what `other` says of the content: size, blocks, and when it was
+    /// changed. The time of the last status change is the later of both.
     public func withContent(of other: FileAttributes) -> FileAttributes {
         var copy = self
         copy.raw.st_size = other.raw.st_size

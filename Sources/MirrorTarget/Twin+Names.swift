@@ -31,7 +31,7 @@ extension Twin {
         file?.annotate(state, more)
     }
 
-    /// The same, durable when this returns.
+    /// Says in the twin's attributes what it is worth, durably when this returns.
     package func annotateDurably(
         _ state: TwinWorth, _ more: [(name: String, value: String)] = []
     ) throws(Errno) {

@@ -208,7 +208,7 @@ package final class Twin: @unchecked Sendable {
     /// The name under which it is being written.
     package var workingPath: FilePath { file?.workingPath ?? returningPath ?? place.path }
 
-    /// The same, as it may stand in a message.
+    /// The working path, as it may stand in a message.
     package var workingName: String {
         (file?.workingPath ?? returningPath).map { shown($0) } ?? place.name
     }

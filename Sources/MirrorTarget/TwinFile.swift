@@ -171,7 +171,7 @@ extension TwinFile {
         try? descriptor.setAttribute(TwinAttribute.state, state.rawValue)
     }
 
-    /// The same, durable when this returns.
+    /// Says what the twin is worth, durably when this returns.
     package func annotateDurably(
         _ state: TwinWorth, _ more: [(name: String, value: String)]
     ) throws(Errno) {

@@ -32,7 +32,7 @@ public enum ByteSize {
         return "\(bytes / unit.bytes).\(tenths) \(unit.letter)iB"
     }
 
-    /// The same for bytes a second: `4.0 KiB/s`.
+    /// Bytes a second, for people: `4.0 KiB/s`.
     public static func rateText(_ bytesPerSecond: Int) -> String { text(bytesPerSecond) + "/s" }
 
     /// For messages and parameters: exact, with the largest unit that divides it, as in `4K` or

@@ -70,7 +70,7 @@ public struct JobParameters: Hashable, Sendable {
     /// Absolute path of the executable to run before guest writes are held for a cut; it gets no
     /// arguments.
     public var preCut: [UInt8]?
-    /// The same, for when guest writes go on after a cut.
+    /// A program that is run when guest writes continue after a cut.
     public var postCut: [UInt8]?
     /// Longest that `preCut` and `postCut` may take each, milliseconds.
     public var cutTimeout = 10_000

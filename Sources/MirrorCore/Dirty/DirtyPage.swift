@@ -18,7 +18,7 @@ final class DirtyPage: Sendable {
         summary = Self.summary(of: bits.count, isFull: isFull)
     }
 
-    /// The same over words that outlive the page: they are all zero, or are to be filled.
+    /// A page over words that outlive it: they are all zero, or are to be filled.
     init(_ words: consuming AtomicWords, granules: Int, isFull: Bool) {
         if isFull {
             for word in 0..<words.count { words.store(Self.ones(granules), word) }

@@ -49,7 +49,7 @@ final class HeaderReader {
         try slice(offset, count).bigEndian
     }
 
-    /// The same, least significant first.
+    /// A number of `count` bytes at `offset`, least significant byte first.
     func littleEndian(_ offset: UInt64, _ count: UInt64) throws(Unreadable) -> UInt64 {
         try slice(offset, count).littleEndian
     }
@@ -59,7 +59,7 @@ extension Collection<UInt8> {
     /// The first 8 bytes, or fewer, as a number, most significant first.
     var bigEndian: UInt64 { prefix(8).reduce(0) { $0 << 8 | UInt64($1) } }
 
-    /// The same, least significant first.
+    /// The first eight bytes as a number, least significant byte first.
     var littleEndian: UInt64 { prefix(8).reversed().bigEndian }
 
     /// What a C program takes for the name: up to the first zero byte.

@@ -30,7 +30,8 @@ public enum Activity: Int, CaseIterable, Sendable {
     case switchOver
 }
 
-/// What of a job is under way, counted. The one place that says which of it excludes what.
+/// The activities of a job that are under way, counted. The one place that says which of them
+/// excludes which.
 ///
 /// | question | waits for |
 /// |---|---|

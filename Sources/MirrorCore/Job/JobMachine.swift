@@ -41,7 +41,7 @@ public struct JobMachine: Sendable {
     public enum Ending: String, CaseIterable, Codable, Sendable {
         /// When source and twin agree: `cancel` in ready, `complete switch=off`.
         case soft
-        /// The same, and the guest goes on on the twin: `complete`.
+        /// The end when both agree, after which the guest keeps running on the twin: `complete`.
         case switchOver = "switch-over"
         /// At once; the twin may be anything.
         case now

@@ -23,7 +23,7 @@ extension StatusText {
         }
     }
 
-    /// The same of a job that has not failed.
+    /// What is wrong with a job that has not failed.
     private static func trouble(_ job: JobReport, _ error: String, _ path: String) -> [String] {
         if job.ioStatus == .nospace {
             return [

@@ -30,7 +30,7 @@ extension Checkpoints {
         if let failure { throw failure }
     }
 
-    /// The same off the caller's way; a failure is told in the log.
+    /// Saves the list on a queue of its own; a failure is told in the log.
     func saveSoon(then done: @escaping @Sendable () -> Void = {}) {
         DispatchQueue.global(qos: .utility).async { [self] in
             do throws(Errno) { try save() } catch {

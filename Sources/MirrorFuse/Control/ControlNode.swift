@@ -42,7 +42,7 @@ final class ControlNode: Sendable {
 }
 
 extension ControlFile {
-    /// The same for a name whenever it is looked up: FNV-1a of what the file is called.
+    /// The inode number, always the same for one name: FNV-1a of what the file is called.
     var inode: UInt64 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for byte in String(describing: self).utf8 {

@@ -8,7 +8,8 @@ final class OpenFile: Sendable {
     /// Bytes from which on a read is served directly (docs/performance-log.md). Smaller ones are
     /// faster through the page cache.
     static let leastDirectRead: UInt32 = 64 << 10
-    /// The same for a write; through the cache the copier also finds its bytes again.
+    /// The least bytes of a write that goes to the file directly. Through the cache the copier also
+    /// finds its bytes again.
     static let leastDirectWrite: UInt32 = 512 << 10
 
     let node: Node

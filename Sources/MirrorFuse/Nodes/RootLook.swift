@@ -22,7 +22,8 @@ final class RootLook: Sendable {
         state = Mutex(State(last: attributes))
     }
 
-    /// As they are now; as they were last seen where the source does not say so in time.
+    /// The root's attributes as they are now, or as last seen if the source does not answer in
+    /// time.
     func attributes() throws(Errno) -> FileAttributes {
         let (last, isHanging) = state.withLock { ($0.last, $0.hanging > 0) }
         if isHanging { return last }

@@ -45,9 +45,9 @@ extension Session {
 
     /// A request came that no predecessor received, so all of theirs are received by now. Once
     /// every thread has told the journal of the one that it may hold, what is there besides belongs
-    /// to callers that were killed or answered. A thread that waits for a request cannot be told
-    /// from one that has just got it: it counts when it goes round its loop, which on a mount that
-    /// nobody uses may be later.
+    /// to callers that were killed or answered. A thread that waits for a request cannot be
+    /// distinguished from one that has just received one, so each thread counts only after a round
+    /// of its loop. On a mount that nobody uses that may be later.
     func sawFreshRequest(_ header: fuse_in_header) {
         let asksNothing: [UInt32] = [
             FUSE_FORGET.rawValue, FUSE_BATCH_FORGET.rawValue, FUSE_INTERRUPT.rawValue,

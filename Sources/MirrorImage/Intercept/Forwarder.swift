@@ -75,8 +75,8 @@ package final class Forwarder: Sendable {
     /// Whether no lane uses the twin.
     package var isIdle: Bool { state.withLock { $0.underWay.isEmpty } }
 
-    /// What of a guest's write goes to the twin, counted as under way; nil where nothing does. The
-    /// caller goes on with `send` or `admitsCaller`, and tells `sourceDone`.
+    /// The part of a guest's write that goes to the twin, counted as under way; nil where nothing
+    /// does. The caller goes on with `send` or `admitsCaller`, and tells `sourceDone`.
     ///
     /// - Parameters:
     ///   - wasTruncated: whether the image was truncated since the write began.

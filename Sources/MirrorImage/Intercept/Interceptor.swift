@@ -65,7 +65,7 @@ extension Image {
     /// Whether `readPages` is worth trying.
     public var givesPages: Bool { pagesMayGo.load(ordering: .relaxed) }
 
-    /// The same into a pipe. False where they are not all in it, whatever the reason: `read` tells
+    /// Reads into a pipe. False if not all bytes are in it, whatever the reason: `read` tells
     /// it.
     public func readPages(
         _ count: Int, into pipe: PagePipe, at offset: UInt64, through path: DataPath

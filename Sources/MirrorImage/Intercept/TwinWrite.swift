@@ -2,8 +2,8 @@ import MirrorCore
 import MirrorSystem
 import Synchronization
 
-/// What of one guest write goes to one twin. Only `Forwarder` changes it; `ForwardMachine` says
-/// what happens when.
+/// The part of one guest write that is forwarded to one twin. Only `Forwarder` changes it;
+/// `ForwardMachine` says what happens when.
 package final class TwinWrite: Sendable {
     let pieces: [ByteRange]
     /// Whether the file was truncated since the write began.

@@ -15,8 +15,8 @@ struct Gathering {
     /// Times are chosen; docs/performance-log.md has what they bring.
     static let shortest = Duration.milliseconds(10)
     static let longest = Duration.milliseconds(250)
-    /// So many times as long as the last pass took: of a guest that never stops the copier is a
-    /// fifth of the time in the way.
+    /// Gathering takes so many times as long as the last pass took. With a guest that never stops,
+    /// the copier runs a fifth of the time.
     static let share = 4
 
     /// The copier sleeps: the next change begins something new.
@@ -65,7 +65,7 @@ extension Copier {
         gather()
     }
 
-    /// How long nothing may be taken yet; nil where there is nothing to wait for.
+    /// Time until extents may be taken again; nil if now.
     func gatheringTime(at now: ContinuousClock.Instant) -> Duration? {
         guard let until = gathering.until else { return nil }
         if until > now, mayGather { return until - now }

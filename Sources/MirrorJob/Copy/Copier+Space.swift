@@ -56,7 +56,7 @@ extension Copier {
         if isShort, job.machine.mayCopy, let available { stopForSpace(available) }
     }
 
-    /// As if the filesystem were full.
+    /// Stops the job as if the filesystem were full.
     private func stopForSpace(_ available: Int) {
         space.hasStopped = true
         let name = NameText.shown(job.id)

@@ -36,7 +36,7 @@ final class Farewell: @unchecked Sendable {
     var suspension: JobRecord?
     /// Called once the job is off its images.
     var whenEnded: (@Sendable () -> Void)?
-    /// The same as `machine.isOver`, for other threads.
+    /// Whether the job is over (`machine.isOver`), for other threads.
     private let ended = Atomic<Bool>(false)
 
     init(_ job: Job) { self.job = job }

@@ -48,7 +48,7 @@ package final class IntentCare: @unchecked Sendable {
     package var warning: String? { note.withLock { $0 } }
 }
 
-/// What of one member may be cleared once both of its sides are durable.
+/// The extents of one member that may be cleared once both of its sides are durable.
 package struct IntentChoice: Sendable {
     let member: Member
     let log: IntentLog

@@ -66,7 +66,7 @@ extension Job {
     }
 
     /// QEMU's cancel: in bulk, or with `force`, the end at once; in ready, the end when both agree.
-    /// As there a paused job goes on: paused it would never agree.
+    /// QEMU also resumes a paused job for that: a paused job would never agree.
     package func cancel(force: Bool) throws(CommandError) -> String {
         try refuseWhenOver("cancel")
         try refuseWhileSwitching("cancel")

@@ -104,7 +104,7 @@ final class Standing: @unchecked Sendable {
         guard let time else { return }
         standstill.found(at: time, isProven: isProven)
         if isProven { return }
-        // As soon as that can be; durably before anything is written.
+        // Begins as soon as it can, and is durable before anything is written.
         job.clerk.async { [members = job.members] in
             for member in members { member.twin.annotate(.inconsistent) }
         }

@@ -16,7 +16,7 @@ package final class Member: @unchecked Sendable {
     package let path: FilePath
     /// The bytes that guests see, for reading.
     package let source: FileDescriptor
-    /// The same, for what is read once.
+    /// The source, for what is read once and leaves the page cache to the guest.
     let bulkSource: BulkAccess
     package let twin: Twin
     /// What `sync=incremental` starts from.
@@ -69,7 +69,7 @@ package final class Member: @unchecked Sendable {
     var table: DirtyTable { tables.table }
     /// Whether the table is a dead worker's and has all of its marks.
     var isTableWhole: Bool { tables.isWhole }
-    /// What was written to the target since its last good flush; dirty again if the next one fails.
+    /// Written since the last successful flush of the target; re-marked if the next flush fails.
     /// `flushing` is what the flush under way covers, or one that a dead worker had under way.
     var unflushed: DirtyTable { tables.unflushed }
     var flushing: DirtyTable { tables.flushing }

@@ -38,8 +38,8 @@ extension JobTelling {
         return job.services.records.saveNow(record)
     }
 
-    /// The same, and calls `done` on the job's queue when it is durable, or when it has taken too
-    /// long.
+    /// Saves the record and calls `done` on the job's queue when it is durable, or when it has
+    /// taken too long.
     package func keep(then done: @escaping @Sendable () -> Void) {
         guard job.isKept else { return done() }
         let record = job.farewell.suspension ?? record()

@@ -63,7 +63,7 @@ final class Suspicion: Sendable {
         return runs
     }
 
-    /// What of a run differs for certain. What is dirty is not judged: the copier will come.
+    /// The bytes of a run that differ for certain. Dirty ones are not judged: the copier will come.
     func judge(_ run: ByteRange, of member: Member) throws(Verification.Failure) -> Verdict {
         if let different = try differences(in: run, of: member) {
             return Verdict(different: different)

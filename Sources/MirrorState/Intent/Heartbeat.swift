@@ -78,7 +78,8 @@ extension IntentLog {
         beat()
     }
 
-    /// The same where the files cannot be asked just now, but nobody else can have written them.
+    /// Like `beat(source:twin:)`, if the files cannot be examined now but cannot have changed
+    /// either.
     package func beat() {
         queue.async { [self] in
             if !isVoid, !isClosed { try? writeBeat() }

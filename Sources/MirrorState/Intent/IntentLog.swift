@@ -155,7 +155,7 @@ package final class IntentLog: Sendable {
         for (word, mask) in Self.words(of: range) { bits.set(.touched, mask, word) }
     }
 
-    /// The same without noting anything.
+    /// Whether every extent of the range is durably set; notes nothing.
     func durable(_ range: ByteRange) -> Bool {
         Self.words(of: range).allSatisfy { bits.load(.durable, $0.word) & $0.mask == $0.mask }
     }

@@ -49,8 +49,8 @@ package final class JobRecords: Sendable {
         }
     }
 
-    /// The same before it returns; says whether it is durable. Blocks for as long as the disk
-    /// likes.
+    /// Saves a record before it returns; says whether the record is durable. Blocks for as long as
+    /// the disk likes.
     package func saveNow(_ record: JobRecord) -> Bool { saving.sync { put(record) } }
 
     private func put(_ record: JobRecord) -> Bool {

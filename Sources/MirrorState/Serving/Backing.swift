@@ -11,7 +11,7 @@ package final class Backing: Sendable {
     package let isDevice: Bool
     /// Bytes that the image has on a device, which may be larger.
     package let length: UInt64
-    /// As it was opened: which file it is.
+    /// Which file it was when it was opened.
     private let status: FileStatus?
 
     /// Takes `node` over.

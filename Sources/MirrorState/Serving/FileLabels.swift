@@ -21,7 +21,7 @@ package struct FileLabels {
         image = try node.nodeAttribute(TwinAttribute.image)
     }
 
-    /// The same without what says nothing of an image's own file: every open asks this.
+    /// The labels that matter on an image's own file, and no others: every open asks this.
     package init(ofSource node: FileDescriptor) throws(Errno) {
         do throws(Errno) {
             superseded = try node.nodeAttribute(TwinAttribute.superseded).map(SupersededLabel.init)
@@ -44,7 +44,7 @@ extension ServedImages {
         marks.contains { $0.elementsEqual(name) }
     }
 
-    /// The same for a C string.
+    /// Whether a C string is the name of one of our labels.
     package static func isMark(_ name: UnsafePointer<CChar>) -> Bool {
         let prefix = TwinAttribute.prefix
         guard name[0] == CChar(bitPattern: UInt8(ascii: "u")) else { return false }

@@ -40,7 +40,7 @@ package struct ServedFiles: TargetGuard {
         try refuseMarked(path, marks)
     }
 
-    /// The same for a file that is open and locked.
+    /// Refuses a file that serves an image, once it is open and locked.
     package func refuse(_ path: FilePath, _ file: FileDescriptor) throws(CommandError) {
         let (status, marks): (FileStatus, FileLabels)
         do throws(Errno) {

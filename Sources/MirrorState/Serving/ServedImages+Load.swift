@@ -107,7 +107,7 @@ extension ServedImages {
         for (identity, entry) in entries { settle(entry, identity) }
     }
 
-    /// The same for one image.
+    /// Makes the labels of one image agree with its record.
     package func settle(_ entry: Entry, _ identity: FileIdentity) {
         var marks = SettledLabels(entry, sourcePath)
         marks.apply(log)

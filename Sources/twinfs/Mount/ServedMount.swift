@@ -28,7 +28,7 @@ struct ServedMount {
         self.foreground = foreground
     }
 
-    /// The same as arguments (`ServedMountArguments`).
+    /// The mount as arguments of the worker (`ServedMountArguments`).
     var words: [[UInt8]] {
         var words: [[UInt8]] = foreground ? [Array("-f".utf8)] : []
         func add(_ name: String, _ value: [UInt8]?) {
