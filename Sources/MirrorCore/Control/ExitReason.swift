@@ -58,7 +58,7 @@ public enum ExitReason: Int32, CaseIterable, Error, Sendable {
         case .badTarget: "The target cannot be used: missing, in use, too small, or in the source."
         case .noSpace: "The target has not enough free space."
         case .notPermitted: "Permission was refused."
-        case .timedOut: "The time that was given passed first."
+        case .timedOut: "Timed out."
         case .jobFailed: "The job that was waited for failed, or stands with an error."
         case .jobCancelled: "The job that was waited for was cancelled."
         case .twinDiffers: "`verify` found that a twin differs from its source."
@@ -75,7 +75,7 @@ public enum ExitReason: Int32, CaseIterable, Error, Sendable {
         case .allowOtherForbidden: "allow_other needs root or user_allow_other in /etc/fuse.conf."
         case .mountFailed: "The kernel refused the mount."
         case .daemonDied: "The daemon ended before the mount was usable."
-        case .stillOpen: "The mount cannot go: processes hold files in it."
+        case .stillOpen: "The mount is busy: processes hold files in it."
         case .mountpointInSource:
             "The mountpoint lies inside the source, or the source in another twinfs mount."
         case .demoDiffers: "The demonstration's twin differs from its source."
